@@ -1,0 +1,306 @@
+//! What a node wants: the five verbs, and the outbox that machines write them to.
+
+use crate::fault::Fault;
+use crate::id::{ContentId, JobId, LinkId, PeerId, Root};
+use crate::input::{Channel, Failure};
+use crate::wire::{Candidate, Description};
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// One order to the host.
+#[derive(Debug, PartialEq)]
+pub enum Action {
+    /// Tell the application.
+    Notify(Event),
+    /// Send one message on a data channel.
+    Send {
+        /// Where.
+        link: LinkId,
+        /// On which of its channels.
+        channel: Channel,
+        /// The message.
+        bytes: Vec<u8>,
+    },
+    /// Close a connection. No further input for this link is expected.
+    Unlink {
+        /// Which.
+        link: LinkId,
+    },
+    /// Send one message to the signaller.
+    Signal {
+        /// The message.
+        bytes: Vec<u8>,
+    },
+    /// Begin some work; report by `Input::Done`.
+    Start {
+        /// Its number.
+        job: JobId,
+        /// What to do.
+        work: Work,
+    },
+    /// The outcome of this work is not wanted any more. `Input::Done` may still come.
+    Abort {
+        /// Its number.
+        job: JobId,
+    },
+}
+
+/// What only a host can do.
+#[derive(Debug, PartialEq)]
+pub enum Work {
+    /// Open the socket to the signaller. → `Ok` when open, `Failed`.
+    OpenSignaller,
+    /// Close the socket to the signaller, if any. → `Ok`.
+    CloseSignaller,
+    /// Make a connection and its two channels, create an offer, set it. → `Described`, `Failed`.
+    Dial {
+        /// The name of the new link.
+        link: LinkId,
+    },
+    /// Make a connection for a remote offer, create the answer, set it. → `Described`, `Failed`.
+    Accept {
+        /// The name of the new link.
+        link: LinkId,
+        /// The offer.
+        remote: Description,
+    },
+    /// Set the answer to our offer. → `Ok`, `Failed`.
+    Complete {
+        /// Which link.
+        link: LinkId,
+        /// The answer.
+        remote: Description,
+    },
+    /// Add a remote candidate. → `Ok`, `Failed` (which is no tragedy).
+    Candidate {
+        /// Which link.
+        link: LinkId,
+        /// The candidate.
+        candidate: Candidate,
+    },
+    /// Fetch bytes `start..end` of an HTTP resource. → `Bytes` of exactly that length, `Missing`, `Failed`.
+    Fetch {
+        /// The resource.
+        url: String,
+        /// First byte.
+        start: u64,
+        /// One past the last byte.
+        end: u64,
+        /// Size of the whole resource: a plain 200 of that size may stand for a range.
+        total: u64,
+    },
+    /// Read stored bytes of a file. → `Bytes` (of exactly that length), `Missing`, `Failed`.
+    Load {
+        /// Which file.
+        root: Root,
+        /// First byte.
+        start: u64,
+        /// How many.
+        length: u32,
+    },
+    /// Store verified bytes of a file. → `Ok`, `Failed`.
+    Store {
+        /// Which file.
+        root: Root,
+        /// Size of the whole file.
+        total: u64,
+        /// First byte.
+        start: u64,
+        /// The bytes.
+        bytes: Vec<u8>,
+    },
+    /// Read a small record. → `Bytes`, `Missing`, `Failed`.
+    Get {
+        /// Its name: `[a-z0-9-]`, at most 100 characters.
+        key: String,
+    },
+    /// Write a small record. → `Ok`, `Failed`.
+    Put {
+        /// Its name.
+        key: String,
+        /// What to write.
+        value: Vec<u8>,
+    },
+    /// Remove the stored bytes of a file. → `Ok`.
+    Discard {
+        /// Which file.
+        root: Root,
+    },
+    /// Remove a small record. → `Ok`.
+    Forget {
+        /// Its name.
+        key: String,
+    },
+}
+
+/// News for the application.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The list of files of a share is known.
+    Ready {
+        /// Which share.
+        content: ContentId,
+    },
+    /// A file of a share is complete and verified.
+    FileDone {
+        /// Which share.
+        content: ContentId,
+        /// Its index.
+        file: u32,
+    },
+    /// All wanted files of a share are complete and verified.
+    Done {
+        /// Which share.
+        content: ContentId,
+    },
+    /// A share cannot go on. `Storage`: it is paused; resume when there is room.
+    Failed {
+        /// Which share.
+        content: ContentId,
+        /// Why.
+        reason: ShareFailure,
+    },
+    /// The bytes of a `Command::Read`.
+    Bytes {
+        /// The application's number.
+        read: u32,
+        /// Verified bytes.
+        bytes: Vec<u8>,
+    },
+    /// A `Command::Read` that cannot be answered.
+    ReadFailed {
+        /// The application's number.
+        read: u32,
+    },
+    /// A link to a proven peer is up.
+    LinkUp {
+        /// Whose.
+        peer: PeerId,
+        /// Milliseconds since the dial began.
+        took_ms: u32,
+    },
+    /// It is gone.
+    LinkDown {
+        /// Whose.
+        peer: PeerId,
+        /// What the peer did wrong, if anything.
+        fault: Option<Fault>,
+    },
+    /// A connection that never came up.
+    DialFailed {
+        /// With whom.
+        peer: PeerId,
+        /// Why.
+        fault: Fault,
+    },
+    /// A peer lied and is shut out.
+    Banned {
+        /// Who.
+        peer: PeerId,
+        /// How.
+        fault: Fault,
+    },
+    /// The first verified leaf of a share came.
+    FirstLeaf {
+        /// Which share.
+        content: ContentId,
+    },
+    /// An HTTP source is not used any more.
+    SourceDropped {
+        /// Its base address.
+        url: String,
+        /// Why.
+        reason: SourceFailure,
+    },
+    /// The signaller let us in.
+    SignallerUp,
+    /// The signaller is gone; running transfers go on.
+    SignallerDown {
+        /// Milliseconds until the next try.
+        retry_ms: u32,
+    },
+    /// The signaller refused something, with its stable reason.
+    SignallerRefused {
+        /// A name from docs/PROTOCOL.md.
+        reason: &'static str,
+    },
+    /// A share's stored bytes were damaged; they are fetched again.
+    Damaged {
+        /// Which file.
+        root: Root,
+    },
+}
+
+/// Why a share cannot go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShareFailure {
+    /// The list of files that a peer sent is not what the id names, or breaks the rules.
+    BadInfo,
+    /// No storage left.
+    Storage(Failure),
+    /// Too many shares.
+    TooMany,
+    /// No such share, file or selection.
+    Unknown,
+    /// The files that are seeded cannot be read any more.
+    SourceGone,
+}
+
+/// Why an HTTP source is not used any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SourceFailure {
+    /// It served bytes that are not the content.
+    BadData,
+    /// It does not have the file, or knows no ranges.
+    Status(u16),
+    /// It could not be reached several times in a row.
+    Unreachable,
+}
+
+/// Where machines put their orders.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    queue: VecDeque<Action>,
+    next_job: u64,
+}
+
+impl Outbox {
+    pub(crate) fn pop(&mut self) -> Option<Action> {
+        self.queue.pop_front()
+    }
+
+    pub(crate) fn send(&mut self, link: LinkId, channel: Channel, bytes: Vec<u8>) {
+        self.queue.push_back(Action::Send { link, channel, bytes });
+    }
+
+    pub(crate) fn signal(&mut self, bytes: Vec<u8>) {
+        self.queue.push_back(Action::Signal { bytes });
+    }
+
+    pub(crate) fn unlink(&mut self, link: LinkId) {
+        self.queue.push_back(Action::Unlink { link });
+    }
+
+    pub(crate) fn notify(&mut self, event: Event) {
+        self.queue.push_back(Action::Notify(event));
+    }
+
+    pub(crate) fn start(&mut self, work: Work) -> JobId {
+        let job = JobId(self.next_job);
+        self.next_job += 1;
+        self.queue.push_back(Action::Start { job, work });
+        job
+    }
+
+    pub(crate) fn abort(&mut self, job: JobId) {
+        self.queue.push_back(Action::Abort { job });
+    }
+}
+
+/// What every machine is lent for one input: the time, the dice and the outbox.
+pub(crate) struct Cx<'a> {
+    pub(crate) now: crate::Instant,
+    pub(crate) rng: &'a mut crate::rng::Rng,
+    pub(crate) out: &'a mut Outbox,
+}

@@ -1,0 +1,88 @@
+//! Every limit and constant that a user, an operator or a test may want to change, with unit and reason.
+
+use alloc::string::String;
+use core::time::Duration;
+
+/// Bytes of a leaf: what is hashed, verified and relayed as one (BEP 52).
+pub const LEAF_BYTES: u32 = 16 * 1024;
+/// Leaves in one block message: 64 KiB messages beat 16 KiB by a quarter on a data channel (measured).
+pub const BLOCK_LEAVES_MAX: u32 = 4;
+/// The largest data-channel message: a block of four leaves and its header. Browsers take 256 KiB.
+pub const MESSAGE_BYTES_MAX: usize = 64 * 1024 + 1024;
+/// The largest message to and from a signaller.
+pub const SIGNAL_BYTES_MAX: usize = 16 * 1024;
+/// The largest `Command::Read`.
+pub const READ_BYTES_MAX: u32 = 1024 * 1024;
+/// The largest info dictionary and `.torrent` file accepted, in bytes (100,000 files fit).
+pub const INFO_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Files in one share.
+pub const FILES_MAX: usize = 100_000;
+/// Folders inside folders.
+pub const PATH_DEPTH_MAX: usize = 32;
+/// Bytes of one path element (the limit of common file systems).
+pub const NAME_BYTES_MAX: usize = 255;
+/// Bytes of a share: what a JavaScript number holds exactly.
+pub const TOTAL_BYTES_MAX: u64 = (1 << 53) - 1;
+
+/// What a node may do. The defaults suit a browser tab.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Sent to the signaller in the first message; empty where it is open to all.
+    pub token: String,
+    /// Whether there is a signaller to talk to.
+    pub signaller: bool,
+    /// Live links. Chromium allows 500 connections in a tab; 12 to 20 useful ones are enough (theory §1.2).
+    pub links_max: u32,
+    /// Links wanted for each share before no more are looked for.
+    pub links_wanted: u32,
+    /// Links being made at the same time.
+    pub dials_max: u32,
+    /// Connections made in a tab's life, since closed ones may count until they are collected.
+    pub connections_max: u32,
+    /// From the first signal to open channels.
+    pub dial_deadline: Duration,
+    /// Bytes handed to a channel and not yet sent. 256 KiB was the fastest of five settings (baselines §1).
+    pub channel_high_bytes: u32,
+    /// Requested and not yet received, in leaves for each link (4 MiB).
+    pub window_leaves_max: u32,
+    /// Requests of one peer that wait here, in leaves. Twice the window: cancels may cross requests.
+    pub queue_leaves_max: u32,
+    /// Upload limit in bytes per second; `None`: no limit.
+    pub upload_rate_max: Option<u64>,
+    /// Shares at the same time.
+    pub shares_max: u32,
+    /// HTTP requests at the same time.
+    pub fetches_max: u32,
+    /// Bytes asked for in one HTTP request.
+    pub fetch_bytes: u32,
+    /// Whether to use HTTP sources while peers make good progress.
+    pub http_always: bool,
+    /// Quiet time after which a link is asked whether it is there.
+    pub ping_after: Duration,
+    /// Quiet time after which a link is dead.
+    pub dead_after: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            token: String::new(),
+            signaller: true,
+            links_max: 30,
+            links_wanted: 12,
+            dials_max: 6,
+            connections_max: 400,
+            dial_deadline: Duration::from_secs(15),
+            channel_high_bytes: 256 * 1024,
+            window_leaves_max: 256,
+            queue_leaves_max: 512,
+            upload_rate_max: None,
+            shares_max: 64,
+            fetches_max: 4,
+            fetch_bytes: 1024 * 1024,
+            http_always: true,
+            ping_after: Duration::from_secs(10),
+            dead_after: Duration::from_secs(30),
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! Bytes ⇄ values. Wire modules know the format and its limits, and nothing of what the values mean.
+//!
+//! Every message is one postcard value (variant index = position in the enum, so variants are only ever
+//! appended). Three rules hold for all of them: the size is checked before anything is decoded, surplus
+//! bytes are refused, and counts are checked before the value leaves this module.
+
+pub mod peer;
+pub mod sdp;
+pub mod signal;
+pub mod tracker;
+
+pub use peer::{Frame, HashRange, Hello, Message, Pieces, Proof, Signature, Span};
+pub use signal::{Address, Candidate, CandidateKind, Description, Role, Signal};
+pub use tracker::{PeerView, Refusal, ToClient, ToTracker};
+
+use crate::config::SIGNAL_BYTES_MAX;
+use alloc::vec::Vec;
+use serde::{Serialize, de::DeserializeOwned};
+
+/// The protocol version that `Hello` carries, on links and to the tracker.
+pub const VERSION: u16 = 1;
+
+/// Bytes that are no message. Which bytes they were does not matter to anybody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// Longer than the limit for its kind.
+    Oversize,
+    /// Truncated, trailing, unknown or not canonical.
+    Malformed,
+    /// A count or length above its limit.
+    Limit,
+}
+
+/// Encodes a value that this crate built, so that it cannot fail.
+pub(crate) fn pack<T: Serialize>(value: &T) -> Vec<u8> {
+    postcard::to_allocvec(value).expect("a message of ours has only encodable fields")
+}
+
+/// Decodes one signaller message, either way.
+fn unpack<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+    if bytes.len() > SIGNAL_BYTES_MAX {
+        return Err(Error::Oversize);
+    }
+    match postcard::take_from_bytes(bytes) {
+        Ok((value, [])) => Ok(value),
+        Ok(_) | Err(_) => Err(Error::Malformed),
+    }
+}

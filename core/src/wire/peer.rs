@@ -1,0 +1,248 @@
+//! What peers say to each other. Control messages go on channel 0; those with a raw tail on channel 1.
+
+use super::Error;
+use crate::config::{BLOCK_LEAVES_MAX, INFO_BYTES_MAX, LEAF_BYTES, MESSAGE_BYTES_MAX};
+use crate::id::{ContentId, PeerId, Root};
+use alloc::vec::Vec;
+use serde::{Deserialize, Serialize};
+
+/// Roots in one `Want`.
+pub const ROOTS_MAX: usize = 512;
+/// Spans in one `Request`, `Cancel` or `Reject`.
+pub const SPANS_MAX: usize = 128;
+/// Pieces in one `Gained`.
+pub const GAINED_MAX: usize = 1024;
+/// Bytes of a piece bitmap: 64 Ki pieces.
+pub const BITMAP_BYTES_MAX: usize = 8 * 1024;
+/// Hashes in one `Hashes`: 512, as BEP 52 allows.
+pub const HASHES_HEIGHT_MAX: u8 = 9;
+/// Bytes of an info dictionary in one `Info`.
+pub const INFO_CHUNK_BYTES: u32 = 32 * 1024;
+
+/// One message of a link. The order of the variants is the format.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Message {
+    /// 0: first on each link, both ways.
+    Hello(Hello),
+    /// 1: second on each link, both ways.
+    Proof(Proof),
+    /// 2: tell me what you have of these files, now and from now on.
+    Want {
+        /// The files.
+        roots: Vec<Root>,
+    },
+    /// 3: not any more.
+    Unwant {
+        /// The files.
+        roots: Vec<Root>,
+    },
+    /// 4: what I have of a file. Answers `Want`; replaces what was said before.
+    Have {
+        /// The file.
+        root: Root,
+        /// Its pieces.
+        pieces: Pieces,
+    },
+    /// 5: pieces that I have got since.
+    Gained {
+        /// The file.
+        root: Root,
+        /// Piece indices.
+        pieces: Vec<u32>,
+    },
+    /// 6: send me these leaves.
+    Request {
+        /// The file.
+        root: Root,
+        /// Runs of leaves.
+        spans: Vec<Span>,
+    },
+    /// 7: do not send me these any more. One may cross its block.
+    Cancel {
+        /// The file.
+        root: Root,
+        /// The spans as requested.
+        spans: Vec<Span>,
+    },
+    /// 8: these requests will not be answered.
+    Reject {
+        /// The file.
+        root: Root,
+        /// The spans as requested.
+        spans: Vec<Span>,
+    },
+    /// 9: send me a run of a file's tree.
+    GetHashes(HashRange),
+    /// 10: the run; tail: 32 bytes for each hash.
+    Hashes(HashRange),
+    /// 11: I do not have that run.
+    NoHashes(HashRange),
+    /// 12: send me the info dictionary, from a byte on.
+    GetInfo {
+        /// Of which share.
+        content: ContentId,
+        /// First byte.
+        offset: u32,
+    },
+    /// 13: a part of an info dictionary; tail: its bytes.
+    Info {
+        /// Of which share.
+        content: ContentId,
+        /// Size of the whole.
+        total: u32,
+        /// First byte of the tail in the whole.
+        offset: u32,
+    },
+    /// 14: I do not have that info dictionary.
+    NoInfo {
+        /// Of which share.
+        content: ContentId,
+    },
+    /// 15: one to four whole leaves of a file; tail: their bytes. The last leaf of a file may be short.
+    Block {
+        /// The file.
+        root: Root,
+        /// The first leaf.
+        start: u32,
+    },
+    /// 16: are you there?
+    Ping {
+        /// Comes back in the answer.
+        nonce: u32,
+    },
+    /// 17: yes.
+    Pong {
+        /// From the question.
+        nonce: u32,
+    },
+    /// 18: I am closing this link on purpose.
+    Goodbye,
+}
+
+/// Who speaks, and what it understands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// [`super::VERSION`].
+    pub version: u16,
+    /// Bits for additions; unknown ones are ignored.
+    pub features: u32,
+    /// The key that `Proof` will prove.
+    pub peer: PeerId,
+    /// For this link only.
+    pub nonce: [u8; 32],
+}
+
+/// An Ed25519 signature, in two halves since serde stops at 32.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signature(pub [u8; 32], pub [u8; 32]);
+
+/// Proof of the key over both DTLS fingerprints and both nonces: nobody sits between.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proof {
+    /// Over the transcript in docs/PROTOCOL.md.
+    pub signature: Signature,
+}
+
+/// The pieces of a file that a peer has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Pieces {
+    /// Every one.
+    All,
+    /// One bit for each, most significant first; surplus bits are zero.
+    Bitmap(Vec<u8>),
+}
+
+/// A run of leaves inside one piece.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Span {
+    /// First leaf of the file.
+    pub start: u32,
+    /// 1 to 4 leaves.
+    pub count: u8,
+    /// Send the leaf hashes of the piece first: I do not have them.
+    pub proof: bool,
+}
+
+/// `2^height` nodes of a file's tree at `level`, below the node `index` of level `level + height`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct HashRange {
+    /// The file.
+    pub root: Root,
+    /// 0: leaves.
+    pub level: u8,
+    /// log2 of the number of hashes, at most 9.
+    pub height: u8,
+    /// Which node of level `level + height` they prove against.
+    pub index: u32,
+}
+
+/// A message and its raw tail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame<'a> {
+    /// The message.
+    pub message: Message,
+    /// Empty but for `Block`, `Hashes` and `Info`.
+    pub tail: &'a [u8],
+}
+
+impl<'a> Frame<'a> {
+    /// Reads one data-channel message.
+    ///
+    /// # Errors
+    /// When it is too long, no message, or breaks a limit.
+    pub fn decode(bytes: &'a [u8]) -> Result<Self, Error> {
+        if bytes.len() > MESSAGE_BYTES_MAX {
+            return Err(Error::Oversize);
+        }
+        let (message, tail) = postcard::take_from_bytes::<Message>(bytes).map_err(|_| Error::Malformed)?;
+        check(&message, tail)?;
+        Ok(Self { message, tail })
+    }
+}
+
+impl Message {
+    /// Writes one data-channel message.
+    #[must_use]
+    pub fn encode(&self, tail: &[u8]) -> Vec<u8> {
+        let mut out = super::pack(self);
+        out.extend_from_slice(tail);
+        out
+    }
+}
+
+fn check(message: &Message, tail: &[u8]) -> Result<(), Error> {
+    let tail_fits = match message {
+        Message::Block { .. } => (1..=(LEAF_BYTES * BLOCK_LEAVES_MAX) as usize).contains(&tail.len()),
+        Message::Hashes(range) => range.height <= HASHES_HEIGHT_MAX && tail.len() == 32usize << range.height,
+        Message::Info { total, offset, .. } => {
+            let end = u64::from(*offset) + tail.len() as u64;
+            !tail.is_empty() && end <= u64::from(*total) && *total as usize <= INFO_BYTES_MAX
+        }
+        _ => tail.is_empty(),
+    };
+    let counts_fit = match message {
+        Message::Want { roots } | Message::Unwant { roots } => roots.len() <= ROOTS_MAX,
+        Message::Have { pieces: Pieces::Bitmap(bits), .. } => bits.len() <= BITMAP_BYTES_MAX,
+        Message::Gained { pieces, .. } => pieces.len() <= GAINED_MAX,
+        Message::Request { spans, .. } | Message::Cancel { spans, .. } | Message::Reject { spans, .. } => {
+            spans.len() <= SPANS_MAX && spans.iter().all(Span::is_sane)
+        }
+        Message::GetHashes(range) | Message::NoHashes(range) => {
+            range.height <= HASHES_HEIGHT_MAX && range.level < 48
+        }
+        Message::Hashes(range) => range.level < 48,
+        _ => true,
+    };
+    match (tail_fits, counts_fit) {
+        (true, true) => Ok(()),
+        (false, _) => Err(Error::Malformed),
+        (_, false) => Err(Error::Limit),
+    }
+}
+
+impl Span {
+    fn is_sane(&self) -> bool {
+        (1..=BLOCK_LEAVES_MAX).contains(&u32::from(self.count))
+            && self.start.checked_add(u32::from(self.count)).is_some()
+    }
+}

@@ -1,0 +1,202 @@
+//! What peers and the signaller say to each other: binary WebSocket messages, sub-protocol `swarmlet.1`.
+
+use super::{Error, Signal, Signature, pack, unpack};
+use crate::id::{PeerId, Topic};
+use alloc::string::String;
+use alloc::vec::Vec;
+use serde::{Deserialize, Serialize};
+
+/// Candidate peers in one answer: 12 (theory §5).
+pub const PEERS_MAX: usize = 12;
+/// Characters of a join token.
+pub const TOKEN_MAX: usize = 1024;
+
+/// What a peer says to the signaller. The order of the variants is the format.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToTracker {
+    /// 0: the answer to `Challenge`; before it nothing else is allowed.
+    Hello {
+        /// [`super::VERSION`].
+        version: u16,
+        /// Bits for additions; unknown ones are ignored.
+        features: u32,
+        /// Who speaks.
+        peer: PeerId,
+        /// By that key, over the challenge (docs/PROTOCOL.md).
+        signature: Signature,
+        /// Empty where the signaller is open to all.
+        token: String,
+    },
+    /// 1: I am in this swarm; again when something changed. Answered by `Peers`.
+    Announce {
+        /// The swarm.
+        topic: Topic,
+        /// I have all that I want.
+        complete: bool,
+        /// How many candidates I would like, at most 12; 0: just count me.
+        want: u8,
+    },
+    /// 2: I am not in this swarm any more.
+    Leave {
+        /// The swarm.
+        topic: Topic,
+    },
+    /// 3: pass this on to a peer that shares a swarm with me.
+    Relay {
+        /// To whom.
+        to: PeerId,
+        /// What.
+        signal: Signal,
+    },
+}
+
+/// What the signaller says. The order of the variants is the format.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToClient {
+    /// 0: first of all: prove that you own the key that you will name.
+    Challenge {
+        /// To be signed.
+        nonce: [u8; 32],
+    },
+    /// 1: you are in.
+    Welcome {
+        /// [`super::VERSION`].
+        version: u16,
+        /// Bits for additions; unknown ones are ignored.
+        features: u32,
+    },
+    /// 2: the answer to `Announce`.
+    Peers {
+        /// The swarm.
+        topic: Topic,
+        /// Complete members.
+        seeds: u32,
+        /// Other members.
+        leeches: u32,
+        /// Whom to knock at.
+        peers: Vec<PeerView>,
+    },
+    /// 3: a peer that shares a swarm with you says this.
+    Relayed {
+        /// Who.
+        from: PeerId,
+        /// What.
+        signal: Signal,
+    },
+    /// 4: a `Relay` had no taker.
+    Absent {
+        /// Who is not here.
+        peer: PeerId,
+    },
+    /// 5: something was refused.
+    Refused {
+        /// Why.
+        reason: Refusal,
+        /// Milliseconds before another try makes sense.
+        retry_ms: u32,
+    },
+    /// 6: the server is about to close; come back after a random share of this time.
+    GoAway {
+        /// Milliseconds.
+        spread_ms: u32,
+    },
+}
+
+/// A member of a swarm, as the signaller names it to others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerView {
+    /// Who.
+    pub peer: PeerId,
+    /// Whether it has all that it wants.
+    pub complete: bool,
+}
+
+/// Why the signaller refused something. The order of the variants is the format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Refusal {
+    /// 0: a version that it does not speak.
+    Version,
+    /// 1: the signature does not prove the key.
+    Identity,
+    /// 2: no token, or not a good one.
+    Token,
+    /// 3: too many messages.
+    Rate,
+    /// 4: too many swarms on this socket.
+    Swarms,
+    /// 5: the server is full.
+    Full,
+    /// 6: you share no swarm with whom you want to signal, or the signal is not sane.
+    Relay,
+    /// 7: the same key connected again elsewhere.
+    Replaced,
+    /// 8: this swarm is not served here.
+    Content,
+}
+
+impl Refusal {
+    /// A stable name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Version => "version",
+            Self::Identity => "identity",
+            Self::Token => "token",
+            Self::Rate => "rate",
+            Self::Swarms => "swarms",
+            Self::Full => "full",
+            Self::Relay => "relay",
+            Self::Replaced => "replaced",
+            Self::Content => "content",
+        }
+    }
+}
+
+impl ToTracker {
+    /// Reads one message.
+    ///
+    /// # Errors
+    /// When it is too long, no message, or breaks a limit.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
+        let message: Self = unpack(bytes)?;
+        let fits = match &message {
+            Self::Hello { token, .. } => token.len() <= TOKEN_MAX,
+            Self::Announce { want, .. } => usize::from(*want) <= PEERS_MAX,
+            Self::Relay { signal, .. } => signal.is_sane(),
+            Self::Leave { .. } => true,
+        };
+        if fits { Ok(message) } else { Err(Error::Limit) }
+    }
+
+    /// Writes one message.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        pack(self)
+    }
+}
+
+impl ToClient {
+    /// Reads one message.
+    ///
+    /// # Errors
+    /// When it is too long, no message, or breaks a limit.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
+        let message: Self = unpack(bytes)?;
+        let fits = match &message {
+            Self::Peers { peers, .. } => peers.len() <= PEERS_MAX,
+            Self::Relayed { signal, .. } => signal.is_sane(),
+            Self::Challenge { .. }
+            | Self::Welcome { .. }
+            | Self::Absent { .. }
+            | Self::Refused { .. }
+            | Self::GoAway { .. } => true,
+        };
+        if fits { Ok(message) } else { Err(Error::Limit) }
+    }
+
+    /// Writes one message.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        pack(self)
+    }
+}
