@@ -1,0 +1,195 @@
+//! Which candidates are passed on to whom, so that nobody can aim the connection checks of strangers at
+//! machines that never asked for them (reliability T21).
+
+use crate::wire::{Address, Candidate};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// The addresses that one household or office shows: one IPv4 address, or one IPv6 /64.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Network {
+    /// Whole.
+    V4([u8; 4]),
+    /// The first 64 bits.
+    V6([u8; 8]),
+}
+
+impl Network {
+    /// The network of an address.
+    pub(super) fn of(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(ip) => Self::V4(ip.octets()),
+            IpAddr::V6(ip) => {
+                let [a, b, c, d, e, f, g, h, ..] = ip.octets();
+                Self::V6([a, b, c, d, e, f, g, h])
+            }
+        }
+    }
+}
+
+/// How far an address reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// No use to anybody else, or not one machine.
+    Unusable,
+    /// This machine.
+    Machine,
+    /// A local network, also one that hides behind mDNS.
+    Local,
+    /// The internet.
+    Public,
+}
+
+/// Whether a candidate of a peer that connects from `source` is passed on to one that connects from
+/// `target`. `None` is a connection without an address (in process), which counts as this machine.
+pub(super) fn passes(candidate: &Candidate, source: Option<IpAddr>, target: Option<IpAddr>) -> bool {
+    let scope_of = |peer: Option<IpAddr>| peer.map_or(Scope::Machine, scope);
+    let (from, to) = (scope_of(source), scope_of(target));
+    match address_scope(candidate.address) {
+        Scope::Unusable => false,
+        Scope::Machine => from == Scope::Machine && to == Scope::Machine,
+        // Beside a signaller on a local network the two may well share that network.
+        Scope::Local => {
+            from != Scope::Public || to != Scope::Public || source.map(Network::of) == target.map(Network::of)
+        }
+        // Below 1024 live the services that a flood of checks would be aimed at.
+        Scope::Public => candidate.port >= 1024,
+    }
+}
+
+fn address_scope(address: Address) -> Scope {
+    match address {
+        Address::V4(octets) => scope_v4(Ipv4Addr::from(octets)),
+        Address::V6(octets) => scope_v6(Ipv6Addr::from(octets)),
+        Address::Mdns(_) => Scope::Local,
+    }
+}
+
+/// How far the address of a connection reaches.
+pub(super) fn scope(address: IpAddr) -> Scope {
+    match address.to_canonical() {
+        IpAddr::V4(ip) => scope_v4(ip),
+        IpAddr::V6(ip) => scope_v6(ip),
+    }
+}
+
+/// The special blocks of RFC 6890 and of the IANA registry.
+fn scope_v4(ip: Ipv4Addr) -> Scope {
+    let [a, b, c, _] = ip.octets();
+    match (a, b, c) {
+        (127, ..) => Scope::Machine,
+        (10, ..) | (172, 16..=31, _) | (192, 168, _) | (100, 64..=127, _) => Scope::Local,
+        (0 | 224..=255, ..) | (169, 254, _) | (192, 0, 0 | 2) | (192, 88, 99) => Scope::Unusable,
+        (198, 18..=19, _) | (198, 51, 100) | (203, 0, 113) => Scope::Unusable,
+        _ => Scope::Public,
+    }
+}
+
+/// Global unicast is 2000::/3; inside it are tunnels that carry an IPv4 address, and documentation.
+fn scope_v6(ip: Ipv6Addr) -> Scope {
+    let [a, b, ..] = ip.segments();
+    match (a, b) {
+        _ if ip == Ipv6Addr::LOCALHOST => Scope::Machine,
+        (0xfc00..=0xfdff, _) => Scope::Local,
+        (0x2002, _) | (0x2001, 0 | 0xdb8) | (0x3fff, 0..=0xfff) => Scope::Unusable,
+        (0x2000..=0x3fff, _) => Scope::Public,
+        _ => Scope::Unusable,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::CandidateKind;
+
+    fn candidate(address: &str, port: u16) -> Candidate {
+        let address = match address.parse() {
+            Ok(IpAddr::V4(ip)) => Address::V4(ip.octets()),
+            Ok(IpAddr::V6(ip)) => Address::V6(ip.octets()),
+            Err(_) => Address::Mdns([7; 16]),
+        };
+        Candidate { address, port, kind: CandidateKind::Host, priority: 1 }
+    }
+
+    fn passed(address: &str, source: &str, target: &str) -> bool {
+        passes(&candidate(address, 50_000), source.parse().ok(), target.parse().ok())
+    }
+
+    #[test]
+    fn strangers_get_public_addresses_only() {
+        let public =
+            ["93.184.216.34", "1.1.1.1", "2606:4700::1111", "192.0.1.1", "172.32.0.1", "100.128.0.1"];
+        for address in public {
+            assert!(passed(address, "8.8.8.8", "9.9.9.9"), "{address}");
+        }
+        let others = [
+            "0.0.0.0",
+            "0.1.2.3",
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.168.1.1",
+            "100.64.0.1",
+            "169.254.169.254",
+            "192.0.0.8",
+            "192.0.2.1",
+            "192.88.99.1",
+            "198.18.0.1",
+            "198.51.100.7",
+            "203.0.113.9",
+            "224.0.0.1",
+            "239.255.255.250",
+            "240.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "::ffff:93.184.216.34",
+            "::93.184.216.34",
+            "64:ff9b::5db8:d822",
+            "100::1",
+            "2001::1",
+            "2001:db8::1",
+            "2002:5db8:d822::1",
+            "3fff:0:1::",
+            "fc00::1",
+            "fd12:3456::1",
+            "fe80::1",
+            "fec0::1",
+            "ff02::1",
+            "4000::1",
+            "uuid.local",
+        ];
+        for address in others {
+            assert!(!passed(address, "8.8.8.8", "9.9.9.9"), "{address}");
+        }
+    }
+
+    #[test]
+    fn neighbours_get_local_addresses() {
+        for address in ["10.1.2.3", "192.168.1.1", "fd12:3456::1", "uuid.local"] {
+            assert!(passed(address, "8.8.8.8", "8.8.8.8"), "one household: {address}");
+            assert!(passed(address, "2606:4700::1", "2606:4700::2"), "one /64: {address}");
+            assert!(!passed(address, "2606:4700::1", "2606:4700:0:1::1"), "two /64: {address}");
+            assert!(passed(address, "192.168.1.7", "127.0.0.1"), "a local deployment: {address}");
+            assert!(passed(address, "8.8.8.8", "192.168.1.7"), "half local: {address}");
+            assert!(passed(address, "::ffff:8.8.8.8", "8.8.8.8"), "one address, two spellings: {address}");
+        }
+        for address in ["169.254.1.1", "fe80::1", "0.0.0.0", "224.0.0.1"] {
+            assert!(!passed(address, "127.0.0.1", "127.0.0.1"), "{address}");
+        }
+    }
+
+    #[test]
+    fn loopback_stays_on_the_machine() {
+        assert!(passed("127.0.0.1", "127.0.0.1", "::1"));
+        assert!(passed("::1", "in process", "127.0.0.1"));
+        assert!(!passed("127.0.0.1", "127.0.0.1", "192.168.1.2"));
+        assert!(!passed("127.0.0.1", "8.8.8.8", "8.8.8.8"));
+    }
+
+    #[test]
+    fn low_ports_of_strangers_are_not_probed() {
+        let stranger = |port| passes(&candidate("93.184.216.34", port), "8.8.8.8".parse().ok(), None);
+        assert!(stranger(1024) && !stranger(1023) && !stranger(53));
+    }
+}

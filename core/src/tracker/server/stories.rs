@@ -1,0 +1,1 @@
+//! Stories of the tracker, told in bytes.
