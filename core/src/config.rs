@@ -9,11 +9,13 @@ pub const LEAF_BYTES: u32 = 16 * 1024;
 pub const BLOCK_LEAVES_MAX: u32 = 4;
 /// The largest data-channel message: a block of four leaves and its header. Browsers take 256 KiB.
 pub const MESSAGE_BYTES_MAX: usize = 64 * 1024 + 1024;
+/// The low-water mark that hosts set on both channels of a link.
+pub const CHANNEL_LOW_BYTES: u32 = 64 * 1024;
 /// The largest message to and from a signaller.
 pub const SIGNAL_BYTES_MAX: usize = 16 * 1024;
 /// The largest `Command::Read`.
 pub const READ_BYTES_MAX: u32 = 1024 * 1024;
-/// The largest info dictionary and `.torrent` file accepted, in bytes (100,000 files fit).
+/// The largest info dictionary accepted, in bytes (about 40,000 files with common names fit).
 pub const INFO_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Files in one share.
 pub const FILES_MAX: usize = 100_000;
@@ -23,6 +25,14 @@ pub const PATH_DEPTH_MAX: usize = 32;
 pub const NAME_BYTES_MAX: usize = 255;
 /// Bytes of a share: what a JavaScript number holds exactly.
 pub const TOTAL_BYTES_MAX: u64 = (1 << 53) - 1;
+/// Bytes of one file: 65,536 pieces of 8 MiB.
+pub const FILE_BYTES_MAX: u64 = 512 << 30;
+/// The largest `.torrent` file accepted: an info dictionary and the piece layers of many large files.
+pub const TORRENT_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// HTTP sources, trackers and other addresses that are read from one torrent or magnet link, of each kind.
+pub const URLS_MAX: usize = 64;
+/// Bytes of one such address.
+pub const URL_BYTES_MAX: usize = 2048;
 
 /// What a node may do. The defaults suit a browser tab.
 #[derive(Clone, Debug)]

@@ -1,25 +1,29 @@
 //! Content as BEP 52 describes it. Leaves: pure functions and values that know no peer, no clock and no store.
+//!
+//! [`Builder`] makes a [`Torrent`] from files; [`Magnet`] names one; [`Info`] lists its files; [`Layout`] and
+//! [`Tree`] say for one file where its bytes lie and whether they are the right ones.
 
-use crate::id::{ContentId, Hash, Root};
-use alloc::string::String;
-use alloc::vec::Vec;
+pub mod bencode;
+mod bitfield;
+mod builder;
+mod error;
+mod info;
+mod layout;
+mod magnet;
+mod names;
+mod torrent;
+mod tree;
+mod url;
 
-/// A magnet link, read.
-#[derive(Clone, Debug)]
-pub struct Magnet {
-    /// The share.
-    pub content: ContentId,
-    /// Its display name.
-    pub name: Option<String>,
-    /// Its HTTP sources.
-    pub web_seeds: Vec<String>,
-}
+#[cfg(test)]
+mod tests;
 
-/// A `.torrent` file, read.
-#[derive(Clone, Debug)]
-pub struct Torrent {
-    /// HTTP sources.
-    pub web_seeds: Vec<String>,
-    /// Stub.
-    pub layers: alloc::collections::BTreeMap<Root, Vec<Hash>>,
-}
+pub use bitfield::Bitfield;
+pub use builder::{Builder, Built};
+pub use error::ContentError;
+pub use info::{FileEntry, Info, topic_of};
+pub use layout::{Layout, LeafIndex, PieceIndex};
+pub use magnet::Magnet;
+pub use torrent::Torrent;
+pub use tree::{Tree, TreeError, leaf_hash, parent, zero_hash};
+pub use url::web_url;

@@ -1,0 +1,146 @@
+//! Hashes files into a torrent, chunk by chunk as their bytes come.
+
+use super::info::{FileEntry, check_files};
+use super::layout::ceil_log2;
+use super::{ContentError, Info, Layout, Torrent, leaf_hash, names, tree, url};
+use crate::config::{INFO_BYTES_MAX, LEAF_BYTES, URLS_MAX};
+use crate::id::{Hash, Root};
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+/// A share in the making. Holds a hash for each leaf and less than a leaf of bytes for each file begun.
+#[derive(Debug)]
+pub struct Builder {
+    name: String,
+    piece_length: u32,
+    web_seeds: Vec<String>,
+    /// As given.
+    files: Vec<Growing>,
+    /// Given indices in the order of the file tree.
+    order: Vec<usize>,
+    hashed: u64,
+}
+
+#[derive(Debug)]
+struct Growing {
+    entry: FileEntry,
+    /// Bytes still to come.
+    left: u64,
+    /// The start of the next leaf.
+    partial: Vec<u8>,
+    leaves: Vec<Hash>,
+}
+
+/// A share, made.
+#[derive(Clone, Debug)]
+pub struct Built {
+    /// Its torrent.
+    pub torrent: Torrent,
+    /// Leaf hashes of each file that is not empty, by its root.
+    pub leaves: BTreeMap<Root, Vec<Hash>>,
+    /// For each file of the torrent, which of the given ones it is.
+    pub order: Vec<usize>,
+}
+
+impl Builder {
+    /// Begins a share of files with these paths and lengths. A single file whose path is just the name becomes
+    /// a single-file torrent; otherwise the name is that of the folder. Odd web seeds are left out.
+    ///
+    /// # Errors
+    /// When a name, path, length or their number breaks the rules that [`Info::parse`] has too.
+    pub fn new(
+        name: &str,
+        files: &[(Vec<String>, u64)],
+        mut web_seeds: Vec<String>,
+    ) -> Result<Self, ContentError> {
+        names::check_name(name)?;
+        check_files(files.iter().map(|(path, length)| (path.as_slice(), *length)))?;
+        let largest = files.iter().map(|(_, length)| *length).max();
+        let layout = largest.and_then(|length| Layout::of(length.max(1))).ok_or(ContentError::NoFiles)?;
+        let grow = |(path, length): &(Vec<String>, u64)| Growing {
+            entry: FileEntry {
+                path: path.clone(),
+                length: *length,
+                root: (*length > 0).then_some(Root([0; 32])),
+            },
+            left: *length,
+            partial: Vec::new(),
+            leaves: Vec::new(),
+        };
+        let files: Vec<Growing> = files.iter().map(grow).collect();
+        let mut order: Vec<usize> = (0..files.len()).collect();
+        // Bytes of UTF-8 sort as bencoding wants its keys, and a folder's files stay together.
+        order.sort_unstable_by(|a, b| files[*a].entry.path.cmp(&files[*b].entry.path));
+        web_seeds.retain(|seed| url::is_http(seed));
+        web_seeds.truncate(URLS_MAX);
+        let piece_length = layout.piece_length();
+        let builder = Self { name: name.to_string(), piece_length, web_seeds, files, order, hashed: 0 };
+        // Roots do not change the size of the dictionary, so it is known now whether it will be too large.
+        if builder.info().len() > INFO_BYTES_MAX { Err(ContentError::TooLarge) } else { Ok(builder) }
+    }
+
+    /// Takes the next bytes of a file, named by its index in the given list.
+    ///
+    /// # Errors
+    /// When there is no such file, or it was said to be shorter.
+    pub fn push(&mut self, file: usize, mut bytes: &[u8]) -> Result<(), ContentError> {
+        let file = self.files.get_mut(file).ok_or(ContentError::NoSuchFile)?;
+        file.left = file.left.checked_sub(bytes.len() as u64).ok_or(ContentError::Surplus)?;
+        self.hashed += bytes.len() as u64;
+        let leaf_bytes = LEAF_BYTES as usize;
+        if !file.partial.is_empty() {
+            let (head, rest) = bytes.split_at(bytes.len().min(leaf_bytes - file.partial.len()));
+            file.partial.extend_from_slice(head);
+            bytes = rest;
+            if file.partial.len() == leaf_bytes {
+                file.leaves.push(leaf_hash(&file.partial));
+                file.partial.clear();
+            }
+        }
+        let (leaves, rest) = bytes.as_chunks::<{ LEAF_BYTES as usize }>();
+        file.leaves.extend(leaves.iter().map(|leaf| leaf_hash(leaf)));
+        file.partial.extend_from_slice(rest);
+        if file.left == 0 {
+            let last = core::mem::take(&mut file.partial);
+            file.leaves.extend((!last.is_empty()).then(|| leaf_hash(&last)));
+        }
+        Ok(())
+    }
+
+    /// Bytes taken so far, of all files.
+    #[must_use]
+    pub const fn hashed(&self) -> u64 {
+        self.hashed
+    }
+
+    /// Makes the torrent.
+    ///
+    /// # Errors
+    /// When bytes of a file are missing.
+    pub fn finish(mut self) -> Result<Built, ContentError> {
+        if self.files.iter().any(|file| file.left > 0) {
+            return Err(ContentError::Incomplete);
+        }
+        let level = ceil_log2(self.piece_length / LEAF_BYTES);
+        let (mut layers, mut leaves) = (BTreeMap::new(), BTreeMap::new());
+        for file in &mut self.files {
+            let Some(layout) = Layout::of(file.entry.length) else { continue };
+            let hashes = core::mem::take(&mut file.leaves);
+            let (root, layer) = tree::layer(hashes.clone(), layout.height(), level);
+            file.entry.root = Some(root);
+            leaves.insert(root, hashes);
+            if !layer.is_empty() {
+                layers.insert(root, layer);
+            }
+        }
+        let info = Info::parse(&self.info())?;
+        let torrent = Torrent { info, layers, web_seeds: self.web_seeds, trackers: Vec::new() };
+        Ok(Built { torrent, leaves, order: self.order })
+    }
+
+    fn info(&self) -> Vec<u8> {
+        let entries: Vec<FileEntry> = self.order.iter().map(|at| self.files[*at].entry.clone()).collect();
+        Info::write(&self.name, self.piece_length, &entries)
+    }
+}

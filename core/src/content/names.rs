@@ -1,0 +1,71 @@
+//! Which paths a share may have. One rule for what is read and for what is made.
+//!
+//! Refused is what could escape a folder, hide what a name says, or fall together with another file.
+//! Trailing dots, spaces and Windows device names pass: files are stored by their root, never under these
+//! names, and a browser that saves one replaces what its system cannot take.
+
+use super::ContentError;
+use crate::config::{FILES_MAX, NAME_BYTES_MAX, PATH_DEPTH_MAX};
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// Checks the name of a share, a folder or a file.
+pub(super) fn check_name(name: &str) -> Result<(), ContentError> {
+    if name.len() > NAME_BYTES_MAX {
+        return Err(ContentError::NameTooLong);
+    }
+    if matches!(name, "" | "." | "..") || name.chars().any(is_refused) {
+        return Err(ContentError::Name);
+    }
+    Ok(())
+}
+
+/// Reads a name from bytes.
+pub(super) fn read_name(bytes: &[u8]) -> Result<&str, ContentError> {
+    if bytes.len() > NAME_BYTES_MAX {
+        return Err(ContentError::NameTooLong);
+    }
+    let name = core::str::from_utf8(bytes).map_err(|_| ContentError::Name)?;
+    check_name(name).map(|()| name)
+}
+
+/// Checks the paths of a share against one another.
+pub(super) fn check_paths<'a>(
+    paths: impl ExactSizeIterator<Item = &'a [String]>,
+) -> Result<(), ContentError> {
+    match paths.len() {
+        0 => return Err(ContentError::NoFiles),
+        count if count > FILES_MAX => return Err(ContentError::TooManyFiles),
+        _ => {}
+    }
+    let mut folded: Vec<Vec<String>> = Vec::with_capacity(paths.len());
+    for path in paths {
+        match path.len() {
+            0 => return Err(ContentError::Name),
+            depth if depth > PATH_DEPTH_MAX => return Err(ContentError::TooDeep),
+            _ => {}
+        }
+        path.iter().try_for_each(|name| check_name(name))?;
+        folded.push(path.iter().map(|name| fold(name)).collect());
+    }
+    // In this order a path is followed at once by those that it is the beginning of.
+    folded.sort_unstable();
+    if folded.windows(2).any(|pair| pair[1].starts_with(&pair[0])) {
+        return Err(ContentError::Duplicate);
+    }
+    Ok(())
+}
+
+/// The form in which names that differ only in case are equal.
+fn fold(name: &str) -> String {
+    name.chars().flat_map(char::to_lowercase).collect()
+}
+
+/// Separators, controls (C0, DEL, C1), line breaks, and what makes a name read in another order than it is.
+const fn is_refused(char: char) -> bool {
+    matches!(char,
+        '/' | '\\'
+        | '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}'
+        | '\u{2028}' | '\u{2029}'
+        | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}

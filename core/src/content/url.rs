@@ -1,0 +1,73 @@
+//! Addresses: which are kept, percent-encoding, and where a web seed has a file (BEP 19).
+
+use super::{ContentError, Info};
+use crate::config::URL_BYTES_MAX;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// The address of a file at a web seed: the base itself for a single file (with the name appended where the
+/// base ends in a slash), otherwise base, name and path. `None` when there is no such file.
+#[must_use]
+pub fn web_url(info: &Info, base: &str, file: usize) -> Option<String> {
+    let entry = info.files.get(file)?;
+    let mut url = String::from(base);
+    if info.is_single() {
+        if base.ends_with('/') {
+            escape(&info.name, &mut url);
+        }
+        return Some(url);
+    }
+    if !base.ends_with('/') {
+        url.push('/');
+    }
+    escape(&info.name, &mut url);
+    for name in &entry.path {
+        url.push('/');
+        escape(name, &mut url);
+    }
+    Some(url)
+}
+
+/// Whether an address is worth keeping: not empty, not too long, one line, no blanks.
+pub(super) fn is_sane(url: &str) -> bool {
+    (1..=URL_BYTES_MAX).contains(&url.len()) && !url.chars().any(|c| c.is_control() || c.is_whitespace())
+}
+
+/// Whether an address can be fetched by a browser.
+pub(super) fn is_http(url: &str) -> bool {
+    let after = |scheme: &str| {
+        let (head, rest) = url.as_bytes().split_at_checked(scheme.len())?;
+        head.eq_ignore_ascii_case(scheme.as_bytes()).then_some(rest.len())
+    };
+    is_sane(url) && after("https://").or_else(|| after("http://")).is_some_and(|rest| rest > 0)
+}
+
+/// Appends text with everything escaped but RFC 3986's unreserved characters.
+pub(super) fn escape(text: &str, out: &mut String) {
+    const DIGITS: [char; 16] =
+        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
+            _ => out.extend(['%', DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]),
+        }
+    }
+}
+
+/// Undoes [`escape`].
+pub(super) fn unescape(text: &str) -> Result<String, ContentError> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&byte, tail)) = rest.split_first() {
+        rest = tail;
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let digit = |at: usize| tail.get(at).and_then(|digit| char::from(*digit).to_digit(16));
+        let (Some(high), Some(low)) = (digit(0), digit(1)) else { return Err(ContentError::BadEscape) };
+        bytes.push((high << 4 | low) as u8);
+        rest = &tail[2..];
+    }
+    String::from_utf8(bytes).map_err(|_| ContentError::BadEscape)
+}
