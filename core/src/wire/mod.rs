@@ -7,6 +7,8 @@
 pub mod peer;
 pub mod sdp;
 pub mod signal;
+#[cfg(test)]
+mod tests;
 pub mod tracker;
 
 pub use peer::{Frame, HashRange, Hello, Message, Pieces, Proof, Signature, Span};

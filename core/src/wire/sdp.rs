@@ -126,8 +126,9 @@ fn parse_fingerprint(text: &str) -> Option<Fingerprint> {
     let mut out = [0; 32];
     let mut parts = digits.trim().split(':');
     for byte in &mut out {
-        *byte =
-            parts.next().filter(|part| part.len() == 2).and_then(|part| u8::from_str_radix(part, 16).ok())?;
+        // from_str_radix alone would take a sign.
+        let pair = |part: &&str| part.len() == 2 && part.bytes().all(|c| c.is_ascii_hexdigit());
+        *byte = parts.next().filter(pair).and_then(|part| u8::from_str_radix(part, 16).ok())?;
     }
     parts.next().is_none().then_some(Fingerprint(out))
 }
