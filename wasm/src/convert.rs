@@ -1,0 +1,220 @@
+//! JavaScript values ⇄ the node's types.
+
+use js_sys::{Array, Float64Array, Object, Reflect};
+use swarmlet_core::action::{Event, ShareFailure, SourceFailure};
+use swarmlet_core::snapshot::{LinkView, ShareState, ShareView, Snapshot};
+use swarmlet_core::{Failure, Fault};
+use wasm_bindgen::{JsCast, JsValue};
+
+/// A plain object under construction.
+pub(crate) struct Plain(Object);
+
+impl Plain {
+    pub(crate) fn new() -> Self {
+        Self(Object::new())
+    }
+
+    /// An object whose `t` says what it is.
+    pub(crate) fn of(kind: &str) -> Self {
+        Self::new().set("t", kind)
+    }
+
+    pub(crate) fn set(self, key: &str, value: impl Into<JsValue>) -> Self {
+        // Fails only for a frozen object.
+        let _ = Reflect::set(&self.0, &JsValue::from_str(key), &value.into());
+        self
+    }
+
+    /// Bytes, rates and counts: all below 2^53.
+    pub(crate) fn number(self, key: &str, value: u64) -> Self {
+        self.set(key, value as f64)
+    }
+
+    pub(crate) fn done(self) -> JsValue {
+        self.0.into()
+    }
+}
+
+/// The property `key` of `value`; `undefined` when there is none.
+pub(crate) fn get(value: &JsValue, key: &str) -> JsValue {
+    Reflect::get(value, &JsValue::from_str(key)).unwrap_or(JsValue::UNDEFINED)
+}
+
+/// What a page gets to see when something is refused: a stable code and a sentence.
+pub(crate) fn refusal(code: &str, message: &str) -> JsValue {
+    Plain::new().set("code", code).set("message", message).done()
+}
+
+/// Which kind of failure an exception of the browser's is.
+pub(crate) fn failure(exception: &JsValue) -> Failure {
+    match get(exception, "name").as_string().as_deref() {
+        Some("QuotaExceededError") => Failure::Full,
+        Some("NotSupportedError" | "SecurityError" | "NotAllowedError") => Failure::Unsupported,
+        _ => Failure::Host,
+    }
+}
+
+/// Whether an exception says that a file is not there.
+pub(crate) fn is_missing(exception: &JsValue) -> bool {
+    get(exception, "name").as_string().as_deref() == Some("NotFoundError")
+}
+
+/// A list of indices; `undefined` and `null` are `None`.
+pub(crate) fn indices(value: &JsValue) -> Option<Vec<u32>> {
+    let list = value.dyn_ref::<Array>()?;
+    Some(list.iter().filter_map(|item| item.as_f64()).map(|item| item as u32).collect())
+}
+
+/// A list of texts.
+pub(crate) fn texts(value: &JsValue) -> Vec<String> {
+    value
+        .dyn_ref::<Array>()
+        .map(|list| list.iter().filter_map(|item| item.as_string()).collect())
+        .unwrap_or_default()
+}
+
+/// A snapshot, without the names of files: the page asks for those once.
+pub(crate) fn snapshot(view: &Snapshot) -> JsValue {
+    let totals = Plain::new()
+        .number("fromPeers", view.totals.from_peers)
+        .number("fromHttp", view.totals.from_http)
+        .number("sent", view.totals.sent)
+        .number("wireIn", view.totals.wire_in)
+        .number("wireOut", view.totals.wire_out)
+        .number("wasted", view.totals.wasted)
+        .number("banned", view.totals.banned.into());
+    Plain::of("snapshot")
+        .set("signaller", view.signaller)
+        .number("dialling", view.dialling.into())
+        .number("connectionsMade", view.connections_made.into())
+        .set("totals", totals.done())
+        .set("links", view.links.iter().map(link).collect::<Array>())
+        .set("shares", view.shares.iter().map(share).collect::<Array>())
+        .done()
+}
+
+fn link(view: &LinkView) -> JsValue {
+    Plain::new()
+        .set("peer", view.peer.to_string())
+        .number("received", view.received)
+        .number("sent", view.sent)
+        .number("downRate", view.down_rate)
+        .number("upRate", view.up_rate)
+        .set("rtt", f64::from(view.rtt_us) / 1000.0)
+        .number("requested", view.requested.into())
+        .done()
+}
+
+fn share(view: &ShareView) -> JsValue {
+    let done: Vec<f64> = view.files.iter().map(|file| file.done as f64).collect();
+    let wanted: Vec<f64> = view.files.iter().map(|file| f64::from(u8::from(file.wanted))).collect();
+    Plain::new()
+        .set("id", view.content.to_string())
+        .set("name", view.name.as_str())
+        .set("state", state_name(view.state))
+        .number("wanted", view.wanted)
+        .number("done", view.done)
+        .number("fromPeers", view.from_peers)
+        .number("fromHttp", view.from_http)
+        .number("fromStore", view.from_store)
+        .number("sent", view.sent)
+        .number("wasted", view.wasted)
+        .number("downRate", view.down_rate)
+        .number("upRate", view.up_rate)
+        .number("peers", view.peers.into())
+        .number("swarmSeeds", view.swarm_seeds.into())
+        .number("swarmLeeches", view.swarm_leeches.into())
+        .number("sources", view.sources.into())
+        .number("unavailable", view.unavailable.into())
+        .set("files", Float64Array::from(done.as_slice()))
+        .set("wantedFiles", Float64Array::from(wanted.as_slice()))
+        .done()
+}
+
+/// The list of files of a share.
+pub(crate) fn files(view: &ShareView) -> JsValue {
+    let file = |file: &swarmlet_core::snapshot::FileView| {
+        Plain::new()
+            .set("path", file.path.iter().map(|part| JsValue::from_str(part)).collect::<Array>())
+            .number("size", file.length)
+            .set("root", file.root.map_or(JsValue::NULL, |root| root.to_string().into()))
+            .done()
+    };
+    Plain::new()
+        .set("name", view.name.as_str())
+        .set("files", view.files.iter().map(file).collect::<Array>())
+        .done()
+}
+
+const fn state_name(state: ShareState) -> &'static str {
+    match state {
+        ShareState::Finding => "finding",
+        ShareState::Checking => "checking",
+        ShareState::Fetching => "fetching",
+        ShareState::Seeding => "seeding",
+        ShareState::Paused => "paused",
+        ShareState::Failed => "failed",
+    }
+}
+
+/// News for the page; `None` for the bytes of a read, which are an answer and not news.
+pub(crate) fn event(event: &Event) -> Option<JsValue> {
+    let share = |state: &str, content: &swarmlet_core::ContentId| {
+        Plain::of("event").set("name", "share").set("state", state).set("id", content.to_string())
+    };
+    let peer = |name: &str, peer: &swarmlet_core::PeerId| {
+        Plain::of("event").set("name", name).set("peer", peer.to_string())
+    };
+    let signaller = |state: &str| Plain::of("event").set("name", "signaller").set("state", state);
+    Some(match event {
+        Event::Bytes { .. } | Event::ReadFailed { .. } => return None,
+        Event::Ready { content } => share("ready", content).done(),
+        Event::FileDone { content, file } => share("file", content).number("file", (*file).into()).done(),
+        Event::Done { content } => share("done", content).done(),
+        Event::FirstLeaf { content } => share("first-leaf", content).done(),
+        Event::Failed { content, reason } => share("failed", content).set("code", share_code(*reason)).done(),
+        Event::Damaged { root } => Plain::of("event")
+            .set("name", "share")
+            .set("state", "damaged")
+            .set("root", root.to_string())
+            .done(),
+        Event::LinkUp { peer: id, took_ms } => {
+            peer("link", id).set("state", "up").number("took", (*took_ms).into()).done()
+        }
+        Event::LinkDown { peer: id, fault } => {
+            peer("link", id).set("state", "down").set("fault", fault.map_or(JsValue::NULL, fault_name)).done()
+        }
+        Event::DialFailed { peer: id, fault } => {
+            peer("link", id).set("state", "failed").set("fault", fault_name(*fault)).done()
+        }
+        Event::Banned { peer: id, fault } => peer("ban", id).set("fault", fault_name(*fault)).done(),
+        Event::SourceDropped { url, reason } => source(url, *reason),
+        Event::SignallerUp => signaller("up").done(),
+        Event::SignallerDown { retry_ms } => signaller("down").number("retry", (*retry_ms).into()).done(),
+        Event::SignallerRefused { reason } => signaller("refused").set("reason", *reason).done(),
+    })
+}
+
+fn fault_name(fault: Fault) -> JsValue {
+    fault.name().into()
+}
+
+const fn share_code(reason: ShareFailure) -> &'static str {
+    match reason {
+        ShareFailure::BadInfo => "bad-info",
+        ShareFailure::Storage(Failure::Full) => "storage-full",
+        ShareFailure::Storage(_) => "storage",
+        ShareFailure::TooMany => "too-many",
+        ShareFailure::Unknown => "unknown",
+        ShareFailure::SourceGone => "source-gone",
+    }
+}
+
+fn source(url: &str, reason: SourceFailure) -> JsValue {
+    let plain = Plain::of("event").set("name", "source").set("state", "dropped").set("url", url);
+    match reason {
+        SourceFailure::BadData => plain.set("reason", "bad-data").done(),
+        SourceFailure::Status(status) => plain.set("reason", "status").set("status", status).done(),
+        SourceFailure::Unreachable => plain.set("reason", "unreachable").done(),
+    }
+}

@@ -1,0 +1,329 @@
+//! Stored content and small records: the browser's private files (OPFS) through synchronous access handles,
+//! memory where those are missing, and the visitor's own files for what is seeded (never copied).
+//!
+//! Jobs on private files run one after another: a file takes one access handle at a time. What is read here
+//! is a claim that the node proves again.
+
+use crate::convert::{failure, is_missing};
+use crate::host::{Ended, Host, News};
+use js_sys::{ArrayBuffer, Uint8Array};
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+use swarmlet_core::{Failure, JobId, Root, Work};
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::{JsFuture, spawn_local};
+use web_sys::{
+    Blob, FileSystemDirectoryHandle, FileSystemFileHandle, FileSystemGetFileOptions,
+    FileSystemReadWriteOptions, FileSystemSyncAccessHandle,
+};
+
+/// Open access handles. Each holds a file descriptor in the browser process.
+const HANDLES_MAX: usize = 24;
+/// What the memory store holds at most: content lives in the same address space limits as the page.
+const MEMORY_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
+/// Granularity of the memory store.
+const CHUNK_BYTES: u64 = 256 * 1024;
+
+/// Where content is kept.
+pub struct Store {
+    queue: RefCell<VecDeque<(JobId, Work)>>,
+    /// Empty while the task that empties the queue is under way.
+    disk: Cell<Option<Disk>>,
+    seeds: RefCell<BTreeMap<Root, Blob>>,
+}
+
+impl Store {
+    /// A store in `directory`, or in memory.
+    #[must_use]
+    pub fn new(directory: Option<FileSystemDirectoryHandle>) -> Self {
+        let disk = directory.map_or_else(
+            || Disk::Memory(Memory::default()),
+            |directory| Disk::Files(Files { directory, open: Vec::new() }),
+        );
+        Self { queue: RefCell::default(), disk: Cell::new(Some(disk)), seeds: RefCell::default() }
+    }
+
+    /// From now on the bytes of `root` are read from the visitor's own file.
+    pub(crate) fn seed(&self, root: Root, blob: Blob) {
+        self.seeds.borrow_mut().insert(root, blob);
+    }
+
+    /// Begins one storage job.
+    pub(crate) fn begin(host: &Rc<Host>, job: JobId, work: Work) {
+        let store = &host.store;
+        if let Work::Load { root, start, length } = work
+            && let Some(blob) = store.seeds.borrow().get(&root).cloned()
+        {
+            // Files of the visitor are read side by side: each read waits for the browser process.
+            let host = host.clone();
+            spawn_local(async move {
+                let ended = read_blob(&blob, start, length).await;
+                host.news(News::Done { job, ended });
+            });
+            return;
+        }
+        store.queue.borrow_mut().push_back((job, work));
+        let Some(mut disk) = store.disk.take() else { return };
+        let host = host.clone();
+        spawn_local(async move {
+            loop {
+                let next = host.store.queue.borrow_mut().pop_front();
+                let Some((job, work)) = next else { break };
+                if let Work::Discard { root } = &work {
+                    host.store.seeds.borrow_mut().remove(root);
+                }
+                let ended = disk.carry_out(work).await;
+                host.news(News::Done { job, ended });
+            }
+            host.store.disk.set(Some(disk));
+        });
+    }
+
+    /// Closes every file, so that another tab may open them. Jobs that still wait are given up.
+    pub(crate) fn close(&self) {
+        self.queue.borrow_mut().clear();
+        drop(self.disk.take());
+    }
+
+    /// Carries out one job outside of a host: for tests.
+    pub async fn run(&self, work: Work) -> Result<Option<Vec<u8>>, Failure> {
+        let mut disk = self.disk.take().ok_or(Failure::Host)?;
+        let ended = disk.carry_out(work).await;
+        self.disk.set(Some(disk));
+        match ended {
+            Ended::Bytes(bytes) => Ok(Some(bytes)),
+            Ended::Failed(failure) => Err(failure),
+            Ended::Missing | Ended::Described(_) => Ok(None),
+            Ended::Ok => Ok(Some(Vec::new())),
+        }
+    }
+}
+
+async fn read_blob(blob: &Blob, start: u64, length: u32) -> Ended {
+    let end = start.saturating_add(length.into());
+    let Ok(slice) = blob.slice_with_f64_and_f64(start as f64, end as f64) else {
+        return Ended::Failed(Failure::Host);
+    };
+    match JsFuture::from(slice.array_buffer()).await {
+        Ok(buffer) => {
+            let bytes = Uint8Array::new(buffer.unchecked_ref::<ArrayBuffer>());
+            if bytes.length() == length { Ended::Bytes(bytes.to_vec()) } else { Ended::Missing }
+        }
+        Err(error) if is_missing(&error) => Ended::Missing,
+        // NotReadableError: the file was changed, moved or deleted.
+        Err(_) => Ended::Failed(Failure::Host),
+    }
+}
+
+enum Disk {
+    Memory(Memory),
+    Files(Files),
+}
+
+impl Disk {
+    async fn carry_out(&mut self, work: Work) -> Ended {
+        match self {
+            Self::Memory(memory) => memory.carry_out(work),
+            Self::Files(files) => match files.carry_out(work).await {
+                Ok(ended) => ended,
+                Err(error) if is_missing(&error) => Ended::Missing,
+                Err(error) => Ended::Failed(failure(&error)),
+            },
+        }
+    }
+}
+
+/// Files named by root in hexadecimal, records named `r-` and their key.
+struct Files {
+    directory: FileSystemDirectoryHandle,
+    /// The most recently used last.
+    open: Vec<(Root, Handle)>,
+}
+
+/// Closed when dropped: the browser would keep the lock until it collects garbage.
+struct Handle(FileSystemSyncAccessHandle);
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+impl Handle {
+    fn read(&self, start: u64, length: usize) -> Result<Option<Vec<u8>>, JsValue> {
+        let mut bytes = vec![0; length];
+        let read = self.0.read_with_u8_array_and_options(&mut bytes, &at(start))?;
+        Ok((read as usize == length).then_some(bytes))
+    }
+
+    fn write(&self, start: u64, bytes: &[u8]) -> Result<Ended, JsValue> {
+        let written = self.0.write_with_u8_array_and_options(bytes, &at(start))?;
+        // A short write without an exception is how some browsers say that the disk is full.
+        Ok(if written as usize == bytes.len() { Ended::Ok } else { Ended::Failed(Failure::Full) })
+    }
+}
+
+fn at(start: u64) -> FileSystemReadWriteOptions {
+    let options = FileSystemReadWriteOptions::new();
+    options.set_at(start as f64);
+    options
+}
+
+impl Files {
+    async fn carry_out(&mut self, work: Work) -> Result<Ended, JsValue> {
+        match work {
+            Work::Load { root, start, length } => {
+                let handle = self.file(root, false).await?;
+                Ok(handle.read(start, length as usize)?.map_or(Ended::Missing, Ended::Bytes))
+            }
+            Work::Store { root, start, bytes, .. } => self.file(root, true).await?.write(start, &bytes),
+            Work::Get { key } => {
+                let handle = self.open(&record(&key), false).await?;
+                let size = handle.0.get_size()?;
+                Ok(handle.read(0, size as usize)?.map_or(Ended::Missing, Ended::Bytes))
+            }
+            Work::Put { key, value } => {
+                let handle = self.open(&record(&key), true).await?;
+                handle.0.truncate_with_f64(value.len() as f64)?;
+                let ended = handle.write(0, &value)?;
+                handle.0.flush()?;
+                Ok(ended)
+            }
+            Work::Discard { root } => {
+                self.open.retain(|(open, _)| *open != root);
+                self.remove(&root.to_string()).await
+            }
+            Work::Forget { key } => self.remove(&record(&key)).await,
+            _ => Ok(Ended::Failed(Failure::Unsupported)),
+        }
+    }
+
+    async fn file(&mut self, root: Root, create: bool) -> Result<&Handle, JsValue> {
+        let handle = match self.open.iter().position(|(open, _)| *open == root) {
+            Some(at) => self.open.remove(at).1,
+            None => {
+                if self.open.len() >= HANDLES_MAX {
+                    let (_, oldest) = self.open.remove(0);
+                    oldest.0.flush()?;
+                }
+                self.open(&root.to_string(), create).await?
+            }
+        };
+        self.open.push((root, handle));
+        let (_, handle) = self.open.last().expect("one was pushed on the line above");
+        Ok(handle)
+    }
+
+    async fn open(&self, name: &str, create: bool) -> Result<Handle, JsValue> {
+        let options = FileSystemGetFileOptions::new();
+        options.set_create(create);
+        let file = JsFuture::from(self.directory.get_file_handle_with_options(name, &options)).await?;
+        let file: FileSystemFileHandle = file.unchecked_into();
+        let handle = JsFuture::from(file.create_sync_access_handle()).await?;
+        Ok(Handle(handle.unchecked_into()))
+    }
+
+    async fn remove(&self, name: &str) -> Result<Ended, JsValue> {
+        match JsFuture::from(self.directory.remove_entry(name)).await {
+            Err(error) if !is_missing(&error) => Err(error),
+            Ok(_) | Err(_) => Ok(Ended::Ok),
+        }
+    }
+}
+
+fn record(key: &str) -> String {
+    format!("r-{key}")
+}
+
+/// Content in buffers of the JavaScript heap, which may grow where the memory of a wasm program may not.
+#[derive(Default)]
+struct Memory {
+    chunks: BTreeMap<(Root, u64), Uint8Array>,
+    records: BTreeMap<String, Vec<u8>>,
+}
+
+impl Memory {
+    fn carry_out(&mut self, work: Work) -> Ended {
+        match work {
+            Work::Load { root, start, length } => self.load(root, start, length),
+            Work::Store { root, total, start, bytes } => self.store(root, total, start, &bytes),
+            Work::Get { key } => self.records.get(&key).cloned().map_or(Ended::Missing, Ended::Bytes),
+            Work::Put { key, value } => {
+                self.records.insert(key, value);
+                Ended::Ok
+            }
+            Work::Discard { root } => {
+                self.chunks.retain(|(of, _), _| *of != root);
+                Ended::Ok
+            }
+            Work::Forget { key } => {
+                self.records.remove(&key);
+                Ended::Ok
+            }
+            _ => Ended::Failed(Failure::Unsupported),
+        }
+    }
+
+    fn load(&self, root: Root, start: u64, length: u32) -> Ended {
+        let mut out = vec![0; length as usize];
+        for (index, in_chunk, in_out, size) in pieces(start, u64::from(length)) {
+            let Some(chunk) = self.chunks.get(&(root, index)) else { return Ended::Missing };
+            if in_chunk + size as u32 > chunk.length() {
+                return Ended::Missing;
+            }
+            chunk.subarray(in_chunk, in_chunk + size as u32).copy_to(&mut out[in_out..in_out + size]);
+        }
+        Ended::Bytes(out)
+    }
+
+    fn store(&mut self, root: Root, total: u64, start: u64, bytes: &[u8]) -> Ended {
+        for (index, in_chunk, in_bytes, size) in pieces(start, bytes.len() as u64) {
+            let here = total.saturating_sub(index * CHUNK_BYTES).min(CHUNK_BYTES);
+            if u64::from(in_chunk) + size as u64 > here {
+                return Ended::Failed(Failure::Host);
+            }
+            let held = (self.chunks.len() as u64).saturating_mul(CHUNK_BYTES);
+            let chunk = match self.chunks.entry((root, index)) {
+                std::collections::btree_map::Entry::Occupied(chunk) => chunk.into_mut(),
+                std::collections::btree_map::Entry::Vacant(_) if held >= MEMORY_BYTES_MAX => {
+                    return Ended::Failed(Failure::Full);
+                }
+                std::collections::btree_map::Entry::Vacant(place) => {
+                    place.insert(Uint8Array::new_with_length(here as u32))
+                }
+            };
+            chunk.subarray(in_chunk, in_chunk + size as u32).copy_from(&bytes[in_bytes..in_bytes + size]);
+        }
+        Ended::Ok
+    }
+}
+
+/// The chunks that a run of bytes touches: index, first byte in the chunk, first byte in the run, bytes.
+fn pieces(start: u64, length: u64) -> impl Iterator<Item = (u64, u32, usize, usize)> {
+    let end = start.saturating_add(length);
+    let mut at = start;
+    core::iter::from_fn(move || {
+        if at >= end {
+            return None;
+        }
+        let index = at / CHUNK_BYTES;
+        let until = ((index + 1) * CHUNK_BYTES).min(end);
+        let piece = (index, (at % CHUNK_BYTES) as u32, (at - start) as usize, (until - at) as usize);
+        at = until;
+        Some(piece)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_cut_at_chunk_borders() {
+        let all: Vec<_> = pieces(CHUNK_BYTES - 1, CHUNK_BYTES + 2).collect();
+        let chunk = CHUNK_BYTES as usize;
+        assert_eq!(all, [(0, CHUNK_BYTES as u32 - 1, 0, 1), (1, 0, 1, chunk), (2, 0, 1 + chunk, 1)]);
+        assert_eq!(pieces(5, 0).count(), 0);
+    }
+}
