@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 #[derive(Debug)]
 pub struct Builder {
     name: String,
-    piece_length: u32,
+    pub(super) piece_length: u32,
     web_seeds: Vec<String>,
     /// As given.
     files: Vec<Growing>,

@@ -39,6 +39,12 @@ pub struct Info {
     bytes: Vec<u8>,
 }
 
+/// The id of the share that has these bytes as its info dictionary.
+#[must_use]
+pub fn content_id(info: &[u8]) -> ContentId {
+    ContentId(Sha256::digest(info).into())
+}
+
 /// What a tracker knows a share by: derived, so that it does not learn the content id.
 #[must_use]
 pub fn topic_of(content: &ContentId) -> Topic {
@@ -71,7 +77,7 @@ impl Info {
         let (files, name) = (files.ok_or(missing)?, name.ok_or(missing)?);
         let total = check_files(files.iter().map(|file| (file.path.as_slice(), file.length)))?;
         Ok(Self {
-            content: ContentId(Sha256::digest(bytes).into()),
+            content: content_id(bytes),
             name,
             piece_length: piece_length.ok_or(missing)?,
             files,

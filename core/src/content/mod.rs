@@ -21,7 +21,7 @@ mod tests;
 pub use bitfield::Bitfield;
 pub use builder::{Builder, Built};
 pub use error::ContentError;
-pub use info::{FileEntry, Info, topic_of};
+pub use info::{FileEntry, Info, content_id, topic_of};
 pub use layout::{Layout, LeafIndex, PieceIndex};
 pub use magnet::Magnet;
 pub use torrent::Torrent;
