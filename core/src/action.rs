@@ -4,7 +4,6 @@ use crate::fault::Fault;
 use crate::id::{ContentId, JobId, LinkId, PeerId, Root};
 use crate::input::{Channel, Failure};
 use crate::wire::{Candidate, Description};
-use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -256,51 +255,4 @@ pub enum SourceFailure {
     Status(u16),
     /// It could not be reached several times in a row.
     Unreachable,
-}
-
-/// Where machines put their orders.
-#[derive(Debug, Default)]
-pub(crate) struct Outbox {
-    queue: VecDeque<Action>,
-    next_job: u64,
-}
-
-impl Outbox {
-    pub(crate) fn pop(&mut self) -> Option<Action> {
-        self.queue.pop_front()
-    }
-
-    pub(crate) fn send(&mut self, link: LinkId, channel: Channel, bytes: Vec<u8>) {
-        self.queue.push_back(Action::Send { link, channel, bytes });
-    }
-
-    pub(crate) fn signal(&mut self, bytes: Vec<u8>) {
-        self.queue.push_back(Action::Signal { bytes });
-    }
-
-    pub(crate) fn unlink(&mut self, link: LinkId) {
-        self.queue.push_back(Action::Unlink { link });
-    }
-
-    pub(crate) fn notify(&mut self, event: Event) {
-        self.queue.push_back(Action::Notify(event));
-    }
-
-    pub(crate) fn start(&mut self, work: Work) -> JobId {
-        let job = JobId(self.next_job);
-        self.next_job += 1;
-        self.queue.push_back(Action::Start { job, work });
-        job
-    }
-
-    pub(crate) fn abort(&mut self, job: JobId) {
-        self.queue.push_back(Action::Abort { job });
-    }
-}
-
-/// What every machine is lent for one input: the time, the dice and the outbox.
-pub(crate) struct Cx<'a> {
-    pub(crate) now: crate::Instant,
-    pub(crate) rng: &'a mut crate::rng::Rng,
-    pub(crate) out: &'a mut Outbox,
 }

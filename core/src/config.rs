@@ -65,8 +65,6 @@ pub struct Config {
     pub fetches_max: u32,
     /// Bytes asked for in one HTTP request.
     pub fetch_bytes: u32,
-    /// Whether to use HTTP sources while peers make good progress.
-    pub http_always: bool,
     /// Quiet time after which a link is asked whether it is there.
     pub ping_after: Duration,
     /// Quiet time after which a link is dead.
@@ -90,7 +88,6 @@ impl Default for Config {
             shares_max: 64,
             fetches_max: 4,
             fetch_bytes: 1024 * 1024,
-            http_always: true,
             ping_after: Duration::from_secs(10),
             dead_after: Duration::from_secs(30),
         }

@@ -1,11 +1,10 @@
 //! What happens to a node: commands, network, finished work, time.
 
 use crate::content::{Magnet, Torrent};
-use crate::id::{ContentId, Fingerprint, Hash, JobId, LinkId, Root};
+use crate::id::{ContentId, Hash, JobId, LinkId, Root};
 use crate::wire::{Candidate, Description};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
-use alloc::string::String;
 use alloc::vec::Vec;
 
 /// One thing that happened. A run of a node is a list of `(Instant, Input)`.
@@ -13,14 +12,10 @@ use alloc::vec::Vec;
 pub enum Input<'a> {
     /// The application wants something.
     Command(Command),
-    /// Both data channels of a link are open. The fingerprints are those of the DTLS session in use.
+    /// Both data channels of a link are open, over a DTLS session with the fingerprints of its two descriptions.
     Linked {
         /// The link that `Work::Dial` or `Work::Accept` named.
         link: LinkId,
-        /// Of our own certificate.
-        local: Fingerprint,
-        /// Of the certificate the other side showed.
-        remote: Fingerprint,
     },
     /// One whole data-channel message arrived.
     Received {
@@ -31,7 +26,8 @@ pub enum Input<'a> {
         /// The message.
         bytes: &'a [u8],
     },
-    /// A channel drained below its low-water mark.
+    /// A channel's buffer is at or below its low-water mark ([`crate::config::CHANNEL_LOW_BYTES`]). Hosts say
+    /// so when it drains to the mark, and at once after a batch of sends that did not rise above it.
     Writable {
         /// Where.
         link: LinkId,

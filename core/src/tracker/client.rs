@@ -142,7 +142,9 @@ impl Client {
                 }
                 Heard::Up
             }
-            (ToClient::Peers { topic, seeds, leeches, peers }, State::Up { .. }) => Heard::Peers { topic, seeds, leeches, peers },
+            (ToClient::Peers { topic, seeds, leeches, peers }, State::Up { .. }) => {
+                Heard::Peers { topic, seeds, leeches, peers }
+            }
             (ToClient::Relayed { from, signal }, State::Up { .. }) => Heard::Signal(from, signal),
             (ToClient::Absent { peer }, State::Up { .. }) => Heard::Absent(peer),
             (ToClient::Refused { reason, retry_ms }, _) => {
@@ -164,7 +166,9 @@ impl Client {
     /// Answers the challenge.
     pub(crate) fn hello(&self, peer: PeerId, signature: Signature, config: &Config, cx: &mut Cx<'_>) {
         let token = config.token.clone();
-        cx.out.signal(ToTracker::Hello { version: wire::VERSION, features: 0, peer, signature, token }.encode());
+        cx.out.signal(
+            ToTracker::Hello { version: wire::VERSION, features: 0, peer, signature, token }.encode(),
+        );
     }
 
     /// The socket closed.
@@ -223,7 +227,12 @@ impl Client {
             State::Waiting { .. } => self.wake(cx),
             State::Greeting { deadline } if deadline <= cx.now => return self.give_up(cx),
             State::Up { .. } => {
-                let due: Vec<Topic> = self.topics.iter().filter(|(_, known)| known.ask_at.is_some_and(|at| at <= cx.now)).map(|(topic, _)| *topic).collect();
+                let due: Vec<Topic> = self
+                    .topics
+                    .iter()
+                    .filter(|(_, known)| known.ask_at.is_some_and(|at| at <= cx.now))
+                    .map(|(topic, _)| *topic)
+                    .collect();
                 for topic in due {
                     self.announce(topic, cx);
                 }

@@ -1,5 +1,6 @@
 //! The tracker: who is in which swarm, and the relay of signals between members.
 
+pub(crate) mod client;
 pub mod server;
 
 pub use server::Server;

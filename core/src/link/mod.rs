@@ -1,0 +1,261 @@
+//! Links: from open channels to a proven peer, and whether it is still there.
+//!
+//! Invariant: a peer has at most one proven link, and nothing but `Hello` and `Proof` passes before the proof.
+//! What is said over a link is none of this module's business.
+
+pub(crate) mod dial;
+pub(crate) mod proof;
+pub(crate) mod rate;
+
+use crate::config::Config;
+use crate::fault::Fault;
+use crate::id::{Fingerprint, LinkId, PeerId};
+use crate::outbox::Cx;
+use crate::time::{Instant, earliest};
+use crate::wire::{self, Hello, Message, Proof};
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::time::Duration;
+use proof::{Identity, Side};
+
+/// From open channels to the proof. A browser signs and verifies in 0.2 ms; the rest is round trips.
+const GREETING_DEADLINE: Duration = Duration::from_secs(10);
+/// A timer that is this late means that we slept, not that the peer did: ask again.
+const LATE: Duration = Duration::from_secs(5);
+/// What we understand beyond version 1: nothing yet.
+const FEATURES: u32 = 0;
+
+/// Channels that have just opened.
+pub(crate) struct Opened {
+    pub(crate) link: LinkId,
+    pub(crate) peer: PeerId,
+    pub(crate) local: Fingerprint,
+    pub(crate) remote: Fingerprint,
+    pub(crate) began: Instant,
+}
+
+/// A link that has just been proven.
+pub(crate) struct Proven {
+    pub(crate) peer: PeerId,
+    pub(crate) took: Duration,
+}
+
+/// All open links.
+#[derive(Default)]
+pub(crate) struct Links {
+    links: BTreeMap<LinkId, Link>,
+    by_peer: BTreeMap<PeerId, LinkId>,
+}
+
+struct Link {
+    peer: PeerId,
+    local: Fingerprint,
+    remote: Fingerprint,
+    began: Instant,
+    opened: Instant,
+    nonce: [u8; 32],
+    their_nonce: Option<[u8; 32]>,
+    proven: bool,
+    heard: Instant,
+    asked: Option<(u32, Instant)>,
+    rtt: Option<Duration>,
+}
+
+impl Links {
+    /// Greets on channels that have just opened.
+    pub(crate) fn open(&mut self, opened: Opened, me: &Identity, cx: &mut Cx<'_>) {
+        let nonce = cx.rng.bytes32();
+        let hello = Hello { version: wire::VERSION, features: FEATURES, peer: me.peer(), nonce };
+        cx.out.open(opened.link);
+        cx.out.control(opened.link, &Message::Hello(hello));
+        let link = Link {
+            peer: opened.peer,
+            local: opened.local,
+            remote: opened.remote,
+            began: opened.began,
+            opened: cx.now,
+            nonce,
+            their_nonce: None,
+            proven: false,
+            heard: cx.now,
+            asked: None,
+            rtt: None,
+        };
+        self.links.insert(opened.link, link);
+    }
+
+    pub(crate) fn on_hello(
+        &mut self,
+        id: LinkId,
+        hello: &Hello,
+        me: &Identity,
+        cx: &mut Cx<'_>,
+    ) -> Result<(), Fault> {
+        let link = self.links.get_mut(&id).ok_or(Fault::Unexpected)?;
+        if hello.version != wire::VERSION {
+            return Err(Fault::Version);
+        }
+        if link.their_nonce.replace(hello.nonce).is_some() {
+            return Err(Fault::Unexpected);
+        }
+        if hello.peer != link.peer {
+            return Err(Fault::Identity);
+        }
+        let transcript = proof::transcript(link.mine(&me.peer()), link.theirs(&hello.nonce));
+        cx.out.control(id, &Message::Proof(Proof { signature: me.sign(&transcript) }));
+        Ok(())
+    }
+
+    pub(crate) fn on_proof(
+        &mut self,
+        id: LinkId,
+        proof: &Proof,
+        me: &Identity,
+        now: Instant,
+    ) -> Result<Proven, Fault> {
+        let link = self.links.get_mut(&id).ok_or(Fault::Unexpected)?;
+        let Some(nonce) = link.their_nonce else { return Err(Fault::Unexpected) };
+        if link.proven {
+            return Err(Fault::Unexpected);
+        }
+        let transcript = proof::transcript(link.theirs(&nonce), link.mine(&me.peer()));
+        if !proof::verify(&link.peer, &transcript, &proof.signature) {
+            return Err(Fault::Identity);
+        }
+        if self.by_peer.contains_key(&link.peer) {
+            return Err(Fault::Duplicate);
+        }
+        link.proven = true;
+        self.by_peer.insert(link.peer, id);
+        Ok(Proven { peer: link.peer, took: now.since(link.began) })
+    }
+
+    pub(crate) fn on_ping(&self, id: LinkId, nonce: u32, cx: &mut Cx<'_>) -> Result<(), Fault> {
+        if !self.is_proven(id) {
+            return Err(Fault::Unexpected);
+        }
+        cx.out.control(id, &Message::Pong { nonce });
+        Ok(())
+    }
+
+    pub(crate) fn on_pong(&mut self, id: LinkId, nonce: u32, now: Instant) -> Result<(), Fault> {
+        let link = self.links.get_mut(&id).ok_or(Fault::Unexpected)?;
+        let Some((asked, at)) = link.asked.take() else { return Err(Fault::Unexpected) };
+        if asked != nonce {
+            return Err(Fault::Unexpected);
+        }
+        link.rtt = Some(now.since(at));
+        Ok(())
+    }
+
+    /// Notes that something came in.
+    pub(crate) fn on_heard(&mut self, id: LinkId, now: Instant) {
+        if let Some(link) = self.links.get_mut(&id) {
+            link.heard = now;
+        }
+    }
+
+    /// Asks quiet peers, and names those that are gone.
+    pub(crate) fn on_timeout(&mut self, config: &Config, cx: &mut Cx<'_>) -> Vec<(LinkId, Fault)> {
+        let mut dead = Vec::new();
+        for (id, link) in &mut self.links {
+            if !link.proven {
+                if cx.now.since(link.opened) >= GREETING_DEADLINE {
+                    dead.push((*id, Fault::Deadline));
+                }
+            } else if link.dead_at(config).is_some_and(|due| (due..due + LATE).contains(&cx.now)) {
+                dead.push((*id, Fault::Stalled));
+            } else if cx.now >= link.ping_at(config) {
+                Self::ping(*id, link, cx);
+            }
+        }
+        dead
+    }
+
+    /// Measures the round trip of a link that has just been proven.
+    pub(crate) fn measure(&mut self, id: LinkId, cx: &mut Cx<'_>) {
+        if let Some(link) = self.links.get_mut(&id) {
+            Self::ping(id, link, cx);
+        }
+    }
+
+    fn ping(id: LinkId, link: &mut Link, cx: &mut Cx<'_>) {
+        let nonce = u32::try_from(cx.rng.below(1 << 32)).unwrap_or(0);
+        link.asked = Some((nonce, cx.now));
+        cx.out.control(id, &Message::Ping { nonce });
+    }
+
+    pub(crate) fn deadline(&self, config: &Config) -> Option<Instant> {
+        self.links.values().fold(None, |first, link| {
+            let due = match (link.proven, link.asked) {
+                (false, _) => link.opened + GREETING_DEADLINE,
+                (true, None) => link.ping_at(config),
+                (true, Some(_)) => link.dead_at(config).unwrap_or_else(|| link.ping_at(config)),
+            };
+            earliest(first, Some(due))
+        })
+    }
+
+    /// Forgets a link. Answers whose it was, and whether it was proven.
+    pub(crate) fn close(&mut self, id: LinkId) -> Option<(PeerId, bool)> {
+        let link = self.links.remove(&id)?;
+        if link.proven {
+            self.by_peer.remove(&link.peer);
+        }
+        Some((link.peer, link.proven))
+    }
+
+    pub(crate) fn is_proven(&self, id: LinkId) -> bool {
+        self.links.get(&id).is_some_and(|link| link.proven)
+    }
+
+    pub(crate) fn contains(&self, id: LinkId) -> bool {
+        self.links.contains_key(&id)
+    }
+
+    pub(crate) fn rtt(&self, id: LinkId) -> Option<Duration> {
+        self.links.get(&id)?.rtt
+    }
+
+    /// The open link with a peer, proven or not.
+    pub(crate) fn with(&self, peer: &PeerId) -> Option<LinkId> {
+        self.by_peer
+            .get(peer)
+            .copied()
+            .or_else(|| self.links.iter().find(|(_, link)| link.peer == *peer).map(|(id, _)| *id))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.links.len()
+    }
+
+    pub(crate) fn ids(&self) -> Vec<LinkId> {
+        self.links.keys().copied().collect()
+    }
+
+    /// Proven links.
+    pub(crate) fn proven(&self) -> impl Iterator<Item = (LinkId, PeerId)> + '_ {
+        self.by_peer.iter().map(|(peer, id)| (*id, *peer))
+    }
+}
+
+impl Link {
+    fn mine<'a>(&'a self, me: &'a PeerId) -> Side<'a> {
+        Side { peer: me, fingerprint: &self.local, nonce: &self.nonce }
+    }
+
+    const fn theirs<'a>(&'a self, nonce: &'a [u8; 32]) -> Side<'a> {
+        Side { peer: &self.peer, fingerprint: &self.remote, nonce }
+    }
+
+    /// When silence is asked about; again when the answer was slept through.
+    fn ping_at(&self, config: &Config) -> Instant {
+        self.dead_at(config).unwrap_or(self.heard + config.ping_after)
+    }
+
+    /// When an unanswered question means the end.
+    fn dead_at(&self, config: &Config) -> Option<Instant> {
+        let (_, asked) = self.asked?;
+        Some((self.heard + config.dead_after).max(asked + config.dead_after / 2))
+    }
+}

@@ -1,0 +1,147 @@
+//! Where machines put their orders, and how full each link's channels are.
+//!
+//! Sending is granted, not hoped: an outlet counts what the host still holds, `Writable` corrects the count,
+//! and the swarm serves only while there is room. Control messages are few and always accepted; a peer that
+//! lets them pile up is cut off.
+
+use crate::action::{Action, Event, Work};
+use crate::config::CHANNEL_LOW_BYTES;
+use crate::id::{JobId, LinkId};
+use crate::input::Channel;
+use crate::link::rate::Rate;
+use crate::rng::Rng;
+use crate::time::Instant;
+use crate::wire::Message;
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+
+/// Control bytes that may wait for a peer that does not read.
+const CONTROL_BYTES_MAX: u64 = 1024 * 1024;
+/// A channel holds this much of what the link carries in a second: enough to keep it busy between two
+/// reports, little enough that a cancel still helps (theory §1.3).
+const BUFFER_SHARE: u64 = 10;
+
+/// What every machine is lent for one input: the time, the dice and the outbox.
+pub(crate) struct Cx<'a> {
+    pub(crate) now: Instant,
+    pub(crate) rng: &'a mut Rng,
+    pub(crate) out: &'a mut Outbox,
+}
+
+/// Orders to the host, and the room on each link.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    queue: VecDeque<Action>,
+    next_job: u64,
+    outlets: BTreeMap<LinkId, Outlet>,
+    high_bytes: u32,
+    wire_out: u64,
+}
+
+#[derive(Debug, Default)]
+struct Outlet {
+    control: u64,
+    bulk: u64,
+    sent: Rate,
+}
+
+impl Outbox {
+    pub(crate) fn new(high_bytes: u32) -> Self {
+        Self { high_bytes, ..Self::default() }
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<Action> {
+        self.queue.pop_front()
+    }
+
+    pub(crate) fn signal(&mut self, bytes: Vec<u8>) {
+        self.queue.push_back(Action::Signal { bytes });
+    }
+
+    pub(crate) fn notify(&mut self, event: Event) {
+        self.queue.push_back(Action::Notify(event));
+    }
+
+    pub(crate) fn start(&mut self, work: Work) -> JobId {
+        let job = JobId(self.next_job);
+        self.next_job += 1;
+        self.queue.push_back(Action::Start { job, work });
+        job
+    }
+
+    pub(crate) fn abort(&mut self, job: JobId) {
+        self.queue.push_back(Action::Abort { job });
+    }
+
+    /// The channels of a link are open.
+    pub(crate) fn open(&mut self, link: LinkId) {
+        self.outlets.insert(link, Outlet::default());
+    }
+
+    /// Ends a connection, whatever state it is in.
+    pub(crate) fn unlink(&mut self, link: LinkId) {
+        self.outlets.remove(&link);
+        self.queue.push_back(Action::Unlink { link });
+    }
+
+    /// Sends a control message.
+    pub(crate) fn control(&mut self, link: LinkId, message: &Message) {
+        self.push(link, Channel::Control, message.encode(&[]));
+    }
+
+    /// Sends a message with a tail on the bulk channel.
+    pub(crate) fn bulk(&mut self, now: Instant, link: LinkId, message: &Message, tail: &[u8]) {
+        if let Some(outlet) = self.outlets.get_mut(&link) {
+            outlet.sent.add(now, tail.len() as u64);
+        }
+        self.push(link, Channel::Bulk, message.encode(tail));
+    }
+
+    fn push(&mut self, link: LinkId, channel: Channel, bytes: Vec<u8>) {
+        let Some(outlet) = self.outlets.get_mut(&link) else { return };
+        let length = bytes.len() as u64;
+        match channel {
+            Channel::Control => outlet.control += length,
+            Channel::Bulk => outlet.bulk += length,
+        }
+        self.wire_out += length;
+        self.queue.push_back(Action::Send { link, channel, bytes });
+    }
+
+    /// The host reports what it still holds for a channel.
+    pub(crate) fn on_writable(&mut self, link: LinkId, channel: Channel, buffered: u32) {
+        let Some(outlet) = self.outlets.get_mut(&link) else { return };
+        match channel {
+            Channel::Control => outlet.control = u64::from(buffered),
+            Channel::Bulk => outlet.bulk = u64::from(buffered),
+        }
+    }
+
+    /// Bytes that may be put on the bulk channel now.
+    pub(crate) fn room(&self, now: Instant, link: LinkId) -> u64 {
+        let Some(outlet) = self.outlets.get(&link) else { return 0 };
+        let high = (outlet.sent.per_second(now) / BUFFER_SHARE)
+            .clamp(u64::from(CHANNEL_LOW_BYTES) * 2, u64::from(self.high_bytes));
+        high.saturating_sub(outlet.bulk)
+    }
+
+    /// Bytes that the host still holds for the bulk channel.
+    pub(crate) fn waiting(&self, link: LinkId) -> u64 {
+        self.outlets.get(&link).map_or(0, |outlet| outlet.bulk)
+    }
+
+    /// Sent payload bytes per second.
+    pub(crate) fn up_rate(&self, now: Instant, link: LinkId) -> u64 {
+        self.outlets.get(&link).map_or(0, |outlet| outlet.sent.per_second(now))
+    }
+
+    /// Links whose peers do not read what they are told.
+    pub(crate) fn clogged(&self) -> impl Iterator<Item = LinkId> + '_ {
+        self.outlets.iter().filter(|(_, outlet)| outlet.control > CONTROL_BYTES_MAX).map(|(link, _)| *link)
+    }
+
+    /// All bytes sent on data channels since the start.
+    pub(crate) const fn wire_out(&self) -> u64 {
+        self.wire_out
+    }
+}

@@ -1,0 +1,419 @@
+//! Asking peers for hashes and leaves, and taking in what they send.
+
+use super::ledger::Kept;
+use super::peer::Peer;
+use super::picker::{self, Candidate};
+use super::{ANSWER_DEADLINE, Fact, Job, Swarm};
+use crate::action::{Event, Work};
+use crate::config::{BLOCK_LEAVES_MAX, LEAF_BYTES};
+use crate::content::PieceIndex;
+use crate::fault::Fault;
+use crate::id::{Hash, LinkId, Root};
+use crate::outbox::Cx;
+use crate::wire::{HashRange, Message, Span, peer as limits};
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+/// Bytes of open pieces, and of pieces being stored, that are held in memory.
+const HELD_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Snubs in a row before a peer is let go.
+const SNUBS_MAX: u32 = 3;
+/// A leaf is asked for twice only if its first source would take this much longer.
+const ENDGAME_GAIN: Duration = Duration::from_millis(500);
+
+impl Swarm {
+    /// Asks a peer for as much as its window lets through.
+    pub(super) fn ask(&mut self, link: LinkId, cx: &mut Cx<'_>) {
+        let Some(peer) = self.peers.get(&link) else { return };
+        let leaf = u64::from(LEAF_BYTES);
+        let rate = peer.down.per_second(cx.now);
+        let most = if peer.snubs > 0 { 4 } else { self.config.window_leaves_max };
+        let window = picker::window(rate, peer.rtt, peer.received / leaf, most);
+        let room = window.saturating_sub(peer.asked_leaves());
+        // A quarter of the window at a time: few messages, and the source never runs dry.
+        if peer.idle || room == 0 || (room < window / 4 && peer.asked_leaves() > 0) {
+            return;
+        }
+        let held: u64 = self.storing_bytes
+            + self
+                .wanted
+                .iter()
+                .filter_map(|root| self.files.get(root))
+                .map(|file| file.ledger.open_bytes())
+                .sum::<u64>();
+        let mut plan = Plan { room, spans: BTreeMap::new() };
+        self.continue_pieces(link, &mut plan);
+        if plan.room > 0 && held < HELD_BYTES_MAX {
+            self.begin_pieces(link, &mut plan, cx);
+        }
+        if plan.room == room {
+            self.double_late(link, &mut plan, cx);
+        }
+        let Some(peer) = self.peers.get_mut(&link) else { return };
+        peer.idle = plan.room == room && held < HELD_BYTES_MAX;
+        for (root, spans) in plan.spans {
+            for spans in spans.chunks(limits::SPANS_MAX) {
+                spans.iter().for_each(|span| peer.ask(root, *span, cx.now));
+                cx.out.control(link, &Message::Request { root, spans: spans.to_vec() });
+            }
+        }
+    }
+
+    /// Leaves of pieces that are under way.
+    fn continue_pieces(&mut self, link: LinkId, plan: &mut Plan) {
+        let Some(peer) = self.peers.get(&link) else { return };
+        for root in &self.wanted {
+            let (Some(file), Some(has)) = (self.files.get_mut(root), peer.has.get(root)) else { continue };
+            let open: Vec<PieceIndex> =
+                file.ledger.open_pieces().filter(|piece| has.get(piece.get())).collect();
+            for piece in open {
+                take_spans(file, *root, piece, peer, plan);
+                if plan.room == 0 {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// New pieces, rarest first.
+    fn begin_pieces(&mut self, link: LinkId, plan: &mut Plan, cx: &mut Cx<'_>) {
+        let Some(peer) = self.peers.get(&link) else { return };
+        let candidates = self
+            .wanted
+            .iter()
+            .filter_map(|root| Some((root, self.files.get(root)?, peer.has.get(root)?)))
+            .flat_map(|(root, file, has)| {
+                let free = file.ledger.have().missing_from(has).filter_map(|piece| file.layout.piece(piece));
+                free.filter(|piece| {
+                    file.recalling == 0 && file.ledger.is_free(*piece) && file.tree.knows_piece(*piece)
+                })
+                .map(|piece| Candidate {
+                    key: (*root, piece),
+                    urgent: file.urgent.contains(&piece.get()),
+                    holders: file.rarity.of(piece.get()),
+                })
+            });
+        let most = plan.room.div_ceil(BLOCK_LEAVES_MAX) as usize;
+        for (root, piece) in picker::choose(candidates, most, cx.rng) {
+            let Some(file) = self.files.get_mut(&root) else { continue };
+            file.ledger.open(piece);
+            take_spans(file, root, piece, peer, plan);
+            if plan.room == 0 {
+                return;
+            }
+        }
+    }
+
+    /// Endgame: what a much slower peer owes us is asked for here as well.
+    fn double_late(&mut self, link: LinkId, plan: &mut Plan, cx: &Cx<'_>) {
+        let Some(peer) = self.peers.get(&link) else { return };
+        let mine = peer.eta(cx.now) + ENDGAME_GAIN;
+        let slow = self.peers.iter().filter(|(other, slow)| {
+            **other != link && slow.asked_leaves() > 0 && slow.eta(cx.now) > mine * 2
+        });
+        for (_, slow) in slow {
+            for (root, start, asked) in slow.owes() {
+                let Some(file) = self.files.get_mut(&root) else { continue };
+                let Some(piece) = file.layout.leaf(start).map(|leaf| file.layout.piece_of(leaf)) else {
+                    continue;
+                };
+                let useful = peer.has.get(&root).is_some_and(|has| has.get(piece.get()));
+                let fits = plan.room >= u32::from(asked.count);
+                if useful && fits && file.ledger.ask_too(start, asked.count) {
+                    let proof = !file.tree.knows_leaves(piece);
+                    plan.push(root, Span { start, count: asked.count, proof });
+                }
+            }
+        }
+    }
+
+    /// Leaves, at last.
+    pub(super) fn on_block(
+        &mut self,
+        link: LinkId,
+        root: Root,
+        start: u32,
+        tail: &[u8],
+        cx: &mut Cx<'_>,
+    ) -> Result<(), Fault> {
+        let peer = self.peers.get_mut(&link).ok_or(Fault::Unexpected)?;
+        let Some(answer) = peer.answered(root, start) else { return self.stray(link, tail.len()) };
+        peer.progress = cx.now;
+        peer.snubs = 0;
+        let Some(file) = self.files.get_mut(&root) else { return self.stray(link, tail.len()) };
+        let leaves = u32::try_from(tail.len().div_ceil(LEAF_BYTES as usize)).map_err(|_| Fault::Malformed)?;
+        if let Some(asked) = answer {
+            file.ledger.unask(start, asked.count);
+            if leaves != u32::from(asked.count) {
+                return Err(Fault::Malformed);
+            }
+        }
+        if file.layout.span_bytes(start, leaves) != Some(tail.len() as u64) {
+            return Err(Fault::Malformed);
+        }
+        for (index, bytes) in (start..).zip(tail.chunks(LEAF_BYTES as usize)) {
+            self.on_leaf(link, root, index, bytes, cx)?;
+        }
+        Ok(())
+    }
+
+    fn on_leaf(
+        &mut self,
+        link: LinkId,
+        root: Root,
+        index: u32,
+        bytes: &[u8],
+        cx: &mut Cx<'_>,
+    ) -> Result<(), Fault> {
+        let Some(file) = self.files.get_mut(&root) else { return Ok(()) };
+        let Some(leaf) = file.layout.leaf(index) else { return Err(Fault::Malformed) };
+        match file.tree.check_leaf(leaf, bytes) {
+            Some(true) => {}
+            Some(false) => return Err(Fault::BadData),
+            // It was told to send the hashes first.
+            None => return self.stray(link, bytes.len()),
+        }
+        let kept = file.ledger.accept(leaf, bytes);
+        let piece = file.layout.piece_of(leaf);
+        let (others, whole) = match kept {
+            Kept::Duplicate => {
+                self.waste(root, bytes.len());
+                return Ok(());
+            }
+            Kept::Leaf(others) => (others, None),
+            Kept::Piece(others, whole) => (others, Some(whole)),
+        };
+        self.credit(link, root, bytes.len(), cx);
+        if others {
+            self.cancel_elsewhere(link, root, index, cx);
+        }
+        if let Some(whole) = whole {
+            self.keep(root, piece, whole, cx);
+        }
+        Ok(())
+    }
+
+    /// Counts a verified leaf for the peer and for each share of the file.
+    fn credit(&mut self, link: LinkId, root: Root, bytes: usize, cx: &mut Cx<'_>) {
+        let bytes = bytes as u64;
+        self.totals.from_peers += bytes;
+        if let Some(peer) = self.peers.get_mut(&link) {
+            peer.received += bytes;
+            peer.down.add(cx.now, bytes);
+        }
+        let Some(file) = self.files.get(&root) else { return };
+        for content in &file.shares {
+            let Some(share) = self.shares.get_mut(content) else { continue };
+            share.moved.from_peers += bytes;
+            share.moved.down.add(cx.now, bytes);
+            if !core::mem::replace(&mut share.first_leaf, true) {
+                cx.out.notify(Event::FirstLeaf { content: *content });
+            }
+        }
+    }
+
+    fn waste(&mut self, root: Root, bytes: usize) {
+        self.totals.wasted += bytes as u64;
+        let Some(file) = self.files.get(&root) else { return };
+        for content in &file.shares {
+            if let Some(share) = self.shares.get_mut(content) {
+                share.moved.wasted += bytes as u64;
+            }
+        }
+    }
+
+    /// A leaf that others were asked for too has come.
+    fn cancel_elsewhere(&mut self, from: LinkId, root: Root, index: u32, cx: &mut Cx<'_>) {
+        for (link, peer) in self.peers.iter_mut().filter(|(link, _)| **link != from) {
+            let covers = |start: u32, count: u8| (start..start + u32::from(count)).contains(&index);
+            let Some((_, start, asked)) =
+                peer.owes().find(|(of, start, asked)| *of == root && covers(*start, asked.count))
+            else {
+                continue;
+            };
+            peer.give_up(root, start);
+            peer.idle = false;
+            if let Some(file) = self.files.get_mut(&root) {
+                file.ledger.unask(start, asked.count);
+            }
+            let span = Span { start, count: asked.count, proof: asked.proof };
+            cx.out.control(*link, &Message::Cancel { root, spans: alloc::vec![span] });
+        }
+    }
+
+    /// Stores a whole piece.
+    pub(super) fn keep(&mut self, root: Root, piece: PieceIndex, bytes: Vec<u8>, cx: &mut Cx<'_>) {
+        let Some(file) = self.files.get(&root) else { return };
+        let length = bytes.len() as u64;
+        let (total, start) = (file.layout.length(), file.layout.piece_start(piece));
+        self.storing_bytes += length;
+        let job = cx.out.start(Work::Store { root, total, start, bytes });
+        self.jobs.insert(job, Job::Store { root, piece: piece.get(), bytes: length });
+    }
+
+    pub(super) fn on_reject(&mut self, link: LinkId, root: Root, spans: &[Span]) -> Result<(), Fault> {
+        let peer = self.peers.get_mut(&link).ok_or(Fault::Unexpected)?;
+        for span in spans {
+            let Some(Some(asked)) = peer.answered(root, span.start) else { continue };
+            let Some(file) = self.files.get_mut(&root) else { continue };
+            file.ledger.unask(span.start, asked.count);
+            // What it rejects it does not have, whatever it said before.
+            let piece = file.layout.leaf(span.start).map(|leaf| file.layout.piece_of(leaf).get());
+            if let (Some(piece), Some(has)) = (piece, peer.has.get_mut(&root)) {
+                let mut lost = crate::content::Bitfield::new(has.len());
+                if has.clear(piece) {
+                    lost.set(piece);
+                    file.rarity.lose_all(&lost);
+                }
+            }
+        }
+        self.wake_all();
+        Ok(())
+    }
+
+    /// Asks for the hashes that prove pieces, where they are missing.
+    pub(super) fn seek_hashes(&mut self, cx: &mut Cx<'_>) {
+        for root in &self.wanted {
+            let Some(file) = self.files.get_mut(root) else { continue };
+            if file.hashes.is_some() || file.recalling > 0 {
+                continue;
+            }
+            let Some((level, height, index)) = file.tree.missing_layer() else { continue };
+            let fits = |peer: &Peer| {
+                peer.has.get(root).is_some_and(|has| !has.is_empty()) && !peer.no_hashes.contains(root)
+            };
+            let able: Vec<LinkId> =
+                self.peers.iter().filter(|(_, peer)| fits(peer)).map(|(link, _)| *link).collect();
+            let Some(link) = cx.rng.pick(&able).copied() else { continue };
+            file.hashes = Some((link, cx.now + ANSWER_DEADLINE));
+            cx.out.control(link, &Message::GetHashes(HashRange { root: *root, level, height, index }));
+        }
+    }
+
+    pub(super) fn on_hashes(
+        &mut self,
+        link: LinkId,
+        range: HashRange,
+        tail: &[u8],
+        cx: &mut Cx<'_>,
+    ) -> Result<(), Fault> {
+        let Some(file) = self.files.get_mut(&range.root) else { return self.stray(link, tail.len()) };
+        let peer = self.peers.get(&link).ok_or(Fault::Unexpected)?;
+        let answers = file.hashes.is_some_and(|(from, _)| from == link) && range.level > 0;
+        let proves = range.level == 0
+            && file
+                .layout
+                .piece(range.index)
+                .is_some_and(|piece| peer.asked_proof(range.root, file.layout.leaves_of(piece)));
+        let whole = range.level == 0 && file.layout.pieces() == 1;
+        if !answers && !proves && !whole {
+            return self.stray(link, tail.len());
+        }
+        let hashes: Vec<Hash> =
+            tail.chunks_exact(32).filter_map(|bytes| bytes.try_into().ok().map(Hash)).collect();
+        if file.tree.insert(range.level, range.height, range.index, &hashes).is_err() {
+            return Err(Fault::BadData);
+        }
+        if answers {
+            file.hashes = None;
+            if file.tree.missing_layer().is_none() {
+                self.on_layer_known(range.root, cx);
+            }
+            self.seek_hashes(cx);
+        }
+        Ok(())
+    }
+
+    pub(super) fn on_no_hashes(
+        &mut self,
+        link: LinkId,
+        range: HashRange,
+        cx: &mut Cx<'_>,
+    ) -> Result<(), Fault> {
+        let peer = self.peers.get_mut(&link).ok_or(Fault::Unexpected)?;
+        if let Some(file) = self.files.get_mut(&range.root) {
+            peer.no_hashes.insert(range.root);
+            file.hashes = file.hashes.filter(|(from, _)| *from != link);
+        }
+        self.seek_hashes(cx);
+        Ok(())
+    }
+
+    /// Takes its work from a peer that is silent.
+    pub(super) fn snub_silent(&mut self, cx: &mut Cx<'_>) {
+        let silent: Vec<LinkId> = self
+            .peers
+            .iter()
+            .filter(|(_, peer)| peer.snub_at(cx.now, peer.rtt).is_some_and(|at| at <= cx.now))
+            .map(|(link, _)| *link)
+            .collect();
+        for link in silent {
+            let Some(peer) = self.peers.get_mut(&link) else { continue };
+            peer.snubs += 1;
+            let owed: Vec<_> = peer.owes().collect();
+            for (root, start, asked) in owed {
+                peer.give_up(root, start);
+                if let Some(file) = self.files.get_mut(&root) {
+                    file.ledger.unask(start, asked.count);
+                }
+                let span = Span { start, count: asked.count, proof: asked.proof };
+                cx.out.control(link, &Message::Cancel { root, spans: alloc::vec![span] });
+            }
+            if self.peers.get(&link).is_some_and(|peer| peer.snubs >= SNUBS_MAX) {
+                self.facts.push(Fact::Fault(link, Fault::Stalled));
+            }
+            self.wake_all();
+        }
+    }
+
+    /// Asks somebody else for hashes and lists of files that did not come.
+    pub(super) fn drop_late_answers(&mut self, cx: &mut Cx<'_>) {
+        let mut late = false;
+        for (root, file) in &mut self.files {
+            if let Some((link, _)) = file.hashes.filter(|(_, at)| *at <= cx.now) {
+                file.hashes = None;
+                late = true;
+                if let Some(peer) = self.peers.get_mut(&link) {
+                    peer.no_hashes.insert(*root);
+                }
+            }
+        }
+        for (content, share) in &mut self.shares {
+            if let Some((link, _)) = share.info.from.filter(|(_, at)| *at <= cx.now) {
+                share.info.from = None;
+                late = true;
+                if let Some(peer) = self.peers.get_mut(&link) {
+                    peer.no_info.insert(*content);
+                }
+            }
+        }
+        if late {
+            self.seek_infos(cx);
+            self.seek_hashes(cx);
+        }
+    }
+}
+
+/// What one peer is about to be asked.
+struct Plan {
+    room: u32,
+    spans: BTreeMap<Root, Vec<Span>>,
+}
+
+impl Plan {
+    fn push(&mut self, root: Root, span: Span) {
+        self.room = self.room.saturating_sub(u32::from(span.count));
+        self.spans.entry(root).or_default().push(span);
+    }
+}
+
+/// Puts leaves of an open piece into the plan. The first run also asks for the hashes that prove it.
+fn take_spans(file: &mut super::File, root: Root, piece: PieceIndex, peer: &Peer, plan: &mut Plan) {
+    let mut proof = !file.tree.knows_leaves(piece) && !peer.asked_proof(root, file.layout.leaves_of(piece));
+    while plan.room > 0 {
+        let Some(mut span) = file.ledger.ask(piece, BLOCK_LEAVES_MAX) else { return };
+        span.proof = core::mem::take(&mut proof);
+        plan.push(root, span);
+    }
+}

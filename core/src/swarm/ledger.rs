@@ -1,0 +1,254 @@
+//! The pieces of one file. Each piece is in exactly one state, and this is where that is kept true.
+//!
+//! missing → open (leaves come from peers) or fetching (over HTTP) → storing → had.
+//! claimed (the store said so before) → checking → had, or missing again.
+
+use crate::content::{Bitfield, Layout, LeafIndex, PieceIndex};
+use crate::wire::Span;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+/// Copies of one leaf that may be asked for at the same time (theory §1.3, endgame).
+const COPIES_MAX: u8 = 2;
+
+/// Where every piece of a file stands.
+pub(crate) struct Ledger {
+    layout: Layout,
+    have: Bitfield,
+    claimed: Bitfield,
+    active: BTreeMap<PieceIndex, Active>,
+    done_bytes: u64,
+    open_bytes: u64,
+}
+
+enum Active {
+    Open(Partial),
+    Fetching,
+    Storing,
+    Checking,
+}
+
+/// A piece whose leaves arrive one by one.
+struct Partial {
+    slots: Vec<Slot>,
+    bytes: Vec<u8>,
+    missing: u32,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Slot {
+    Missing,
+    Asked(u8),
+    Got,
+}
+
+/// What became of a leaf.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// We had it, or do not want it.
+    Duplicate,
+    /// Noted. `true`: somebody else was asked for it too.
+    Leaf(bool),
+    /// Noted, and with it the piece is whole: these are its bytes. The piece is now being stored.
+    Piece(bool, Vec<u8>),
+}
+
+impl Ledger {
+    pub(crate) fn new(layout: Layout) -> Self {
+        let pieces = layout.pieces();
+        Self {
+            layout,
+            have: Bitfield::new(pieces),
+            claimed: Bitfield::new(pieces),
+            active: BTreeMap::new(),
+            done_bytes: 0,
+            open_bytes: 0,
+        }
+    }
+
+    pub(crate) fn full(layout: Layout) -> Self {
+        let have = Bitfield::full(layout.pieces());
+        Self { have, done_bytes: layout.length(), ..Self::new(layout) }
+    }
+
+    pub(crate) const fn have(&self) -> &Bitfield {
+        &self.have
+    }
+
+    pub(crate) const fn done_bytes(&self) -> u64 {
+        self.done_bytes
+    }
+
+    /// Bytes of the pieces that are held in memory.
+    pub(crate) const fn open_bytes(&self) -> u64 {
+        self.open_bytes
+    }
+
+    pub(crate) fn is_complete(&self) -> bool {
+        self.have.is_full()
+    }
+
+    pub(crate) fn is_checking(&self) -> bool {
+        !self.claimed.is_empty() || self.active.values().any(|active| matches!(active, Active::Checking))
+    }
+
+    /// Whether a piece is missing and nobody is at work on it.
+    pub(crate) fn is_free(&self, piece: PieceIndex) -> bool {
+        !self.have.get(piece.get()) && !self.claimed.get(piece.get()) && !self.active.contains_key(&piece)
+    }
+
+    /// Pieces that some leaves have been asked for.
+    pub(crate) fn open_pieces(&self) -> impl Iterator<Item = PieceIndex> + '_ {
+        self.active.iter().filter(|(_, active)| matches!(active, Active::Open(_))).map(|(piece, _)| *piece)
+    }
+
+    /// Begins to collect the leaves of a free piece.
+    pub(crate) fn open(&mut self, piece: PieceIndex) {
+        debug_assert!(self.is_free(piece), "only a free piece is opened");
+        let leaves = self.layout.leaves_of(piece);
+        let bytes = self.layout.piece_bytes(piece);
+        let missing = leaves.end - leaves.start;
+        self.open_bytes += u64::from(bytes);
+        let partial = Partial {
+            slots: alloc::vec![Slot::Missing; missing as usize],
+            bytes: alloc::vec![0; bytes as usize],
+            missing,
+        };
+        self.active.insert(piece, Active::Open(partial));
+    }
+
+    /// The next run of leaves of an open piece that nobody was asked for, at most `most`; it counts as asked.
+    pub(crate) fn ask(&mut self, piece: PieceIndex, most: u32) -> Option<Span> {
+        let first = self.layout.leaves_of(piece).start;
+        let partial = self.partial(piece)?;
+        let at = partial.slots.iter().position(|slot| *slot == Slot::Missing)?;
+        let run =
+            partial.slots[at..].iter().take(most as usize).take_while(|slot| **slot == Slot::Missing).count();
+        for slot in &mut partial.slots[at..at + run] {
+            *slot = Slot::Asked(1);
+        }
+        Some(Span { start: first + u32::try_from(at).ok()?, count: u8::try_from(run).ok()?, proof: false })
+    }
+
+    /// Asks one more source for a run that is under way. `false`: it has come, or enough are asked.
+    pub(crate) fn ask_too(&mut self, start: u32, count: u8) -> bool {
+        let fits = self
+            .slots_of(start, count)
+            .is_some_and(|slots| slots.iter().all(|slot| matches!(slot, Slot::Asked(n) if *n < COPIES_MAX)));
+        if fits {
+            self.each_slot(start, count, |slot| {
+                if let Slot::Asked(n) = slot {
+                    *n += 1;
+                }
+            });
+        }
+        fits
+    }
+
+    /// A source will not send this run.
+    pub(crate) fn unask(&mut self, start: u32, count: u8) {
+        self.each_slot(start, count, |slot| match slot {
+            Slot::Asked(1) => *slot = Slot::Missing,
+            Slot::Asked(n) => *n -= 1,
+            Slot::Missing | Slot::Got => {}
+        });
+    }
+
+    /// Takes in a verified leaf.
+    pub(crate) fn accept(&mut self, leaf: LeafIndex, bytes: &[u8]) -> Kept {
+        let piece = self.layout.piece_of(leaf);
+        let first = self.layout.leaves_of(piece).start;
+        let offset = usize::try_from(self.layout.leaf_start(leaf) - self.layout.piece_start(piece))
+            .expect("a piece fits in memory");
+        let Some(partial) = self.partial(piece) else { return Kept::Duplicate };
+        let slot = &mut partial.slots[(leaf.get() - first) as usize];
+        let others = match *slot {
+            Slot::Got => return Kept::Duplicate,
+            Slot::Missing => false,
+            // Whoever sent it was unasked before: it is still owed by somebody else.
+            Slot::Asked(_) => true,
+        };
+        *slot = Slot::Got;
+        partial.bytes[offset..offset + bytes.len()].copy_from_slice(bytes);
+        partial.missing -= 1;
+        if partial.missing > 0 {
+            return Kept::Leaf(others);
+        }
+        let bytes = core::mem::take(&mut partial.bytes);
+        self.open_bytes -= bytes.len() as u64;
+        self.active.insert(piece, Active::Storing);
+        Kept::Piece(others, bytes)
+    }
+
+    /// A free piece is fetched over HTTP.
+    pub(crate) fn fetch(&mut self, piece: PieceIndex) {
+        debug_assert!(self.is_free(piece), "only a free piece is fetched");
+        self.active.insert(piece, Active::Fetching);
+    }
+
+    /// A fetched piece is verified and being stored.
+    pub(crate) fn fetched(&mut self, piece: PieceIndex) {
+        self.active.insert(piece, Active::Storing);
+    }
+
+    /// A piece is stored.
+    pub(crate) fn stored(&mut self, piece: PieceIndex) {
+        self.active.remove(&piece);
+        if self.have.set(piece.get()) {
+            self.done_bytes += u64::from(self.layout.piece_bytes(piece));
+        }
+    }
+
+    /// A piece could not be fetched, stored or confirmed: it is missing.
+    pub(crate) fn free(&mut self, piece: PieceIndex) {
+        if let Some(Active::Open(partial)) = self.active.remove(&piece) {
+            self.open_bytes -= partial.bytes.len() as u64;
+        }
+        self.claimed.clear(piece.get());
+    }
+
+    /// A piece that we had is damaged.
+    pub(crate) fn lose(&mut self, piece: PieceIndex) {
+        if self.have.clear(piece.get()) {
+            self.done_bytes -= u64::from(self.layout.piece_bytes(piece));
+        }
+    }
+
+    /// The store says that it has these pieces. A hint, to be checked.
+    pub(crate) fn claim(&mut self, pieces: &Bitfield) {
+        if pieces.len() == self.claimed.len() {
+            for piece in pieces.iter().filter(|piece| !self.have.get(*piece)) {
+                self.claimed.set(piece);
+            }
+        }
+    }
+
+    /// The next claimed piece to look at that `ready` lets through; it is now being checked.
+    pub(crate) fn next_check(&mut self, ready: impl Fn(PieceIndex) -> bool) -> Option<PieceIndex> {
+        let piece =
+            self.claimed.iter().filter_map(|piece| self.layout.piece(piece)).find(|piece| ready(*piece))?;
+        self.claimed.clear(piece.get());
+        self.active.insert(piece, Active::Checking);
+        Some(piece)
+    }
+
+    fn partial(&mut self, piece: PieceIndex) -> Option<&mut Partial> {
+        match self.active.get_mut(&piece)? {
+            Active::Open(partial) => Some(partial),
+            Active::Fetching | Active::Storing | Active::Checking => None,
+        }
+    }
+
+    fn slots_of(&mut self, start: u32, count: u8) -> Option<&mut [Slot]> {
+        let piece = self.layout.piece_of(self.layout.leaf(start)?);
+        let first = self.layout.leaves_of(piece).start;
+        let at = (start - first) as usize;
+        self.partial(piece)?.slots.get_mut(at..at + usize::from(count))
+    }
+
+    fn each_slot(&mut self, start: u32, count: u8, change: impl FnMut(&mut Slot)) {
+        if let Some(slots) = self.slots_of(start, count) {
+            slots.iter_mut().for_each(change);
+        }
+    }
+}

@@ -1,0 +1,397 @@
+//! The swarm: files and the peers that have or want them.
+//!
+//! Invariant: no byte is stored, counted, shown or forwarded before its leaf is proven against the file's root;
+//! and a peer whose leaf does not fit is the one that is blamed.
+//!
+//! The leaves decide (`picker`, `upload`, `origin`), the ledger keeps the pieces in order, and this machine hands
+//! their answers to one another: `shares` adds and removes, `fetch` asks and takes in, `serve` gives,
+//! `http` asks web seeds, `store` remembers and checks, `reads` answers the application, `view` shows.
+
+mod fetch;
+mod file;
+mod http;
+mod ledger;
+mod origin;
+mod peer;
+mod picker;
+mod reads;
+mod serve;
+mod share;
+mod shares;
+mod store;
+mod upload;
+mod view;
+
+use crate::config::Config;
+use crate::content::Bitfield;
+use crate::fault::Fault;
+use crate::id::{ContentId, JobId, LinkId, Root, Topic};
+use crate::input::Outcome;
+use crate::outbox::Cx;
+use crate::snapshot::Totals;
+use crate::time::{Instant, earliest};
+use crate::wire::{Frame, Message, Pieces, peer as limits};
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+use core::time::Duration;
+use file::File;
+use peer::{Peer, WANTS_MAX, Wish};
+use reads::Read;
+use share::Share;
+use upload::Throttle;
+
+/// Haves are collected for this long before they are told (theory §1.3: at most 100 ms).
+const TELL_AFTER: Duration = Duration::from_millis(40);
+/// The record of stored pieces is written this long after a change. What it misses after a crash is fetched again.
+const WRITE_AFTER: Duration = Duration::from_millis(500);
+/// Messages that nobody asked for, before a peer is cut off. Some cross a cancel honestly.
+const STRAYS_MAX: u32 = 256;
+/// Silence in answer to a request for hashes or an info dictionary.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(8);
+
+/// All shares, files and peers.
+pub(crate) struct Swarm {
+    config: Config,
+    shares: BTreeMap<ContentId, Share>,
+    files: BTreeMap<Root, File>,
+    /// Files of active shares that are wanted and not complete.
+    wanted: BTreeSet<Root>,
+    peers: BTreeMap<LinkId, Peer>,
+    jobs: BTreeMap<JobId, Job>,
+    reads: BTreeMap<u32, Read>,
+    /// Pieces that peers have not been told of.
+    untold: BTreeMap<Root, Vec<u32>>,
+    tell_at: Option<Instant>,
+    /// Files whose record of stored pieces is out of date.
+    unwritten: BTreeSet<Root>,
+    write_at: Option<Instant>,
+    /// Files with claimed pieces to look at.
+    unchecked: BTreeSet<Root>,
+    checks: u32,
+    storing_bytes: u64,
+    throttle: Throttle,
+    serve_at: Option<Instant>,
+    origin_at: Option<Instant>,
+    facts: Vec<Fact>,
+    totals: Totals,
+    next_order: u64,
+}
+
+/// News for the machines beside this one.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Fact {
+    /// We are in this swarm.
+    Joined { topic: Topic, complete: bool },
+    /// We are no longer.
+    Left(Topic),
+    /// A peer did wrong.
+    Fault(LinkId, Fault),
+}
+
+/// What host work was for.
+enum Job {
+    Info(ContentId),
+    Have(Root),
+    Hashes(Root),
+    Check { root: Root, piece: u32 },
+    Store { root: Root, piece: u32, bytes: u64 },
+    Serve { link: LinkId, wish: Wish, bytes: u64 },
+    Read(u32),
+    Fetch { content: ContentId, origin: usize, root: Root, first: u32, end: u32 },
+}
+
+impl Swarm {
+    pub(crate) fn new(config: Config, now: Instant) -> Self {
+        Self {
+            throttle: Throttle::new(config.upload_rate_max, now),
+            config,
+            shares: BTreeMap::new(),
+            files: BTreeMap::new(),
+            wanted: BTreeSet::new(),
+            peers: BTreeMap::new(),
+            jobs: BTreeMap::new(),
+            reads: BTreeMap::new(),
+            untold: BTreeMap::new(),
+            tell_at: None,
+            unwritten: BTreeSet::new(),
+            write_at: None,
+            unchecked: BTreeSet::new(),
+            checks: 0,
+            storing_bytes: 0,
+            serve_at: None,
+            origin_at: None,
+            facts: Vec::new(),
+            totals: Totals::default(),
+            next_order: 0,
+        }
+    }
+
+    pub(crate) fn take_facts(&mut self) -> Vec<Fact> {
+        core::mem::take(&mut self.facts)
+    }
+
+    /// A link is proven.
+    pub(crate) fn on_peer(&mut self, link: LinkId, topics: &[Topic], cx: &mut Cx<'_>) {
+        self.peers.insert(link, Peer::new(cx.now));
+        for topic in topics {
+            self.on_topic(link, *topic, cx);
+        }
+    }
+
+    /// A linked peer is in this swarm too.
+    pub(crate) fn on_topic(&mut self, link: LinkId, topic: Topic, cx: &mut Cx<'_>) {
+        if self.peers.get_mut(&link).is_some_and(|peer| peer.topics.insert(topic)) {
+            self.tell_wants(link, cx);
+            self.seek_infos(cx);
+        }
+    }
+
+    /// A link is gone.
+    pub(crate) fn on_peer_gone(&mut self, link: LinkId, cx: &mut Cx<'_>) {
+        let Some(peer) = self.peers.remove(&link) else { return };
+        for (root, start, asked) in peer.owes() {
+            if let Some(file) = self.files.get_mut(&root) {
+                file.ledger.unask(start, asked.count);
+            }
+        }
+        for (root, pieces) in &peer.has {
+            if let Some(file) = self.files.get_mut(root) {
+                file.rarity.lose_all(pieces);
+            }
+        }
+        for file in self.files.values_mut() {
+            if file.hashes.is_some_and(|(from, _)| from == link) {
+                file.hashes = None;
+            }
+        }
+        for share in self.shares.values_mut() {
+            if share.info.from.is_some_and(|(from, _)| from == link) {
+                share.info.from = None;
+            }
+        }
+        self.wake_all();
+        self.seek_infos(cx);
+        self.seek_hashes(cx);
+    }
+
+    pub(crate) fn on_rtt(&mut self, link: LinkId, rtt: Duration) {
+        if let Some(peer) = self.peers.get_mut(&link) {
+            peer.rtt = Some(rtt);
+        }
+    }
+
+    /// A proven peer says something.
+    pub(crate) fn on_frame(&mut self, link: LinkId, frame: Frame<'_>, cx: &mut Cx<'_>) -> Result<(), Fault> {
+        let tail = frame.tail;
+        match frame.message {
+            Message::Want { roots } => self.on_want(link, roots, cx),
+            Message::Unwant { roots } => self.on_unwant(link, &roots),
+            Message::Have { root, pieces } => self.on_have(link, root, &pieces, cx),
+            Message::Gained { root, pieces } => self.on_gained(link, root, &pieces),
+            Message::Request { root, spans } => self.on_request(link, root, spans, cx),
+            Message::Cancel { root, spans } => self.on_cancel(link, root, &spans),
+            Message::Reject { root, spans } => self.on_reject(link, root, &spans),
+            Message::GetHashes(range) => self.on_get_hashes(link, range, cx),
+            Message::Hashes(range) => self.on_hashes(link, range, tail, cx),
+            Message::NoHashes(range) => self.on_no_hashes(link, range, cx),
+            Message::GetInfo { content, offset } => self.on_get_info(link, content, offset, cx),
+            Message::Info { content, total, offset } => self.on_info(link, content, total, offset, tail, cx),
+            Message::NoInfo { content } => self.on_no_info(link, content, cx),
+            Message::Block { root, start } => self.on_block(link, root, start, tail, cx),
+            Message::Hello(_)
+            | Message::Proof(_)
+            | Message::Ping { .. }
+            | Message::Pong { .. }
+            | Message::Goodbye => Err(Fault::Unexpected),
+        }
+    }
+
+    /// Host work ended. `false`: not ours.
+    pub(crate) fn on_done(&mut self, job: JobId, outcome: &Outcome<'_>, cx: &mut Cx<'_>) -> bool {
+        let Some(job) = self.jobs.remove(&job) else { return false };
+        match job {
+            Job::Info(content) => self.on_info_recalled(content, outcome, cx),
+            Job::Have(root) => self.on_have_recalled(root, outcome, cx),
+            Job::Hashes(root) => self.on_hashes_recalled(root, outcome, cx),
+            Job::Check { root, piece } => self.on_checked(root, piece, outcome, cx),
+            Job::Store { root, piece, bytes } => self.on_stored(root, piece, bytes, outcome, cx),
+            Job::Serve { link, wish, bytes } => self.on_loaded(link, wish, bytes, outcome, cx),
+            Job::Read(read) => self.on_read_loaded(read, outcome, cx),
+            Job::Fetch { content, origin, root, first, end } => {
+                self.on_fetched(content, origin, root, first..end, outcome, cx)
+            }
+        }
+        true
+    }
+
+    /// Does all that there is room for. Called once after each input.
+    pub(crate) fn pump(&mut self, cx: &mut Cx<'_>) {
+        self.check_more(cx);
+        let links: Vec<LinkId> = self.peers.keys().copied().collect();
+        for link in links {
+            self.ask(link, cx);
+        }
+        self.fetch_more(cx);
+        self.serve(cx);
+    }
+
+    pub(crate) fn on_timeout(&mut self, cx: &mut Cx<'_>) {
+        if self.tell_at.is_some_and(|at| at <= cx.now) {
+            self.tell_gains(cx);
+        }
+        if self.write_at.is_some_and(|at| at <= cx.now) {
+            self.write_records(cx);
+        }
+        for due in [&mut self.serve_at, &mut self.origin_at] {
+            if due.is_some_and(|at| at <= cx.now) {
+                *due = None;
+            }
+        }
+        self.drop_late_answers(cx);
+        self.snub_silent(cx);
+    }
+
+    pub(crate) fn deadline(&self, now: Instant) -> Option<Instant> {
+        let mut due =
+            [self.tell_at, self.write_at, self.serve_at, self.origin_at].into_iter().fold(None, earliest);
+        for peer in self.peers.values() {
+            due = earliest(due, peer.snub_at(now, peer.rtt));
+        }
+        for share in self.shares.values() {
+            due = earliest(due, share.info.from.map(|(_, at)| at));
+        }
+        for root in &self.wanted {
+            due = earliest(due, self.files.get(root).and_then(|file| file.hashes).map(|(_, at)| at));
+        }
+        due
+    }
+
+    /// Something may be asked for again: everybody is looked at anew.
+    fn wake_all(&mut self) {
+        for peer in self.peers.values_mut() {
+            peer.idle = false;
+        }
+    }
+
+    /// Counts what was thrown away, and cuts off who makes a habit of it.
+    fn stray(&mut self, link: LinkId, bytes: usize) -> Result<(), Fault> {
+        self.totals.wasted += bytes as u64;
+        let peer = self.peers.get_mut(&link).ok_or(Fault::Unexpected)?;
+        peer.strays += 1;
+        if peer.strays > STRAYS_MAX { Err(Fault::Flooding) } else { Ok(()) }
+    }
+
+    fn is_served(&self, root: &Root) -> bool {
+        self.files.get(root).is_some_and(|file| {
+            file.shares.iter().any(|id| self.shares.get(id).is_some_and(Share::is_active))
+        })
+    }
+
+    fn on_want(&mut self, link: LinkId, roots: Vec<Root>, cx: &mut Cx<'_>) -> Result<(), Fault> {
+        for root in roots {
+            let peer = self.peers.get_mut(&link).ok_or(Fault::Unexpected)?;
+            if peer.wants.len() >= WANTS_MAX {
+                return Err(Fault::Flooding);
+            }
+            peer.wants.insert(root);
+            if self.is_served(&root) {
+                self.tell_have(link, root, cx);
+            }
+        }
+        Ok(())
+    }
+
+    fn on_unwant(&mut self, link: LinkId, roots: &[Root]) -> Result<(), Fault> {
+        let peer = self.peers.get_mut(&link).ok_or(Fault::Unexpected)?;
+        for root in roots {
+            peer.wants.remove(root);
+        }
+        Ok(())
+    }
+
+    fn on_have(&mut self, link: LinkId, root: Root, pieces: &Pieces, cx: &mut Cx<'_>) -> Result<(), Fault> {
+        let peer = self.peers.get_mut(&link).ok_or(Fault::Unexpected)?;
+        let Some(file) = self.files.get_mut(&root) else { return Ok(()) };
+        let count = file.layout.pieces();
+        let pieces = match pieces {
+            Pieces::All => Bitfield::full(count),
+            Pieces::Bitmap(bytes) => Bitfield::from_bytes(bytes, count).ok_or(Fault::Malformed)?,
+        };
+        file.rarity.gain_all(&pieces);
+        if let Some(before) = peer.has.insert(root, pieces) {
+            file.rarity.lose_all(&before);
+        }
+        peer.idle = false;
+        peer.no_hashes.remove(&root);
+        self.seek_hashes(cx);
+        Ok(())
+    }
+
+    fn on_gained(&mut self, link: LinkId, root: Root, gained: &[u32]) -> Result<(), Fault> {
+        let peer = self.peers.get_mut(&link).ok_or(Fault::Unexpected)?;
+        let Some(file) = self.files.get_mut(&root) else { return Ok(()) };
+        let count = file.layout.pieces();
+        let has = peer.has.entry(root).or_insert_with(|| Bitfield::new(count));
+        for piece in gained {
+            if *piece >= count {
+                return Err(Fault::Malformed);
+            }
+            if has.set(*piece) {
+                file.rarity.gain(*piece);
+            }
+        }
+        peer.idle = false;
+        Ok(())
+    }
+
+    /// Tells a peer what we have of a file.
+    fn tell_have(&self, link: LinkId, root: Root, cx: &mut Cx<'_>) {
+        let Some(file) = self.files.get(&root) else { return };
+        let have = file.ledger.have();
+        let pieces = if have.is_full() { Pieces::All } else { Pieces::Bitmap(have.to_bytes()) };
+        cx.out.control(link, &Message::Have { root, pieces });
+    }
+
+    /// Tells everybody who wants to know which pieces we have got.
+    fn tell_gains(&mut self, cx: &mut Cx<'_>) {
+        self.tell_at = None;
+        for (root, pieces) in core::mem::take(&mut self.untold) {
+            for (link, peer) in self.peers.iter().filter(|(_, peer)| peer.wants.contains(&root)) {
+                let has = peer.has.get(&root);
+                let news: Vec<u32> =
+                    pieces.iter().copied().filter(|piece| !has.is_some_and(|has| has.get(*piece))).collect();
+                for part in news.chunks(limits::GAINED_MAX) {
+                    cx.out.control(*link, &Message::Gained { root, pieces: part.to_vec() });
+                }
+            }
+        }
+    }
+
+    /// Brings up to date what a peer knows of our wants.
+    fn tell_wants(&mut self, link: LinkId, cx: &mut Cx<'_>) {
+        let Some(peer) = self.peers.get_mut(&link) else { return };
+        let shares =
+            self.shares.values().filter(|share| share.is_active() && peer.topics.contains(&share.topic));
+        let wanted: BTreeSet<Root> = shares
+            .flat_map(Share::wanted_roots)
+            .map(|(_, root)| root)
+            .filter(|root| self.wanted.contains(root))
+            .collect();
+        let news: Vec<Root> = wanted.difference(&peer.told).copied().collect();
+        let olds: Vec<Root> = peer.told.difference(&wanted).copied().collect();
+        for roots in news.chunks(limits::ROOTS_MAX) {
+            cx.out.control(link, &Message::Want { roots: roots.to_vec() });
+        }
+        for roots in olds.chunks(limits::ROOTS_MAX) {
+            cx.out.control(link, &Message::Unwant { roots: roots.to_vec() });
+        }
+        peer.told = wanted;
+    }
+
+    fn tell_wants_to_all(&mut self, cx: &mut Cx<'_>) {
+        let links: Vec<LinkId> = self.peers.keys().copied().collect();
+        for link in links {
+            self.tell_wants(link, cx);
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! What we know of the peer at the other end of a link: what it wants and has, what we asked it for, what it
+//! asked us for. Plain state with small verbs; decisions are elsewhere.
+
+use crate::config::LEAF_BYTES;
+use crate::content::Bitfield;
+use crate::id::{ContentId, Root, Topic};
+use crate::link::rate::Rate;
+use crate::time::Instant;
+use crate::wire::Span;
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use core::time::Duration;
+
+/// Files that a peer may want at the same time.
+pub(crate) const WANTS_MAX: usize = 20_000;
+/// Requests that were given up or cancelled and may still be answered.
+const LATE_MAX: usize = 1024;
+/// A source that owes us something and sends nothing for this long is snubbing us.
+const SNUB_AFTER: Duration = Duration::from_secs(8);
+
+/// A peer, as one swarm sees it.
+pub(crate) struct Peer {
+    /// The swarms that both of us are in.
+    pub(crate) topics: BTreeSet<Topic>,
+    /// What it wants to hear of.
+    pub(crate) wants: BTreeSet<Root>,
+    /// What we told it that we want.
+    pub(crate) told: BTreeSet<Root>,
+    /// What it has of files that we know.
+    pub(crate) has: BTreeMap<Root, Bitfield>,
+    /// What we asked it for and have not got.
+    asked: BTreeMap<(Root, u32), Asked>,
+    asked_leaves: u32,
+    late: BTreeSet<(Root, u32)>,
+    /// What it asked us for, in its order.
+    pub(crate) queue: VecDeque<Wish>,
+    pub(crate) queued_leaves: u32,
+    /// Bytes that are being loaded for it.
+    pub(crate) loading: u64,
+    /// Verified bytes it gave us.
+    pub(crate) received: u64,
+    /// Bytes we gave it.
+    pub(crate) sent: u64,
+    pub(crate) down: Rate,
+    /// When it last sent what we asked for, or when we began to ask.
+    pub(crate) progress: Instant,
+    pub(crate) snubs: u32,
+    pub(crate) rtt: Option<Duration>,
+    /// Messages that nobody asked for.
+    pub(crate) strays: u32,
+    /// There was nothing to ask it for, and nothing has changed since.
+    pub(crate) idle: bool,
+    /// It said that it does not have these.
+    pub(crate) no_info: BTreeSet<ContentId>,
+    /// It said that it does not have these hashes.
+    pub(crate) no_hashes: BTreeSet<Root>,
+}
+
+/// A run of leaves that we asked for.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked {
+    pub(crate) count: u8,
+    pub(crate) proof: bool,
+}
+
+/// A run of leaves that we were asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Wish {
+    pub(crate) root: Root,
+    pub(crate) span: Span,
+}
+
+impl Peer {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self {
+            topics: BTreeSet::new(),
+            wants: BTreeSet::new(),
+            told: BTreeSet::new(),
+            has: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            asked_leaves: 0,
+            late: BTreeSet::new(),
+            queue: VecDeque::new(),
+            queued_leaves: 0,
+            loading: 0,
+            received: 0,
+            sent: 0,
+            down: Rate::default(),
+            progress: now,
+            snubs: 0,
+            rtt: None,
+            strays: 0,
+            idle: false,
+            no_info: BTreeSet::new(),
+            no_hashes: BTreeSet::new(),
+        }
+    }
+
+    pub(crate) const fn asked_leaves(&self) -> u32 {
+        self.asked_leaves
+    }
+
+    /// Whether it was asked for the leaf hashes of this piece's run.
+    pub(crate) fn asked_proof(&self, root: Root, leaves: core::ops::Range<u32>) -> bool {
+        self.asked.range((root, leaves.start)..(root, leaves.end)).any(|(_, asked)| asked.proof)
+    }
+
+    pub(crate) fn ask(&mut self, root: Root, span: Span, now: Instant) {
+        if self.asked.is_empty() {
+            self.progress = now;
+        }
+        self.late.remove(&(root, span.start));
+        self.asked_leaves += u32::from(span.count);
+        self.asked.insert((root, span.start), Asked { count: span.count, proof: span.proof });
+    }
+
+    /// An answer has come. `None`: it was never asked for. `Some(None)`: we gave up on it before.
+    pub(crate) fn answered(&mut self, root: Root, start: u32) -> Option<Option<Asked>> {
+        if let Some(asked) = self.asked.remove(&(root, start)) {
+            self.asked_leaves -= u32::from(asked.count);
+            return Some(Some(asked));
+        }
+        self.late.remove(&(root, start)).then_some(None)
+    }
+
+    /// Gives up on one run. `true`: it was under way.
+    pub(crate) fn give_up(&mut self, root: Root, start: u32) -> Option<Asked> {
+        let asked = self.asked.remove(&(root, start))?;
+        self.asked_leaves -= u32::from(asked.count);
+        if self.late.len() < LATE_MAX {
+            self.late.insert((root, start));
+        }
+        Some(asked)
+    }
+
+    /// All that it owes us.
+    pub(crate) fn owes(&self) -> impl Iterator<Item = (Root, u32, Asked)> + '_ {
+        self.asked.iter().map(|((root, start), asked)| (*root, *start, *asked))
+    }
+
+    /// When its silence becomes a snub; `None` while it owes nothing.
+    pub(crate) fn snub_at(&self, now: Instant, rtt: Option<Duration>) -> Option<Instant> {
+        if self.asked.is_empty() {
+            return None;
+        }
+        let rate = self.down.per_second(now).max(1);
+        // At its own pace a block would take this long; four times that is silence.
+        let block = Duration::from_secs(4 * 4 * u64::from(LEAF_BYTES) / rate.max(8 * 1024));
+        Some(self.progress + SNUB_AFTER.max(block).max(rtt.unwrap_or_default() * 4))
+    }
+
+    /// How long what it owes will take at its pace.
+    pub(crate) fn eta(&self, now: Instant) -> Duration {
+        let bytes = u64::from(self.asked_leaves) * u64::from(LEAF_BYTES);
+        Duration::from_micros(bytes.saturating_mul(1_000_000) / self.down.per_second(now).max(1024))
+    }
+}

@@ -1,0 +1,104 @@
+//! Which pieces to begin, and how much to ask of a source. Pure functions: values in, values out.
+
+use crate::rng::Rng;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+/// Smallest request window, in leaves: one full block message.
+const WINDOW_MIN: u64 = 4;
+/// Requests reach at least this far ahead (theory §1.3: BDP + 250 ms).
+const AHEAD_MIN: Duration = Duration::from_millis(250);
+
+/// A piece that could be begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Candidate<K> {
+    pub(crate) key: K,
+    /// Somebody waits for its bytes.
+    pub(crate) urgent: bool,
+    /// Links that have it.
+    pub(crate) holders: u16,
+}
+
+/// The best `most` of the candidates: urgent before rare before common, ties by chance. Urgent ones keep
+/// their order, since a reader wants them in order.
+pub(crate) fn choose<K: Copy>(
+    candidates: impl Iterator<Item = Candidate<K>>,
+    most: usize,
+    rng: &mut Rng,
+) -> Vec<K> {
+    // A sorted list of at most `most` entries; most is small, so insertion is cheaper than a heap.
+    let mut best: Vec<((bool, u64), K)> = Vec::with_capacity(most + 1);
+    let mut order = 0;
+    for candidate in candidates {
+        let rank = if candidate.urgent {
+            order += 1;
+            (false, order)
+        } else {
+            (true, u64::from(candidate.holders) << 32 | rng.below(1 << 32))
+        };
+        if best.len() == most && best.last().is_none_or(|(worst, _)| *worst <= rank) {
+            continue;
+        }
+        let at = best.partition_point(|(other, _)| *other <= rank);
+        best.insert(at, (rank, candidate.key));
+        best.truncate(most);
+    }
+    best.into_iter().map(|(_, key)| key).collect()
+}
+
+/// How many leaves may be outstanding at one source.
+///
+/// The bandwidth-delay product and a quarter of a second on top, so that a faster answer makes the window
+/// grow; never more than a quarter of what the source has proven (a liar wastes little); `most` at most.
+pub(crate) fn window(rate: u64, rtt: Option<Duration>, proven_leaves: u64, most: u32) -> u32 {
+    let ahead = rtt.map_or(AHEAD_MIN, |rtt| (rtt * 2).max(AHEAD_MIN));
+    let micros = u64::try_from(ahead.as_micros()).unwrap_or(u64::MAX);
+    let by_rate =
+        rate.saturating_mul(micros) / (1_000_000 * u64::from(crate::config::LEAF_BYTES)) + WINDOW_MIN * 2;
+    let by_trust = WINDOW_MIN + proven_leaves / 4;
+    u32::try_from(by_rate.min(by_trust).clamp(WINDOW_MIN, u64::from(most))).unwrap_or(most)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec;
+
+    fn candidate(key: u32, urgent: bool, holders: u16) -> Candidate<u32> {
+        Candidate { key, urgent, holders }
+    }
+
+    #[test]
+    fn urgent_pieces_come_first_and_in_order() {
+        let mut rng = Rng::new([1; 32]);
+        let list = vec![
+            candidate(7, false, 1),
+            candidate(3, true, 9),
+            candidate(4, true, 9),
+            candidate(8, false, 5),
+        ];
+        assert_eq!(choose(list.into_iter(), 3, &mut rng), [3, 4, 7]);
+    }
+
+    #[test]
+    fn rare_pieces_come_before_common_ones_and_ties_are_broken_by_chance() {
+        let mut rng = Rng::new([2; 32]);
+        let mut firsts = std::collections::BTreeSet::new();
+        for _ in 0..50 {
+            let list = (0..10).map(|key| candidate(key, false, if key < 5 { 1 } else { 2 }));
+            let chosen = choose(list, 5, &mut rng);
+            assert!(chosen.iter().all(|key| *key < 5));
+            firsts.insert(chosen[0]);
+        }
+        assert!(firsts.len() > 3);
+    }
+
+    #[test]
+    fn an_unproven_source_gets_one_block_and_a_proven_one_fills_its_pipe() {
+        assert_eq!(window(0, None, 0, 256), 4);
+        assert_eq!(window(u64::MAX, Some(Duration::MAX / 4), 1 << 40, 256), 256);
+        // 5 MB/s at 40 ms: 250 ms ahead are 76 leaves and 8 to grow by.
+        assert_eq!(window(5_000_000, Some(Duration::from_millis(40)), 10_000, 256), 84);
+        assert_eq!(window(5_000_000, Some(Duration::from_millis(40)), 40, 256), 14);
+    }
+}

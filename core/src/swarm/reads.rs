@@ -1,0 +1,126 @@
+//! Reads: the application asks for bytes; it gets them when they are there and proven.
+
+use super::{Job, Swarm};
+use crate::action::{Event, Work};
+use crate::config::{LEAF_BYTES, READ_BYTES_MAX};
+use crate::id::Root;
+use crate::input::Outcome;
+use crate::outbox::Cx;
+use alloc::vec::Vec;
+
+/// Reads that may wait at the same time.
+const READS_MAX: usize = 256;
+
+/// One read.
+#[derive(Clone, Copy)]
+pub(super) struct Read {
+    root: Root,
+    start: u64,
+    end: u64,
+    loading: bool,
+}
+
+impl Swarm {
+    pub(crate) fn read(&mut self, read: u32, root: Root, start: u64, length: u32, cx: &mut Cx<'_>) {
+        let end = start.saturating_add(u64::from(length));
+        let fits = self
+            .files
+            .get(&root)
+            .is_some_and(|file| start < end && end <= file.layout.length() && length <= READ_BYTES_MAX);
+        if !fits || self.reads.len() >= READS_MAX || self.reads.contains_key(&read) {
+            return cx.out.notify(Event::ReadFailed { read });
+        }
+        self.reads.insert(read, Read { root, start, end, loading: false });
+        self.answer_reads(root, cx);
+    }
+
+    pub(crate) fn cancel_read(&mut self, read: u32) {
+        if let Some(read) = self.reads.remove(&read) {
+            self.mark_urgent(read.root);
+        }
+    }
+
+    /// Loads for each read of a file whose pieces are there.
+    pub(super) fn answer_reads(&mut self, root: Root, cx: &mut Cx<'_>) {
+        if self.reads.is_empty() {
+            return;
+        }
+        self.mark_urgent(root);
+        let Some(file) = self.files.get(&root) else { return };
+        for (id, read) in self.reads.iter_mut().filter(|(_, read)| read.root == root && !read.loading) {
+            if file.layout.pieces_of_bytes(read.start, read.end).any(|piece| !file.ledger.have().get(piece)) {
+                continue;
+            }
+            let leaf = u64::from(LEAF_BYTES);
+            let start = read.start / leaf * leaf;
+            let end = (read.end.div_ceil(leaf) * leaf).min(file.layout.length());
+            read.loading = true;
+            let length = u32::try_from(end - start).unwrap_or(0);
+            let job = cx.out.start(Work::Load { root, start, length });
+            self.jobs.insert(job, Job::Read(*id));
+        }
+    }
+
+    fn mark_urgent(&mut self, root: Root) {
+        let Some(file) = self.files.get_mut(&root) else { return };
+        let reads = self.reads.values().filter(|read| read.root == root);
+        let urgent = reads.flat_map(|read| file.layout.pieces_of_bytes(read.start, read.end));
+        file.urgent = urgent.filter(|piece| !file.ledger.have().get(*piece)).collect();
+        if !file.urgent.is_empty() {
+            self.wake_all();
+        }
+    }
+
+    pub(super) fn on_read_loaded(&mut self, id: u32, outcome: &Outcome<'_>, cx: &mut Cx<'_>) {
+        let Some(read) = self.reads.get_mut(&id) else { return };
+        read.loading = false;
+        let read = *read;
+        let Some(file) = self.files.get_mut(&read.root) else { return };
+        let first = read.start / u64::from(LEAF_BYTES);
+        let mut bad = Vec::new();
+        if let Outcome::Bytes(bytes) = outcome {
+            for (index, leaf) in (first..).zip(bytes.chunks(LEAF_BYTES as usize)) {
+                let at = u32::try_from(index).ok().and_then(|index| file.layout.leaf(index));
+                if let Some(at) = at.filter(|at| file.tree.check_leaf(*at, leaf) != Some(true)) {
+                    bad.push(file.layout.piece_of(at));
+                }
+            }
+            let skip = usize::try_from(read.start - first * u64::from(LEAF_BYTES)).unwrap_or(0);
+            let length = usize::try_from(read.end - read.start).unwrap_or(0);
+            if bad.is_empty()
+                && let Some(wanted) = bytes.get(skip..skip + length)
+            {
+                self.reads.remove(&id);
+                return cx.out.notify(Event::Bytes { read: id, bytes: wanted.to_vec() });
+            }
+        }
+        if bad.is_empty() {
+            let pieces = file.layout.pieces_of_bytes(read.start, read.end);
+            bad = pieces.filter_map(|piece| file.layout.piece(piece)).collect();
+        }
+        let is_source = file.is_source;
+        for piece in bad {
+            self.on_damage(read.root, piece, cx);
+        }
+        if is_source {
+            self.reads.remove(&id);
+            cx.out.notify(Event::ReadFailed { read: id });
+        } else {
+            self.answer_reads(read.root, cx);
+        }
+    }
+
+    /// Reads of files that are no longer here.
+    pub(super) fn fail_reads_without_file(&mut self, cx: &mut Cx<'_>) {
+        let gone: Vec<u32> = self
+            .reads
+            .iter()
+            .filter(|(_, read)| !self.files.contains_key(&read.root))
+            .map(|(id, _)| *id)
+            .collect();
+        for read in gone {
+            self.reads.remove(&read);
+            cx.out.notify(Event::ReadFailed { read });
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! One share: a name for some files, who is in it, and what was moved for it.
+
+use super::origin::Origin;
+use crate::action::ShareFailure;
+use crate::content::{Torrent, topic_of};
+use crate::id::{ContentId, JobId, LinkId, Root, Topic};
+use crate::link::rate::Rate;
+use crate::time::Instant;
+use alloc::collections::BTreeSet;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// A share.
+pub(crate) struct Share {
+    pub(crate) topic: Topic,
+    pub(crate) name: String,
+    /// Its list of files, once known.
+    pub(crate) torrent: Option<Torrent>,
+    /// Wanted files by index; `None`: all.
+    pub(crate) select: Option<BTreeSet<u32>>,
+    pub(crate) paused: bool,
+    pub(crate) failed: Option<ShareFailure>,
+    pub(crate) info: InfoFetch,
+    pub(crate) origins: Vec<Origin>,
+    pub(crate) done_told: bool,
+    pub(crate) first_leaf: bool,
+    pub(crate) seeds: u32,
+    pub(crate) leeches: u32,
+    pub(crate) moved: Moved,
+    /// In the order of adding.
+    pub(crate) order: u64,
+}
+
+/// What was moved for a share.
+#[derive(Default)]
+pub(crate) struct Moved {
+    pub(crate) from_peers: u64,
+    pub(crate) from_http: u64,
+    pub(crate) from_store: u64,
+    pub(crate) sent: u64,
+    pub(crate) wasted: u64,
+    pub(crate) down: Rate,
+    pub(crate) up: Rate,
+}
+
+/// How the list of files is being found.
+#[derive(Default)]
+pub(crate) struct InfoFetch {
+    /// The record of an earlier visit is being read.
+    pub(crate) recall: Option<JobId>,
+    /// Who sends it, and until when to wait for the next part.
+    pub(crate) from: Option<(LinkId, Instant)>,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Share {
+    pub(crate) fn new(content: ContentId, name: String, order: u64) -> Self {
+        Self {
+            topic: topic_of(&content),
+            name,
+            torrent: None,
+            select: None,
+            paused: false,
+            failed: None,
+            info: InfoFetch::default(),
+            origins: Vec::new(),
+            done_told: false,
+            first_leaf: false,
+            seeds: 0,
+            leeches: 0,
+            moved: Moved::default(),
+            order,
+        }
+    }
+
+    /// Whether it fetches and serves.
+    pub(crate) const fn is_active(&self) -> bool {
+        !self.paused && self.failed.is_none()
+    }
+
+    pub(crate) fn wants(&self, index: u32) -> bool {
+        self.select.as_ref().is_none_or(|select| select.contains(&index))
+    }
+
+    /// Roots of the wanted files that are not empty.
+    pub(crate) fn wanted_roots(&self) -> impl Iterator<Item = (u32, Root)> + '_ {
+        let files = self.torrent.iter().flat_map(|torrent| torrent.info.files.iter());
+        (0u32..)
+            .zip(files)
+            .filter(|(index, _)| self.wants(*index))
+            .filter_map(|(index, file)| Some((index, file.root?)))
+    }
+
+    /// Roots of all files that are not empty.
+    pub(crate) fn roots(&self) -> impl Iterator<Item = Root> + '_ {
+        self.torrent.iter().flat_map(|torrent| torrent.info.files.iter()).filter_map(|file| file.root)
+    }
+
+    /// The name of the record that keeps its `.torrent`.
+    pub(crate) fn record_key(content: &ContentId) -> String {
+        alloc::format!("info-{content}")
+    }
+}

@@ -1,0 +1,436 @@
+//! Shares come and go: commands, the list of files, selection, completion.
+
+use super::file::File;
+use super::origin::Origin;
+use super::peer::Peer;
+use super::share::Share;
+use super::{ANSWER_DEADLINE, Fact, Job, Swarm};
+use crate::action::{Event, ShareFailure, Work};
+use crate::config::INFO_BYTES_MAX;
+use crate::content::{Info, Layout, Magnet, Torrent, Tree, content_id};
+use crate::fault::Fault;
+use crate::id::{ContentId, Hash, LinkId, Root, Topic};
+use crate::input::Outcome;
+use crate::outbox::Cx;
+use crate::wire::{Message, peer as limits};
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
+use alloc::vec::Vec;
+
+impl Swarm {
+    /// Offers a share of the application's own files.
+    pub(crate) fn seed(&mut self, torrent: Torrent, mut leaves: BTreeMap<Root, Vec<Hash>>, cx: &mut Cx<'_>) {
+        let content = torrent.info.content;
+        if !self.shares.contains_key(&content) && !self.make_room(content, torrent.info.name.clone(), cx) {
+            return;
+        }
+        for file in &torrent.info.files {
+            let (Some(root), Some(layout)) = (file.root, Layout::of(file.length)) else { continue };
+            let Some(leaves) = leaves.remove(&root) else { continue };
+            let tree = Tree::from_leaves(layout, leaves);
+            if tree.root() != root {
+                return self.fail(content, ShareFailure::BadInfo, cx);
+            }
+            let file = self.files.entry(root).or_insert_with(|| File::new(layout, Tree::new(root, layout)));
+            file.tree = tree;
+            file.ledger = super::ledger::Ledger::full(layout);
+            file.is_source = true;
+            file.recalling = 0;
+            self.unchecked.remove(&root);
+        }
+        self.ready(content, torrent, cx);
+    }
+
+    /// Begins to fetch a share.
+    pub(crate) fn add(
+        &mut self,
+        magnet: &Magnet,
+        torrent: Option<Torrent>,
+        select: Option<Vec<u32>>,
+        cx: &mut Cx<'_>,
+    ) {
+        let content = magnet.content;
+        if !self.shares.contains_key(&content)
+            && !self.make_room(content, magnet.name.clone().unwrap_or_default(), cx)
+        {
+            return;
+        }
+        let Some(share) = self.shares.get_mut(&content) else { return };
+        if let Some(select) = select.or_else(|| magnet.select.clone()) {
+            share.select = Some(select.into_iter().collect());
+        }
+        add_origins(share, &magnet.web_seeds);
+        let topic = share.topic;
+        if share.torrent.is_some() {
+            return self.refresh(cx);
+        }
+        if let Some(torrent) = torrent.filter(|torrent| torrent.info.content == content) {
+            return self.ready(content, torrent, cx);
+        }
+        self.facts.push(Fact::Joined { topic, complete: false });
+        let job = cx.out.start(Work::Get { key: Share::record_key(&content) });
+        self.jobs.insert(job, Job::Info(content));
+        if let Some(share) = self.shares.get_mut(&content) {
+            share.info.recall = Some(job);
+        }
+    }
+
+    fn make_room(&mut self, content: ContentId, name: String, cx: &mut Cx<'_>) -> bool {
+        if self.shares.len() >= self.config.shares_max as usize {
+            cx.out.notify(Event::Failed { content, reason: ShareFailure::TooMany });
+            return false;
+        }
+        self.next_order += 1;
+        self.shares.insert(content, Share::new(content, name, self.next_order));
+        true
+    }
+
+    pub(crate) fn on_info_recalled(&mut self, content: ContentId, outcome: &Outcome<'_>, cx: &mut Cx<'_>) {
+        let Some(share) = self.shares.get_mut(&content) else { return };
+        share.info.recall = None;
+        if let Outcome::Bytes(bytes) = outcome
+            && let Ok(torrent) = Torrent::parse(bytes)
+            && torrent.info.content == content
+        {
+            return self.ready(content, torrent, cx);
+        }
+        self.seek_infos(cx);
+    }
+
+    /// Asks somebody for each list of files that is missing.
+    pub(crate) fn seek_infos(&mut self, cx: &mut Cx<'_>) {
+        for (content, share) in &mut self.shares {
+            if share.torrent.is_some()
+                || share.info.from.is_some()
+                || share.info.recall.is_some()
+                || !share.is_active()
+            {
+                continue;
+            }
+            let fits =
+                |peer: &&mut Peer| peer.topics.contains(&share.topic) && !peer.no_info.contains(content);
+            let able: Vec<LinkId> =
+                self.peers.iter_mut().filter(|(_, peer)| fits(peer)).map(|(link, _)| *link).collect();
+            let Some(link) = cx.rng.pick(&able).copied() else { continue };
+            share.info.bytes.clear();
+            share.info.from = Some((link, cx.now + ANSWER_DEADLINE));
+            cx.out.control(link, &Message::GetInfo { content: *content, offset: 0 });
+        }
+    }
+
+    pub(crate) fn on_get_info(
+        &mut self,
+        link: LinkId,
+        content: ContentId,
+        offset: u32,
+        cx: &mut Cx<'_>,
+    ) -> Result<(), Fault> {
+        let share = self.shares.get(&content).filter(|share| share.is_active());
+        let Some(bytes) = share.and_then(|share| share.torrent.as_ref()).map(|torrent| torrent.info.bytes())
+        else {
+            cx.out.control(link, &Message::NoInfo { content });
+            return Ok(());
+        };
+        let rest = bytes.get(offset as usize..).filter(|rest| !rest.is_empty()).ok_or(Fault::Malformed)?;
+        let part = &rest[..rest.len().min(limits::INFO_CHUNK_BYTES as usize)];
+        let total = u32::try_from(bytes.len()).map_err(|_| Fault::Unexpected)?;
+        cx.out.bulk(cx.now, link, &Message::Info { content, total, offset }, part);
+        Ok(())
+    }
+
+    pub(crate) fn on_info(
+        &mut self,
+        link: LinkId,
+        content: ContentId,
+        total: u32,
+        offset: u32,
+        tail: &[u8],
+        cx: &mut Cx<'_>,
+    ) -> Result<(), Fault> {
+        let share = self
+            .shares
+            .get_mut(&content)
+            .filter(|share| share.info.from.is_some_and(|(from, _)| from == link));
+        let Some(share) = share else { return self.stray(link, tail.len()) };
+        if offset as usize != share.info.bytes.len() || total as usize > INFO_BYTES_MAX {
+            return Err(Fault::Malformed);
+        }
+        share.info.bytes.extend_from_slice(tail);
+        let got = share.info.bytes.len();
+        if got < total as usize {
+            share.info.from = Some((link, cx.now + ANSWER_DEADLINE));
+            let offset = u32::try_from(got).map_err(|_| Fault::Malformed)?;
+            cx.out.control(link, &Message::GetInfo { content, offset });
+            return Ok(());
+        }
+        share.info.from = None;
+        let bytes = core::mem::take(&mut share.info.bytes);
+        if content_id(&bytes) != content {
+            return Err(Fault::BadData);
+        }
+        let Ok(info) = Info::parse(&bytes) else {
+            self.fail(content, ShareFailure::BadInfo, cx);
+            return Ok(());
+        };
+        let torrent = Torrent { info, layers: BTreeMap::new(), web_seeds: Vec::new(), trackers: Vec::new() };
+        self.ready(content, torrent, cx);
+        Ok(())
+    }
+
+    pub(crate) fn on_no_info(
+        &mut self,
+        link: LinkId,
+        content: ContentId,
+        cx: &mut Cx<'_>,
+    ) -> Result<(), Fault> {
+        let peer = self.peers.get_mut(&link).ok_or(Fault::Unexpected)?;
+        let Some(share) = self.shares.get_mut(&content) else { return Ok(()) };
+        // It may learn it later: `drop_late_answers` gives it another chance.
+        peer.no_info.insert(content);
+        share.info.from = share.info.from.filter(|(from, _)| *from != link);
+        self.seek_infos(cx);
+        Ok(())
+    }
+
+    /// The list of files is known.
+    fn ready(&mut self, content: ContentId, torrent: Torrent, cx: &mut Cx<'_>) {
+        let Some(share) = self.shares.get_mut(&content) else { return };
+        share.name.clone_from(&torrent.info.name);
+        share.info = super::share::InfoFetch::default();
+        add_origins(share, &torrent.web_seeds);
+        let mut news = Vec::new();
+        let mut sourced = true;
+        for (index, entry) in torrent.info.files.iter().enumerate() {
+            let (Some(root), Some(layout)) = (entry.root, Layout::of(entry.length)) else { continue };
+            let file = self.files.entry(root).or_insert_with(|| {
+                news.push(root);
+                File::new(layout, torrent.seed_tree(index).unwrap_or_else(|| Tree::new(root, layout)))
+            });
+            if file.layout != layout {
+                return self.fail(content, ShareFailure::BadInfo, cx);
+            }
+            file.shares.insert(content);
+            sourced &= file.is_source;
+        }
+        share.torrent = Some(torrent);
+        if !sourced {
+            self.write_info(content, cx);
+        }
+        for root in news {
+            self.recall(root, cx);
+        }
+        cx.out.notify(Event::Ready { content });
+        self.refresh(cx);
+    }
+
+    /// Works out anew which files are wanted, tells everybody, and reports what is complete.
+    pub(crate) fn refresh(&mut self, cx: &mut Cx<'_>) {
+        let active = self.shares.values().filter(|share| share.is_active());
+        let roots = active.flat_map(Share::wanted_roots).map(|(_, root)| root);
+        self.wanted = roots
+            .filter(|root| self.files.get(root).is_some_and(|file| !file.ledger.is_complete()))
+            .collect();
+        self.wake_all();
+        self.tell_wants_to_all(cx);
+        let served: Vec<(LinkId, Root)> =
+            self.peers.iter().flat_map(|(link, peer)| peer.wants.iter().map(|root| (*link, *root))).collect();
+        for (link, root) in served.into_iter().filter(|(_, root)| self.is_served(root)) {
+            self.tell_have(link, root, cx);
+        }
+        let ids: Vec<ContentId> = self.shares.keys().copied().collect();
+        for content in ids {
+            self.report(content, cx);
+        }
+        self.seek_infos(cx);
+        self.seek_hashes(cx);
+    }
+
+    /// Tells the application and the tracker where a share stands.
+    pub(crate) fn report(&mut self, content: ContentId, cx: &mut Cx<'_>) {
+        let Some(share) = self.shares.get_mut(&content) else { return };
+        if !share.is_active() {
+            return;
+        }
+        let done = share.torrent.is_some()
+            && share
+                .wanted_roots()
+                .all(|(_, root)| self.files.get(&root).is_some_and(|file| file.ledger.is_complete()));
+        self.facts.push(Fact::Joined { topic: share.topic, complete: done });
+        if done && !share.done_told {
+            cx.out.notify(Event::Done { content });
+        }
+        share.done_told = done;
+    }
+
+    /// A file is whole.
+    pub(crate) fn on_file_complete(&mut self, root: Root, cx: &mut Cx<'_>) {
+        self.wanted.remove(&root);
+        let Some(file) = self.files.get(&root) else { return };
+        for content in file.shares.clone() {
+            let Some(torrent) = self.shares.get(&content).and_then(|share| share.torrent.as_ref()) else {
+                continue;
+            };
+            for (index, _) in (0u32..).zip(&torrent.info.files).filter(|(_, entry)| entry.root == Some(root))
+            {
+                cx.out.notify(Event::FileDone { content, file: index });
+            }
+            self.report(content, cx);
+        }
+        for (link, peer) in &mut self.peers {
+            if peer.told.remove(&root) {
+                cx.out.control(*link, &Message::Unwant { roots: alloc::vec![root] });
+            }
+        }
+    }
+
+    pub(crate) fn select(&mut self, content: ContentId, files: Option<Vec<u32>>, cx: &mut Cx<'_>) {
+        let Some(share) = self.shares.get_mut(&content) else {
+            return cx.out.notify(Event::Failed { content, reason: ShareFailure::Unknown });
+        };
+        share.select = files.map(|files| files.into_iter().collect::<BTreeSet<u32>>());
+        share.done_told = false;
+        self.refresh(cx);
+    }
+
+    pub(crate) fn pause(&mut self, content: ContentId, cx: &mut Cx<'_>) {
+        let Some(share) = self.shares.get_mut(&content) else { return };
+        share.paused = true;
+        self.stand_down(content, cx);
+    }
+
+    pub(crate) fn resume(&mut self, content: ContentId, cx: &mut Cx<'_>) {
+        let Some(share) = self.shares.get_mut(&content) else { return };
+        share.paused = false;
+        share.failed = None;
+        let (topic, name) = (share.topic, share.torrent.is_none());
+        for origin in &mut share.origins {
+            *origin = Origin::new(core::mem::take(&mut origin.base));
+        }
+        if name {
+            self.facts.push(Fact::Joined { topic, complete: false });
+        }
+        self.refresh(cx);
+    }
+
+    /// A share cannot go on: it is stopped and the application is told.
+    pub(crate) fn fail(&mut self, content: ContentId, reason: ShareFailure, cx: &mut Cx<'_>) {
+        let Some(share) = self.shares.get_mut(&content) else { return };
+        if share.failed.replace(reason).is_none() {
+            cx.out.notify(Event::Failed { content, reason });
+            self.stand_down(content, cx);
+        }
+    }
+
+    /// Stops asking and serving for a share.
+    fn stand_down(&mut self, content: ContentId, cx: &mut Cx<'_>) {
+        let Some(share) = self.shares.get_mut(&content) else { return };
+        share.info.from = None;
+        self.facts.push(Fact::Left(share.topic));
+        self.abort_fetches(content, cx);
+        let Some(share) = self.shares.get(&content) else { return };
+        let roots: Vec<Root> = share.roots().collect();
+        let idle: Vec<Root> = roots.into_iter().filter(|root| !self.is_served(root)).collect();
+        for root in idle {
+            for (link, peer) in &mut self.peers {
+                let stale: Vec<_> = peer.owes().filter(|(of, ..)| *of == root).collect();
+                let mut spans = Vec::new();
+                for (_, start, asked) in stale {
+                    peer.give_up(root, start);
+                    spans.push(crate::wire::Span { start, count: asked.count, proof: asked.proof });
+                    if let Some(file) = self.files.get_mut(&root) {
+                        file.ledger.unask(start, asked.count);
+                    }
+                }
+                for spans in spans.chunks(limits::SPANS_MAX) {
+                    cx.out.control(*link, &Message::Cancel { root, spans: spans.to_vec() });
+                }
+            }
+            self.reject_all(root, cx);
+        }
+        self.refresh(cx);
+    }
+
+    pub(crate) fn remove(&mut self, content: ContentId, keep: bool, cx: &mut Cx<'_>) {
+        if !self.shares.contains_key(&content) {
+            return;
+        }
+        self.pause(content, cx);
+        let Some(share) = self.shares.remove(&content) else { return };
+        let roots: BTreeSet<Root> = share.roots().collect();
+        for root in roots {
+            let Some(file) = self.files.get_mut(&root) else { continue };
+            file.shares.remove(&content);
+            if !file.shares.is_empty() {
+                continue;
+            }
+            let (is_source, _) = (file.is_source, self.files.remove(&root));
+            self.untold.remove(&root);
+            self.unwritten.remove(&root);
+            self.unchecked.remove(&root);
+            for peer in self.peers.values_mut() {
+                peer.has.remove(&root);
+            }
+            if !keep && !is_source {
+                cx.out.start(Work::Discard { root });
+                cx.out.start(Work::Forget { key: File::have_key(&root) });
+                cx.out.start(Work::Forget { key: File::tree_key(&root) });
+            }
+        }
+        self.fail_reads_without_file(cx);
+        if !keep {
+            cx.out.start(Work::Forget { key: Share::record_key(&content) });
+        }
+    }
+
+    /// The tracker counts the members of a swarm.
+    pub(crate) fn on_counts(&mut self, topic: &Topic, seeds: u32, leeches: u32) {
+        for share in self.shares.values_mut().filter(|share| share.topic == *topic) {
+            (share.seeds, share.leeches) = (seeds, leeches);
+        }
+    }
+
+    /// Swarms that we are in, whether we are complete in them, and how many links we have there.
+    pub(crate) fn topics(&self) -> Vec<(Topic, bool, usize)> {
+        let active = self.shares.values().filter(|share| share.is_active());
+        let links = |topic| self.peers.values().filter(|peer| peer.topics.contains(topic)).count();
+        active.map(|share| (share.topic, share.done_told, links(&share.topic))).collect()
+    }
+
+    /// Whether we are in a swarm.
+    pub(crate) fn is_in(&self, topic: &Topic) -> bool {
+        self.shares.values().any(|share| share.topic == *topic && share.is_active())
+    }
+
+    /// The `.torrent` of a share, where all that it must contain is known.
+    pub(crate) fn torrent(&self, content: &ContentId) -> Option<Torrent> {
+        let share = self.shares.get(content)?;
+        let mut torrent = share.torrent.clone()?;
+        let level = u8::try_from((torrent.info.piece_length / crate::config::LEAF_BYTES).ilog2()).ok()?;
+        for entry in
+            torrent.info.files.iter().filter(|entry| entry.length > u64::from(torrent.info.piece_length))
+        {
+            let root = entry.root?;
+            if torrent.layers.contains_key(&root) {
+                continue;
+            }
+            let count = u32::try_from(entry.length.div_ceil(u64::from(torrent.info.piece_length))).ok()?;
+            let tree = &self.files.get(&root)?.tree;
+            let layer: Option<Vec<Hash>> =
+                (0..count).map(|at| tree.run(level, 0, at)?.first().copied()).collect();
+            torrent.layers.insert(root, layer?);
+        }
+        torrent.web_seeds = share.origins.iter().map(|origin| origin.base.clone()).collect();
+        Some(torrent)
+    }
+}
+
+/// HTTP sources of one share.
+const ORIGINS_MAX: usize = 16;
+
+fn add_origins(share: &mut Share, bases: &[String]) {
+    for base in bases.iter().filter(|base| base.starts_with("http://") || base.starts_with("https://")) {
+        if share.origins.len() < ORIGINS_MAX && !share.origins.iter().any(|origin| origin.base == *base) {
+            share.origins.push(Origin::new(base.clone()));
+        }
+    }
+}

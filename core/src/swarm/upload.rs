@@ -1,0 +1,103 @@
+//! Whom to serve next. Pure: FairTorrent's rule (theory §1.3): the greatest deficit, what a peer gave us less
+//! what we gave it, is served first; nobody is refused while nobody better waits.
+
+use crate::time::Instant;
+use core::time::Duration;
+
+/// What may be under way to all peers together: what they take in this time, so that whom we serve is decided
+/// late, when it is known who deserves it.
+const AHEAD_DIVISOR: u64 = 4;
+/// But at least this much, or a fast link runs dry.
+const AHEAD_MIN: u64 = 512 * 1024;
+
+/// A peer with waiting requests and room on its channel.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Claim<K> {
+    pub(crate) key: K,
+    /// Verified bytes it gave us.
+    pub(crate) received: u64,
+    /// Bytes we gave it.
+    pub(crate) sent: u64,
+}
+
+/// The claim to serve next: the greatest deficit, then who got least, then the first in the order given.
+pub(crate) fn next<K: Copy>(claims: impl Iterator<Item = Claim<K>>) -> Option<K> {
+    claims.reduce(|best, claim| if rank(&claim) > rank(&best) { claim } else { best }).map(|claim| claim.key)
+}
+
+fn rank<K>(claim: &Claim<K>) -> (i128, core::cmp::Reverse<u64>) {
+    (i128::from(claim.received) - i128::from(claim.sent), core::cmp::Reverse(claim.sent))
+}
+
+/// Bytes that may be under way to all peers together.
+pub(crate) fn ahead(rate: u64) -> u64 {
+    (rate / AHEAD_DIVISOR).max(AHEAD_MIN)
+}
+
+/// A token bucket for the upload limit that the user set.
+#[derive(Debug)]
+pub(crate) struct Throttle {
+    rate: Option<u64>,
+    tokens: u64,
+    filled: Instant,
+}
+
+impl Throttle {
+    pub(crate) const fn new(rate: Option<u64>, now: Instant) -> Self {
+        Self { rate, tokens: 0, filled: now }
+    }
+
+    /// Takes `bytes` now, or says when to come back.
+    pub(crate) fn take(&mut self, now: Instant, bytes: u64) -> Result<(), Instant> {
+        let Some(rate) = self.rate else { return Ok(()) };
+        if rate == 0 {
+            return Err(now + Duration::from_secs(3600));
+        }
+        let micros = u64::try_from(now.since(self.filled).as_micros()).unwrap_or(u64::MAX);
+        let fresh = rate.saturating_mul(micros) / 1_000_000;
+        if fresh > 0 {
+            self.filled = now;
+            // A bucket of one second, but always room for one block message.
+            self.tokens = self.tokens.saturating_add(fresh).min(rate.max(bytes));
+        }
+        if self.tokens >= bytes {
+            self.tokens -= bytes;
+            return Ok(());
+        }
+        let wait = (bytes - self.tokens).saturating_mul(1_000_000) / rate + 1;
+        Err(now + Duration::from_micros(wait.max(10_000)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec;
+
+    #[test]
+    fn the_greatest_deficit_is_served_first_and_ties_go_to_who_got_least() {
+        let claim = |key, received, sent| Claim { key, received, sent };
+        assert_eq!(
+            next(vec![claim('a', 10, 0), claim('b', 50, 10), claim('c', 0, 0)].into_iter()),
+            Some('b')
+        );
+        assert_eq!(next(vec![claim('a', 90, 90), claim('b', 20, 20)].into_iter()), Some('b'));
+        assert_eq!(next(core::iter::empty::<Claim<char>>()), None);
+    }
+
+    #[test]
+    fn a_throttle_lets_through_what_it_is_told() {
+        let mut throttle = Throttle::new(Some(100_000), Instant::ZERO);
+        let (mut now, mut passed) = (Instant::ZERO, 0u64);
+        while now < Instant::from_micros(10_000_000) {
+            match throttle.take(now, 16_384) {
+                Ok(()) => passed += 16_384,
+                Err(later) => {
+                    assert!(later > now);
+                    now = later;
+                }
+            }
+        }
+        assert!((900_000..=1_120_000).contains(&passed), "{passed}");
+    }
+}
