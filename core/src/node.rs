@@ -171,7 +171,7 @@ impl Node {
             |node, cx| match command {
                 Command::Seed { torrent, leaves } => node.swarm.seed(*torrent, leaves, cx),
                 Command::Add { magnet, torrent, select } => {
-                    node.swarm.add(&magnet, torrent.map(|torrent| *torrent), select, cx)
+                    node.swarm.add(&magnet, torrent.map(|torrent| *torrent), select, cx);
                 }
                 Command::Select { content, files } => node.swarm.select(content, files, cx),
                 Command::Pause(content) => node.swarm.pause(content, cx),
@@ -359,7 +359,7 @@ impl Node {
     fn say(&mut self, say: Option<Say>) {
         match say {
             Some(Say::Signal(peer, signal)) => {
-                self.with(|node, cx| node.client.relay(peer, signal, cx), |_, ()| {})
+                self.with(|node, cx| node.client.relay(peer, signal, cx), |_, ()| {});
             }
             Some(Say::Failed(peer, fault)) => self.out.notify(Event::DialFailed { peer, fault }),
             None => {}
@@ -421,7 +421,7 @@ impl Node {
     fn on_fact(&mut self, fact: Fact) {
         match fact {
             Fact::Joined { topic, complete } => {
-                self.with(|node, cx| node.client.join(topic, complete, cx), |_, ()| {})
+                self.with(|node, cx| node.client.join(topic, complete, cx), |_, ()| {});
             }
             Fact::Left(topic) => {
                 self.with(

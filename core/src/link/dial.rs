@@ -159,6 +159,7 @@ impl Dialer {
     }
 
     /// Somebody signals. `welcome` says whether the application side wants a link with this peer at all.
+    #[expect(clippy::too_many_arguments, reason = "one caller; a struct would only rename them")]
     pub(crate) fn on_signal(
         &mut self,
         me: &PeerId,

@@ -175,7 +175,6 @@ impl Swarm {
         Some(run)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the fields of one job")]
     pub(super) fn on_fetched(
         &mut self,
         content: ContentId,

@@ -218,7 +218,7 @@ impl Swarm {
             Job::Serve { link, wish, bytes } => self.on_loaded(link, wish, bytes, outcome, cx),
             Job::Read(read) => self.on_read_loaded(read, outcome, cx),
             Job::Fetch { content, origin, root, first, end } => {
-                self.on_fetched(content, origin, root, first..end, outcome, cx)
+                self.on_fetched(content, origin, root, first..end, outcome, cx);
             }
         }
         true

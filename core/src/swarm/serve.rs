@@ -168,7 +168,7 @@ impl Swarm {
     }
 
     pub(super) fn on_get_hashes(
-        &mut self,
+        &self,
         link: LinkId,
         range: HashRange,
         cx: &mut Cx<'_>,
@@ -177,7 +177,7 @@ impl Swarm {
         let file = self.files.get(&range.root).filter(|_| served);
         match file.and_then(|file| file.tree.run(range.level, range.height, range.index)) {
             Some(hashes) if hashes.len() == 1 << range.height => {
-                cx.out.bulk(cx.now, link, &Message::Hashes(range), &flatten(&hashes))
+                cx.out.bulk(cx.now, link, &Message::Hashes(range), &flatten(&hashes));
             }
             Some(_) | None => cx.out.control(link, &Message::NoHashes(range)),
         }

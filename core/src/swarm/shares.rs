@@ -119,7 +119,7 @@ impl Swarm {
     }
 
     pub(crate) fn on_get_info(
-        &mut self,
+        &self,
         link: LinkId,
         content: ContentId,
         offset: u32,

@@ -40,7 +40,10 @@ impl Value {
             b'i' => Self::Int(u32::try_from(reader.int()?).unwrap()),
             b'l' => {
                 let mut values = Vec::new();
-                reader.list(|reader| Ok(values.push(Self::read(reader)?)))?;
+                reader.list(|reader| {
+                    values.push(Self::read(reader)?);
+                    Ok(())
+                })?;
                 Self::List(values)
             }
             b'd' => {
