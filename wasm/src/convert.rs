@@ -3,7 +3,7 @@
 use js_sys::{Array, Float64Array, Object, Reflect};
 use swarmlet_core::action::{Event, ShareFailure, SourceFailure};
 use swarmlet_core::snapshot::{LinkView, ShareState, ShareView, Snapshot};
-use swarmlet_core::{Failure, Fault};
+use swarmlet_core::{ContentId, Failure, Fault, PeerId};
 use wasm_bindgen::{JsCast, JsValue};
 
 /// A plain object under construction.
@@ -131,8 +131,11 @@ fn share(view: &ShareView) -> JsValue {
         .done()
 }
 
-/// The list of files of a share.
-pub(crate) fn files(view: &ShareView) -> JsValue {
+/// `{ name, files: [{ path, size, root }] }` of a share; `undefined` when it is unknown.
+pub(crate) fn files(view: &Snapshot, content: ContentId) -> JsValue {
+    let Some(view) = view.shares.iter().find(|share| share.content == content) else {
+        return JsValue::UNDEFINED;
+    };
     let file = |file: &swarmlet_core::snapshot::FileView| {
         Plain::new()
             .set("path", file.path.iter().map(|part| JsValue::from_str(part)).collect::<Array>())
@@ -157,42 +160,39 @@ const fn state_name(state: ShareState) -> &'static str {
     }
 }
 
-/// News for the page; `None` for the bytes of a read, which are an answer and not news.
-pub(crate) fn event(event: &Event) -> Option<JsValue> {
-    let share = |state: &str, content: &swarmlet_core::ContentId| {
+/// News for the page.
+pub(crate) fn event(event: &Event) -> Plain {
+    let share = |state: &str, content: &ContentId| {
         Plain::of("event").set("name", "share").set("state", state).set("id", content.to_string())
     };
-    let peer = |name: &str, peer: &swarmlet_core::PeerId| {
-        Plain::of("event").set("name", name).set("peer", peer.to_string())
-    };
+    let peer = |name: &str, peer: &PeerId| Plain::of("event").set("name", name).set("peer", peer.to_string());
     let signaller = |state: &str| Plain::of("event").set("name", "signaller").set("state", state);
-    Some(match event {
-        Event::Bytes { .. } | Event::ReadFailed { .. } => return None,
-        Event::Ready { content } => share("ready", content).done(),
-        Event::FileDone { content, file } => share("file", content).number("file", (*file).into()).done(),
-        Event::Done { content } => share("done", content).done(),
-        Event::FirstLeaf { content } => share("first-leaf", content).done(),
-        Event::Failed { content, reason } => share("failed", content).set("code", share_code(*reason)).done(),
-        Event::Damaged { root } => Plain::of("event")
-            .set("name", "share")
-            .set("state", "damaged")
-            .set("root", root.to_string())
-            .done(),
+    match event {
+        // The host answers reads itself.
+        Event::Bytes { .. } | Event::ReadFailed { .. } => Plain::new(),
+        Event::Ready { content } => share("ready", content),
+        Event::FileDone { content, file } => share("file", content).number("file", (*file).into()),
+        Event::Done { content } => share("done", content),
+        Event::FirstLeaf { content } => share("first-leaf", content),
+        Event::Failed { content, reason } => share("failed", content).set("code", share_code(*reason)),
+        Event::Damaged { root } => {
+            Plain::of("event").set("name", "share").set("state", "damaged").set("root", root.to_string())
+        }
         Event::LinkUp { peer: id, took_ms } => {
-            peer("link", id).set("state", "up").number("took", (*took_ms).into()).done()
+            peer("link", id).set("state", "up").number("took", (*took_ms).into())
         }
         Event::LinkDown { peer: id, fault } => {
-            peer("link", id).set("state", "down").set("fault", fault.map_or(JsValue::NULL, fault_name)).done()
+            peer("link", id).set("state", "down").set("fault", fault.map_or(JsValue::NULL, fault_name))
         }
         Event::DialFailed { peer: id, fault } => {
-            peer("link", id).set("state", "failed").set("fault", fault_name(*fault)).done()
+            peer("link", id).set("state", "failed").set("fault", fault_name(*fault))
         }
-        Event::Banned { peer: id, fault } => peer("ban", id).set("fault", fault_name(*fault)).done(),
+        Event::Banned { peer: id, fault } => peer("ban", id).set("fault", fault_name(*fault)),
         Event::SourceDropped { url, reason } => source(url, *reason),
-        Event::SignallerUp => signaller("up").done(),
-        Event::SignallerDown { retry_ms } => signaller("down").number("retry", (*retry_ms).into()).done(),
-        Event::SignallerRefused { reason } => signaller("refused").set("reason", *reason).done(),
-    })
+        Event::SignallerUp => signaller("up"),
+        Event::SignallerDown { retry_ms } => signaller("down").number("retry", (*retry_ms).into()),
+        Event::SignallerRefused { reason } => signaller("refused").set("reason", *reason),
+    }
 }
 
 fn fault_name(fault: Fault) -> JsValue {
@@ -210,11 +210,11 @@ const fn share_code(reason: ShareFailure) -> &'static str {
     }
 }
 
-fn source(url: &str, reason: SourceFailure) -> JsValue {
+fn source(url: &str, reason: SourceFailure) -> Plain {
     let plain = Plain::of("event").set("name", "source").set("state", "dropped").set("url", url);
     match reason {
-        SourceFailure::BadData => plain.set("reason", "bad-data").done(),
-        SourceFailure::Status(status) => plain.set("reason", "status").set("status", status).done(),
-        SourceFailure::Unreachable => plain.set("reason", "unreachable").done(),
+        SourceFailure::BadData => plain.set("reason", "bad-data"),
+        SourceFailure::Status(status) => plain.set("reason", "status").set("status", status),
+        SourceFailure::Unreachable => plain.set("reason", "unreachable"),
     }
 }

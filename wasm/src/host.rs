@@ -8,10 +8,10 @@ use crate::fetch;
 use crate::rtc::Links;
 use crate::socket::Socket;
 use crate::store::Store;
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::rc::Rc;
+use core::cell::{Cell, RefCell};
 use js_sys::{Array, Function, Uint8Array};
-use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
-use std::rc::Rc;
 use swarmlet_core::wire::{Candidate, Description};
 use swarmlet_core::{
     Action, Channel, Command, Config, Event, Failure, Input, JobId, LinkId, Node, Outcome, Work,
@@ -68,7 +68,7 @@ impl Host {
         store: Store,
         post: Function,
     ) -> Rc<Self> {
-        Rc::new_cyclic(|weak: &std::rc::Weak<Self>| {
+        Rc::new_cyclic(|weak: &alloc::rc::Weak<Self>| {
             let weak = weak.clone();
             let alarm = Alarm::new(move || {
                 if let Some(host) = weak.upgrade() {
@@ -148,7 +148,7 @@ impl Host {
             News::Command(command) => handle(Input::Command(command)),
             News::Linked(link) => handle(Input::Linked { link }),
             News::Received { link, channel, bytes } => {
-                handle(Input::Received { link, channel, bytes: &bytes })
+                handle(Input::Received { link, channel, bytes: &bytes });
             }
             News::Writable { link, channel, buffered } => handle(Input::Writable { link, channel, buffered }),
             News::Unlinked(link) => handle(Input::Unlinked { link }),
@@ -275,9 +275,12 @@ impl Host {
                 if matches!(event, Event::Ready { .. } | Event::Done { .. } | Event::Failed { .. }) {
                     self.tell_snapshot();
                 }
-                if let Some(message) = convert::event(event) {
-                    self.tell(message);
+                let mut message = convert::event(event);
+                if let Event::Ready { content } = event {
+                    let view = self.with_node(Node::snapshot);
+                    message = message.set("list", convert::files(&view, *content));
                 }
+                self.tell(message.done());
             }
         }
     }

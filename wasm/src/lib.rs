@@ -4,6 +4,8 @@
 //! (browsers give `RTCPeerConnection` to windows only) and carries out the orders of `rtc.rs`; everything else
 //! happens here. Reading order: `host`, `rtc`, `store`, `fetch`, `socket`, `seed`, `convert`.
 
+extern crate alloc;
+
 pub mod clock;
 mod convert;
 pub mod fetch;
@@ -16,10 +18,10 @@ pub mod store;
 
 use crate::convert::{Plain, get, refusal};
 use crate::host::{Ended, Host, News};
+use alloc::collections::BTreeMap;
+use alloc::rc::Rc;
+use core::cell::{Cell, RefCell};
 use js_sys::{Array, Function, Promise};
-use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
-use std::rc::Rc;
 use swarmlet_core::content::{ContentError, Magnet, Torrent};
 use swarmlet_core::wire::sdp;
 use swarmlet_core::{Command, Config, ContentId, Failure, JobId, LinkId, Root};
@@ -41,8 +43,6 @@ extern "C" {
 #[wasm_bindgen]
 pub struct Engine {
     host: Rc<Host>,
-    /// `.torrent` files of shares that came with one.
-    torrents: Rc<RefCell<BTreeMap<ContentId, Vec<u8>>>>,
     /// Hashing under way, by the page's number for the call.
     hashing: Rc<RefCell<BTreeMap<u32, Rc<Cell<bool>>>>>,
 }
@@ -67,7 +67,7 @@ impl Engine {
         let store = store::Store::new(directory);
         let host = Host::new(config, seed, signaller.unwrap_or_default(), store, post);
         host.push(News::Timeout);
-        Self { host, torrents: Rc::default(), hashing: Rc::default() }
+        Self { host, hashing: Rc::default() }
     }
 
     /// Who this node is.
@@ -98,7 +98,6 @@ impl Engine {
         let torrent = Torrent::parse(bytes).map_err(|error| refuse(error, "bad-torrent"))?;
         let magnet = torrent.magnet();
         let told = told(&magnet, &[]);
-        self.torrents.borrow_mut().insert(magnet.content, bytes.to_vec());
         let select = convert::indices(select);
         self.host.push(News::Command(Command::Add { magnet, torrent: Some(Box::new(torrent)), select }));
         Ok(told)
@@ -106,18 +105,15 @@ impl Engine {
 
     /// Hashes files (a list of `{ path: string[], blob: Blob }`) and shares them. Resolves to
     /// `{ id, name, magnet, order }`, where `order` says which given file each file of the share is.
-    #[must_use]
     pub fn seed(&self, call: u32, files: &Array, name: String, web_seeds: &JsValue) -> Promise {
         let cancelled = Rc::new(Cell::new(false));
         self.hashing.borrow_mut().insert(call, cancelled.clone());
-        let (hashing, torrents, host) = (self.hashing.clone(), self.torrents.clone(), self.host.clone());
+        let (hashing, host) = (self.hashing.clone(), self.host.clone());
         let (files, web_seeds) = (seed::Files::of(files), convert::texts(web_seeds));
         future_to_promise(async move {
             let made = seed::seed(host, call, files, name, web_seeds, cancelled).await;
             hashing.borrow_mut().remove(&call);
-            let (torrent, order) = made?;
-            let magnet = torrent.magnet();
-            torrents.borrow_mut().insert(magnet.content, torrent.encode());
+            let (magnet, order) = made?;
             Ok(told(&magnet, &order))
         })
     }
@@ -134,7 +130,7 @@ impl Engine {
     #[must_use]
     pub fn torrent(&self, id: &str) -> Option<Vec<u8>> {
         let content = ContentId::from_hex(id)?;
-        self.torrents.borrow().get(&content).cloned()
+        self.host.with_node(|node| node.torrent(&content)).map(|torrent| torrent.encode())
     }
 
     /// Fetch these files of a share from now on; `undefined`: all.
@@ -156,9 +152,6 @@ impl Engine {
     /// Forgets a share, and what is stored for it unless `keep`.
     pub fn remove(&self, id: &str, keep: bool) {
         self.command(id, |content| Command::Remove { content, keep });
-        if let Some(content) = ContentId::from_hex(id) {
-            self.torrents.borrow_mut().remove(&content);
-        }
     }
 
     /// Asks for verified bytes; the answer goes to the page under the number `read`.
@@ -200,14 +193,6 @@ impl Engine {
     #[wasm_bindgen(js_name = tellSnapshot)]
     pub fn tell_snapshot(&self) {
         self.host.tell_snapshot();
-    }
-
-    /// `{ name, files: [{ path, size, root }] }` of a share.
-    #[must_use]
-    pub fn files(&self, id: &str) -> JsValue {
-        let Some(content) = ContentId::from_hex(id) else { return JsValue::UNDEFINED };
-        let view = self.host.with_node(|node| node.snapshot());
-        view.shares.iter().find(|share| share.content == content).map_or(JsValue::UNDEFINED, convert::files)
     }
 
     /// A connection has its local description.

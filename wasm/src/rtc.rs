@@ -4,10 +4,10 @@
 use crate::convert::Plain;
 use crate::host::{Ended, Host, News};
 use crate::listener::Listener;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::rc::{Rc, Weak};
+use core::cell::RefCell;
 use js_sys::{Array, ArrayBuffer, Uint8Array};
-use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
-use std::rc::{Rc, Weak};
 use swarmlet_core::config::CHANNEL_LOW_BYTES;
 use swarmlet_core::wire::{Candidate, Description, sdp};
 use swarmlet_core::{Channel, Failure, JobId, LinkId};

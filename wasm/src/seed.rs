@@ -3,11 +3,11 @@
 use crate::clock;
 use crate::convert::{self, Plain, get};
 use crate::host::{Host, News};
+use alloc::rc::Rc;
+use core::cell::Cell;
 use core::time::Duration;
 use js_sys::{Array, ArrayBuffer, Promise, Uint8Array};
-use std::cell::Cell;
-use std::rc::Rc;
-use swarmlet_core::content::{Builder, Built, ContentError, Torrent};
+use swarmlet_core::content::{Builder, Built, ContentError, Magnet};
 use swarmlet_core::{Command, Instant};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
@@ -45,9 +45,9 @@ pub(crate) async fn seed(
     name: String,
     web_seeds: Vec<String>,
     cancelled: Rc<Cell<bool>>,
-) -> Result<(Torrent, Vec<usize>), JsValue> {
+) -> Result<(Magnet, Vec<usize>), JsValue> {
     let built = hash(&host, call, &files, &name, web_seeds, &cancelled).await?;
-    let made = (built.torrent.clone(), built.order.clone());
+    let made = (built.torrent.magnet(), built.order.clone());
     for (entry, given) in built.torrent.info.files.iter().zip(&built.order) {
         if let (Some(root), Some(blob)) = (entry.root, files.blobs.get(*given)) {
             host.store.seed(root, blob.clone());

@@ -2,8 +2,8 @@
 
 use crate::host::{Ended, Host, News};
 use crate::listener::Listener;
+use alloc::rc::{Rc, Weak};
 use js_sys::{ArrayBuffer, Uint8Array};
-use std::rc::{Rc, Weak};
 use swarmlet_core::config::SIGNAL_BYTES_MAX;
 use swarmlet_core::{Failure, JobId};
 use wasm_bindgen::JsCast;

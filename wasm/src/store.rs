@@ -6,10 +6,10 @@
 
 use crate::convert::{failure, is_missing};
 use crate::host::{Ended, Host, News};
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::rc::Rc;
+use core::cell::{Cell, RefCell};
 use js_sys::{ArrayBuffer, Uint8Array};
-use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
-use std::rc::Rc;
 use swarmlet_core::{Failure, JobId, Root, Work};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
@@ -285,11 +285,11 @@ impl Memory {
             }
             let held = (self.chunks.len() as u64).saturating_mul(CHUNK_BYTES);
             let chunk = match self.chunks.entry((root, index)) {
-                std::collections::btree_map::Entry::Occupied(chunk) => chunk.into_mut(),
-                std::collections::btree_map::Entry::Vacant(_) if held >= MEMORY_BYTES_MAX => {
+                alloc::collections::btree_map::Entry::Occupied(chunk) => chunk.into_mut(),
+                alloc::collections::btree_map::Entry::Vacant(_) if held >= MEMORY_BYTES_MAX => {
                     return Ended::Failed(Failure::Full);
                 }
-                std::collections::btree_map::Entry::Vacant(place) => {
+                alloc::collections::btree_map::Entry::Vacant(place) => {
                     place.insert(Uint8Array::new_with_length(here as u32))
                 }
             };

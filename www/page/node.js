@@ -1,0 +1,341 @@
+// @ts-check
+// The public node: starts the worker, keeps the shares, turns the worker's messages into promises and events.
+
+import { SwarmletError, aborted, deferred } from './error.js';
+import { linkText, seedFiles } from './input.js';
+import { fetchFrom } from './fetch.js';
+import { Connections } from './rtc.js';
+import { Share } from './share.js';
+
+/** @typedef {import('../swarmlet.js').JoinOptions & { transfer?: boolean }} Options */
+/** @typedef {import('../swarmlet.js').SeedOptions} SeedOptions */
+/** @typedef {import('../swarmlet.js').AddOptions} AddOptions */
+
+export const VERSION = '0.1.0';
+// Where a tab remembers its storage over a reload.
+const SLOT_KEY = 'swarmlet-store';
+
+export function hasWebRtc() {
+  return typeof globalThis.RTCPeerConnection === 'function';
+}
+
+/** @param {Options} [options] */
+export async function join(options = {}) {
+  if (options.signal?.aborted) throw aborted(options.signal);
+  if (typeof Worker !== 'function' || typeof WebAssembly !== 'object') throw new SwarmletError('unsupported');
+  const node = new Node(await startWorker(), options);
+  await node.started;
+  options.signal?.addEventListener('abort', () => node.close(), { once: true });
+  return node;
+}
+
+class Node {
+  events = new EventTarget();
+  peerId = '';
+  closed = false;
+  #worker;
+  #connections;
+  /** @type {Map<string, Share>} */
+  #shares = new Map();
+  /** Calls that wait for an answer. @type {Map<number, { resolve: (value: any) => void, reject: (error: unknown) => void }>} */
+  #calls = new Map();
+  /** @type {Map<number, (message: any) => void>} */
+  #hashing = new Map();
+  #nextCall = 1;
+  #start = performance.now();
+  #storage = 'memory';
+  /** @type {any} */
+  #view = { signaller: false, dialling: 0, connectionsMade: 0, totals: {}, links: [], shares: [] };
+  /** @type {{ worker?: number, signaller?: number, link?: number }} */
+  #timings = {};
+  #started = /** @type {ReturnType<typeof deferred<void>>} */ (deferred());
+  #listening = new AbortController();
+
+  /**
+   * @param {Worker} worker
+   * @param {Options} options
+   */
+  constructor(worker, options) {
+    this.#worker = worker;
+    const send = (/** @type {object} */ message, /** @type {Transferable[]} */ given = []) => worker.postMessage(message, given);
+    this.#connections = new Connections(send, { iceServers: options.iceServers ?? [], transfer: options.transfer !== false });
+    worker.onmessage = ({ data }) => this.#hear(data);
+    worker.onerror = (event) => this.#die(new SwarmletError('internal', event.message));
+    const slot = Number.parseInt(sessionStorageItem() ?? '', 10);
+    worker.postMessage({
+      t: 'start',
+      options: { signaller: signallerUrl(options.signaller), token: options.token, upload: uploadLimit(options.upload) },
+      storage: options.storage ?? 'auto',
+      slot: Number.isNaN(slot) ? undefined : slot,
+    });
+    const { signal } = this.#listening;
+    globalThis.addEventListener('online', () => this.#tell('online', [true]), { signal });
+    globalThis.addEventListener('offline', () => this.#tell('online', [false]), { signal });
+  }
+
+  get started() {
+    return this.#started.promise;
+  }
+
+  get shares() {
+    return [...this.#shares.values()];
+  }
+
+  /**
+   * @param {any} input
+   * @param {SeedOptions} [options]
+   */
+  async seed(input, options = {}) {
+    const { signal, onProgress } = options;
+    const { name, files } = seedFiles(input, options.name);
+    const total = files.reduce((sum, file) => sum + file.blob.size, 0);
+    const webSeeds = (options.webSeeds ?? []).map((url) => new URL(url, globalThis.location?.href).href);
+    const call = this.#nextCall;
+    if (onProgress) this.#hashing.set(call, ({ hashed }) => onProgress({ hashed, total }));
+    try {
+      const told = await this.#call('seed', [files, name, webSeeds], { signal, cancel: 'cancelSeed' });
+      onProgress?.({ hashed: total, total });
+      return this.#share(told, { own: files.map((file) => file.blob), signal });
+    } finally {
+      this.#hashing.delete(call);
+    }
+  }
+
+  /**
+   * @param {import('../swarmlet.js').AddInput} what
+   * @param {AddOptions} [options]
+   */
+  async add(what, options = {}) {
+    const { signal, select } = options;
+    const chosen = typeof select === 'function' ? [] : select;
+    const told = await this.#addTold(what, chosen, signal);
+    const share = this.#share(told, { signal });
+    if (typeof select === 'function') {
+      share.ready.then(() => share.select(share.files.filter(select).map((file) => file.index))).catch(() => {});
+    }
+    if (options.paused) await share.pause();
+    return share;
+  }
+
+  /**
+   * @param {RequestInfo | URL} url
+   * @param {RequestInit} [init]
+   */
+  fetch(url, init) {
+    return fetchFrom(this, url, init);
+  }
+
+  /** @returns {import('../swarmlet.js').Stats} */
+  stats() {
+    const view = this.#view;
+    const shares = this.shares.map((share) => share.stats());
+    const fromStore = shares.reduce((sum, share) => sum + share.fromStore, 0);
+    return {
+      peerId: this.peerId,
+      webrtc: hasWebRtc(),
+      signaller: view.signaller && !this.closed,
+      storage: /** @type {'opfs' | 'memory'} */ (this.#storage),
+      transfer: this.#connections.transfer,
+      dialling: view.dialling,
+      connectionsMade: view.connectionsMade,
+      totals: { ...NO_TOTALS, ...view.totals, fromStore },
+      links: view.links,
+      shares,
+      timings: { ...this.#timings },
+    };
+  }
+
+  async close() {
+    if (this.closed) return;
+    await this.#call('close', []).catch(() => {});
+    this.#die(new SwarmletError('closed'));
+  }
+
+  /**
+   * @param {import('../swarmlet.js').AddInput} what
+   * @param {number[] | undefined} select
+   * @param {AbortSignal | undefined} signal
+   */
+  async #addTold(what, select, signal) {
+    if (typeof what === 'string' || what instanceof URL) return this.#call('addLink', [linkText(what), select], { signal });
+    const bytes = what instanceof Blob ? await what.arrayBuffer() : what;
+    if (!(bytes instanceof ArrayBuffer) && !ArrayBuffer.isView(bytes)) throw new SwarmletError('bad-argument');
+    const view = bytes instanceof ArrayBuffer ? new Uint8Array(bytes) : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    return this.#call('addTorrent', [view, select], { signal });
+  }
+
+  /**
+   * The share that the worker was just told of; the same object when it is here already.
+   * @param {any} told
+   * @param {{ own?: Blob[], signal?: AbortSignal }} options
+   */
+  #share(told, { own, signal }) {
+    let share = this.#shares.get(told.id);
+    if (!share) {
+      const removed = (/** @type {Share} */ gone) => {
+        if (this.#shares.get(gone.id) === gone) this.#shares.delete(gone.id);
+        this.#dispatch('share', { state: 'removed', id: gone.id, share: gone });
+      };
+      share = new Share((method, args, options) => this.#call(method, args, options), told, { own, removed });
+      this.#shares.set(told.id, share);
+    }
+    share.follow(signal);
+    return share;
+  }
+
+  /**
+   * Asks the worker for something.
+   * @param {string} method
+   * @param {unknown[]} args
+   * @param {{ signal?: AbortSignal, cancel?: string }} [options] `cancel`: the call that ends this one.
+   * @returns {Promise<any>}
+   */
+  #call(method, args, { signal, cancel } = {}) {
+    if (this.closed) return Promise.reject(new SwarmletError('closed'));
+    if (signal?.aborted) return Promise.reject(aborted(signal));
+    const id = this.#nextCall++;
+    return new Promise((resolve, reject) => {
+      const abort = () => {
+        if (!this.#calls.delete(id)) return;
+        if (cancel) this.#tell(cancel, [id]);
+        reject(aborted(/** @type {AbortSignal} */ (signal)));
+      };
+      const settled = (/** @type {(value: any) => void} */ settle) => (/** @type {any} */ value) => {
+        signal?.removeEventListener('abort', abort);
+        settle(value);
+      };
+      this.#calls.set(id, { resolve: settled(resolve), reject: settled(reject) });
+      if (cancel) signal?.addEventListener('abort', abort, { once: true });
+      this.#worker.postMessage({ t: 'call', id, method, args });
+    });
+  }
+
+  /**
+   * Asks for something that needs no answer.
+   * @param {string} method
+   * @param {unknown[]} args
+   */
+  #tell(method, args) {
+    this.#call(method, args).catch(() => {});
+  }
+
+  /** @param {any} message One message of the worker's. */
+  #hear(message) {
+    switch (message.t) {
+      case 'rtc': return this.#connections.order(message);
+      case 'snapshot': return this.#update(message);
+      case 'reply': return this.#reply(message);
+      case 'event': return this.#news(message);
+      case 'hashed': return this.#hashing.get(message.id)?.(message);
+      case 'started': return this.#began(message);
+      case 'failed': return this.#die(new SwarmletError(message.error.code, message.error.message));
+    }
+  }
+
+  /** @param {any} message */
+  #began({ peerId, storage, slot }) {
+    this.peerId = peerId;
+    this.#storage = storage;
+    if (slot !== undefined) sessionStorageItem(String(slot));
+    this.#timings.worker = performance.now() - this.#start;
+    this.#started.resolve(undefined);
+  }
+
+  /** @param {any} message */
+  #reply({ id, value, error }) {
+    const call = this.#calls.get(id);
+    this.#calls.delete(id);
+    if (error) call?.reject(new SwarmletError(error.code, error.message));
+    else call?.resolve(value);
+  }
+
+  /** @param {any} view */
+  #update(view) {
+    this.#view = view;
+    for (const share of view.shares) this.#shares.get(share.id)?.update(share);
+    this.#dispatch('progress', null);
+  }
+
+  /** @param {any} message */
+  #news({ t: _, name, list, ...detail }) {
+    if (name === 'share') {
+      const share = this.#shares.get(detail.id);
+      if (share && list) share.setFiles(list);
+      share?.hear(detail);
+      detail.share = share;
+    }
+    if (name === 'signaller' && detail.state === 'up') this.#timings.signaller ??= performance.now() - this.#start;
+    if (name === 'link') {
+      if (detail.state === 'up') this.#timings.link ??= performance.now() - this.#start;
+      if (detail.state !== 'failed') this.#dispatch('peer', { peer: detail.peer, connected: detail.state === 'up' });
+    }
+    this.#dispatch(name, detail);
+  }
+
+  /**
+   * @param {string} name
+   * @param {unknown} detail
+   */
+  #dispatch(name, detail) {
+    this.events.dispatchEvent(new CustomEvent(name, { detail }));
+  }
+
+  /** @param {SwarmletError} error */
+  #die(error) {
+    if (this.closed) return;
+    this.closed = true;
+    this.#listening.abort();
+    this.#connections.close();
+    this.#worker.terminate();
+    this.#started.reject(error);
+    for (const call of this.#calls.values()) call.reject(error);
+    this.#calls.clear();
+    for (const share of this.shares) share.end(error);
+  }
+}
+
+const NO_TOTALS = { fromPeers: 0, fromHttp: 0, sent: 0, wireIn: 0, wireOut: 0, wasted: 0, banned: 0 };
+
+/** Starts the worker script; where it comes from another origin, through a script of our own that imports it. */
+async function startWorker() {
+  const url = new URL('../worker.js', import.meta.url);
+  if (url.origin === globalThis.location?.origin) return new Worker(url, { type: 'module', name: 'swarmlet' });
+  const script = new Blob([`import ${JSON.stringify(url.href)};`], { type: 'text/javascript' });
+  const local = URL.createObjectURL(script);
+  const worker = new Worker(local, { type: 'module', name: 'swarmlet' });
+  // The worker has its own copy of the script once it speaks; until then the address must live.
+  const over = () => URL.revokeObjectURL(local);
+  worker.addEventListener('message', over, { once: true });
+  worker.addEventListener('error', over, { once: true });
+  return worker;
+}
+
+/**
+ * Without WebRTC there is nothing to signal.
+ * @param {string | URL | false | undefined} given
+ */
+function signallerUrl(given) {
+  if (given === false || !hasWebRtc()) return undefined;
+  const url = new URL(given ?? '/signal', given ? globalThis.location?.href : import.meta.url);
+  url.protocol = url.protocol.replace('http', 'ws');
+  return url.href;
+}
+
+/** @param {number | boolean | undefined} given */
+function uploadLimit(given) {
+  if (given === undefined || given === true || given === Infinity) return undefined;
+  return Math.max(0, Number(given) || 0);
+}
+
+/**
+ * Reads or writes what this tab remembers. Pages may be denied that.
+ * @param {string} [value]
+ */
+function sessionStorageItem(value) {
+  try {
+    if (value !== undefined) sessionStorage.setItem(SLOT_KEY, value);
+    return sessionStorage.getItem(SLOT_KEY);
+  } catch {
+    return null;
+  }
+}
