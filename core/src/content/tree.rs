@@ -14,8 +14,8 @@ use alloc::vec::Vec;
 use core::ops::Range;
 use sha2::{Digest, Sha256};
 
-/// log2 of the most hashes in one run, as BEP 52 allows and `wire::peer` carries.
-const RUN_HEIGHT_MAX: u8 = crate::wire::peer::HASHES_HEIGHT_MAX;
+/// log2 of the most hashes in one run: the 512 that BEP 52 allows and one message carries.
+const RUN_HEIGHT_MAX: u8 = 9;
 
 /// The hash of a leaf's bytes, at its true length.
 #[must_use]
