@@ -194,6 +194,30 @@ impl Tree {
         Ok(())
     }
 
+    /// The hashes of all pieces, in order, if they are known: what a host may keep of a tree.
+    #[must_use]
+    pub fn piece_hashes(&self) -> Option<Vec<Hash>> {
+        let level = self.piece_level();
+        (0..self.layout.pieces()).map(|piece| self.node(level, piece)).collect()
+    }
+
+    /// Learns the hashes of all pieces, as [`Self::piece_hashes`] gave them.
+    ///
+    /// # Errors
+    /// When they are not as many as the file has pieces, or do not fold up to the root.
+    pub fn learn_pieces(&mut self, hashes: &[Hash]) -> Result<(), TreeError> {
+        if hashes.len() != self.layout.pieces() as usize {
+            return Err(TreeError::Shape);
+        }
+        let level = self.piece_level();
+        let rows = rows(hashes.to_vec(), level, self.layout.height() - level);
+        if top(&rows) != self.root.hash() {
+            return Err(TreeError::Mismatch);
+        }
+        self.keep(level, 0, rows);
+        Ok(())
+    }
+
     /// Forgets the leaf hashes of a piece. Its own hash stays.
     pub fn forget_leaves(&mut self, piece: PieceIndex) {
         self.leaves.remove(&piece.get());

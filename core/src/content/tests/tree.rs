@@ -158,6 +158,15 @@ proptest! {
             prop_assert!(tree.knows_piece(piece));
             prop_assert_eq!(tree.provable(piece), piece.get()..piece.get() + 1);
         }
+        let mut kept = tree.piece_hashes().unwrap();
+        let mut again = Tree::new(seed.root(), layout);
+        prop_assert_eq!(again.piece_hashes().is_some(), layout.pieces() == 1);
+        prop_assert_eq!(again.learn_pieces(&kept), Ok(()));
+        prop_assert_eq!(again.missing_layer(), None);
+        prop_assert_eq!(again.learn_pieces(&kept[1..]), Err(TreeError::Shape));
+        let at = pick as usize % kept.len();
+        kept[at].0[0] ^= 1;
+        prop_assert_eq!(again.learn_pieces(&kept), Err(TreeError::Mismatch));
         let piece = layout.piece(pick % layout.pieces()).unwrap();
         let range = layout.leaves_of(piece);
         let leaves = &hashes(count)[range.start as usize..range.end as usize];
