@@ -29,6 +29,8 @@ const notices = new Notices(byId('notices', HTMLElement), byId('quiet', HTMLElem
 const cards = new Map();
 /** Cards of shares that this browser remembers and cannot serve, by content id. @type {Map<string, HTMLElement>} */
 const ghosts = new Map();
+/** What the server offers to try, by content id. @type {{ id: string | null } | null} */
+let sample = null;
 /** @type {Promise<SwarmNode>} */
 const starting = join();
 
@@ -44,7 +46,16 @@ function complainAboutStart(error) {
   notices.tell('start', 'bad', `Swarmlet could not start in this browser. ${failure(error)}`);
 }
 
-const isEmpty = () => show(byId('empty', HTMLElement), list.childElementCount === 0);
+/** Says so when there is no share; else the shares come first: who opened a link looks for them. */
+function arrange() {
+  const empty = list.childElementCount === 0;
+  show(byId('empty', HTMLElement), empty);
+  show(byId('sample', HTMLElement), sample !== null && !(sample.id !== null && cards.has(sample.id)));
+  document.body.classList.toggle('busy', !empty);
+  const shares = byId('shares', HTMLElement);
+  const begin = byId('begin', HTMLElement);
+  if (!empty && shares.nextElementSibling !== begin) begin.before(shares);
+}
 
 /**
  * Puts a share on the page, or shows where it is already.
@@ -68,7 +79,7 @@ function present(share, node) {
   ghosts.get(share.id)?.remove();
   ghosts.delete(share.id);
   list.prepend(card.element);
-  isEmpty();
+  arrange();
   void claim(share.id, CLAIM_WAIT_MS);
   note(card);
   share.ready.then(() => note(card)).catch(() => undefined);
@@ -90,7 +101,7 @@ function gone({ share }) {
   const named = fragment(location.hash);
   if (named.kind === 'content' && named.id === share.id) history.replaceState(null, '', location.pathname + location.search);
   notices.announce('Removed.');
-  isEmpty();
+  arrange();
   byId('shares-title', HTMLElement).focus();
 }
 
@@ -121,7 +132,7 @@ async function seed(node, items) {
   const name = nameOf(items);
   const card = preparing(name, () => stop.abort());
   list.prepend(card.element);
-  isEmpty();
+  arrange();
   notices.announce(`Preparing ${name}`);
   let shown = 0;
   try {
@@ -139,7 +150,7 @@ async function seed(node, items) {
     notices.announce(`${name} is shared. The link is ready.`);
   } finally {
     card.element.remove();
-    isEmpty();
+    arrange();
   }
 }
 
@@ -212,11 +223,11 @@ function haunt(entry) {
     ghosts.delete(entry.id);
     forget(entry.id);
     release(entry.id);
-    isEmpty();
+    arrange();
   });
   ghosts.set(entry.id, card);
   list.append(card);
-  isEmpty();
+  arrange();
 }
 
 function wireGiving() {
@@ -306,7 +317,7 @@ async function offerSample() {
   const files = Array.isArray(first.files) ? first.files.length : Number(first.files);
   const about = byId('sample-text', HTMLElement);
   about.replaceChildren(
-    'Take “', el('bdi', {}, first.name), `” from the server and from whoever has it open: ${count(files, 'file')}, ${size(Number(first.size))}.`,
+    'Take “', el('bdi', {}, first.name), `” from the server and from whoever has it open: ${`${count(files, 'file')}, ${size(Number(first.size))}`.replaceAll(' ', '\u00a0')}.`,
   );
   const button = byId('try-sample', HTMLButtonElement);
   button.addEventListener('click', () => {
@@ -315,7 +326,9 @@ async function offerSample() {
       button.disabled = false;
     });
   });
-  show(byId('sample', HTMLElement), true);
+  const named = read(String(first.magnet));
+  sample = { id: named.kind === 'content' ? named.id : null };
+  arrange();
 }
 
 /** @param {SwarmNode} node */

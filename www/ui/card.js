@@ -51,6 +51,7 @@ export class ShareCard {
     const p = this.#parts;
     cards += 1;
     p.name.id = `share-${cards}`;
+    p.facts.classList.toggle('mine', share.seeded);
     this.element = el(
       'article',
       { class: 'card share', 'data-testid': 'share-card', 'data-content': share.id, 'aria-labelledby': p.name.id },

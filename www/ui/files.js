@@ -64,16 +64,24 @@ export class FileList {
 
   /** @param {ShareFile} file */
   #row(file) {
-    const folder = file.path.slice(0, file.path.length - file.name.length);
     const bar = el('progress', { max: '1', 'aria-label': `Progress of ${file.name}` });
     const note = el('span', { class: 'note' });
     const save = el('button', { type: 'button', class: 'plain', 'data-testid': 'save-file', 'aria-label': `Save ${file.name}` }, 'Save');
     save.addEventListener('click', () => this.#save(file));
     const row = { bar, note, save, done: -1 };
     this.#rows.push(row);
-    const name = el('span', { class: 'name' }, folder === '' ? null : el('bdi', { class: 'folder' }, folder), el('bdi', {}, file.name));
-    return el('li', {}, name, bar, note, save);
+    return el('li', {}, el('span', { class: 'name', dir: 'ltr' }, ...elements(file.path)), bar, note, save);
   }
+}
+
+/**
+ * The elements of a path, each with its own writing direction, so that folders always stand before what they hold.
+ * @param {string} path
+ */
+function elements(path) {
+  const parts = path.split('/');
+  const name = el('bdi', {}, parts.pop() ?? '');
+  return [...parts.map((part) => el('span', { class: 'folder' }, el('bdi', {}, part), '/\u200b')), name];
 }
 
 /**
