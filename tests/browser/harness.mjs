@@ -1,0 +1,283 @@
+// @ts-check
+// A world to test in: the release server on a free port, Chromium, and pages that each live in a context of their own,
+// so that storage and locks are as separate as between two machines.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { chromium } from 'playwright-core';
+import { installHelpers } from './in-page.mjs';
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
+const target = resolve(root, process.env.CARGO_TARGET_DIR ?? 'target');
+const server = process.env.SWARMLET_SIGNALLER ?? join(target, 'release/swarmlet-signaller');
+
+export const KiB = 1024;
+export const MiB = 1024 * 1024;
+/** A hang is a failure: nothing in these tests should take half as long. */
+export const DEADLINE_MS = Number(process.env.DEADLINE_MS ?? 20_000);
+
+/**
+ * Waits for `promise`, and says what was waited for, and how things were, when it does not come.
+ * @template T
+ * @param {Promise<T>} promise @param {string} what @param {() => Promise<unknown>} [state] @param {number} [ms]
+ * @returns {Promise<T>}
+ */
+export async function within(promise, what, state, ms = DEADLINE_MS) {
+  /** @type {NodeJS.Timeout | undefined} */
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`not within ${ms} ms: ${what}`)), ms);
+  });
+  promise.catch(() => {});
+  try {
+    return await /** @type {Promise<T>} */ (Promise.race([promise, late]));
+  } catch (error) {
+    const seen = state ? await Promise.race([state().catch(String), timeout(2000)]) : undefined;
+    throw new Error(`${what}: ${/** @type {Error} */ (error).message}${seen ? `\n${JSON.stringify(seen, null, 1)}` : ''}`);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** @param {number} ms */
+const timeout = (ms) => new Promise((done) => setTimeout(() => done('no answer'), ms).unref());
+
+/** @returns {Promise<number>} */
+function freePort() {
+  return new Promise((found, failed) => {
+    const probe = createServer().on('error', failed);
+    probe.listen(0, '127.0.0.1', () => {
+      const { port } = /** @type {import('node:net').AddressInfo} */ (probe.address());
+      probe.close(() => found(port));
+    });
+  });
+}
+
+/** The server as people run it. It can be stopped and started again at the same address. */
+export class Signaller {
+  /** @type {import('node:child_process').ChildProcess | undefined} */ #child;
+  #output = '';
+
+  /** @param {number} port @param {string[]} extra */
+  constructor(port, extra) {
+    this.port = port;
+    this.extra = extra;
+    this.base = `http://127.0.0.1:${port}`;
+  }
+
+  async start() {
+    if (!existsSync(server)) throw new Error(`no server at ${server}: run make build`);
+    const args = ['serve', '--addr', `127.0.0.1:${this.port}`, '--www', join(root, 'www'), ...this.extra];
+    const child = spawn(server, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#child = child;
+    const note = (/** @type {Buffer} */ text) => {
+      this.#output = (this.#output + text).slice(-20_000);
+    };
+    child.stdout?.on('data', note);
+    child.stderr?.on('data', note);
+    const ready = async () => {
+      while (child.exitCode === null) {
+        const answer = await fetch(`${this.base}/readyz`).catch(() => undefined);
+        if (answer?.ok) return;
+        await new Promise((next) => setTimeout(next, 10));
+      }
+      throw new Error(`the server ended with ${child.exitCode}`);
+    };
+    await within(ready(), 'the server is ready', async () => this.#output);
+    return this;
+  }
+
+  /** @param {NodeJS.Signals} signal */
+  async stop(signal = 'SIGKILL') {
+    const child = this.#child;
+    this.#child = undefined;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = new Promise((done) => child.once('exit', done));
+    child.kill(signal);
+    await within(ended, `the server ends after ${signal}`, async () => this.#output);
+  }
+}
+
+/** One page with a node, alone in its browser context. */
+export class Peer {
+  /** @type {string[]} */ console = [];
+
+  /** @param {string} name @param {import('playwright-core').BrowserContext} context
+   * @param {import('playwright-core').Page} page @param {string} base */
+  constructor(name, context, page, base) {
+    this.name = name;
+    this.context = context;
+    this.page = page;
+    this.base = base;
+    /** @type {string} */ this.id = '';
+    page.on('console', (message) => this.console.push(`${message.type()}: ${message.text()}`));
+    page.on('pageerror', (error) => this.console.push(`error: ${error.stack ?? error}`));
+  }
+
+  /** @param {Record<string, unknown>} [options] */
+  async join(options = {}) {
+    this.id = await this.ask('join', (t, given) => t.join(given), options);
+    return this;
+  }
+
+  /**
+   * Runs `body(t, argument)` inside the page, where `t` is what `in-page.mjs` installs.
+   * @template A @template R
+   * @param {string} what @param {(t: any, argument: A) => R | Promise<R>} body @param {A} [argument] @param {number} [ms]
+   * @returns {Promise<R>}
+   */
+  ask(what, body, argument, ms) {
+    // An expression, because the page's policy forbids it to evaluate text itself.
+    const run = this.page.evaluate(`(${body})(globalThis.t, ${JSON.stringify(argument) ?? 'undefined'})`);
+    return within(/** @type {Promise<any>} */ (run), `${this.name}: ${what}`, () => this.state(), ms);
+  }
+
+  state() {
+    const tail = this.console.slice(-20);
+    return this.page.evaluate((lines) => {
+      const t = /** @type {any} */ (globalThis).t;
+      return { console: lines, stats: t.node?.stats(), log: t.log.slice(-40) };
+    }, tail);
+  }
+
+  /** @param {{ path: string, size: number, seed: number }[]} files @param {object} [options]
+   * @returns {Promise<{ id: string, magnet: string, link: string, name: string, size: number }>} */
+  seed(files, options = {}) {
+    return this.ask('seed', (t, given) => t.seed(given.files, given.options), { files, options });
+  }
+
+  /** @param {string | number[]} what @param {object} [options]
+   * @returns {Promise<{ id: string, magnet: string, link: string, name: string, size: number }>} */
+  add(what, options = {}) {
+    return this.ask('add', (t, given) => t.add(given.what, given.options), { what, options });
+  }
+
+  /** @param {string} id @param {number} [ms] */
+  async done(id, ms) {
+    await this.ask('done', async (t, given) => void (await t.shares.get(given).done), id, ms);
+    return this;
+  }
+
+  /** @param {string} id @param {number} bytes @returns {Promise<any>} */
+  reached(id, bytes) {
+    return this.ask(`reaches ${bytes} bytes`, (t, given) => t.until(given.id, (p) => p.done >= given.bytes), { id, bytes });
+  }
+
+  /** @param {string} id @returns {Promise<{ path: string, size: number, sha256: string }[]>} */
+  hashes(id) {
+    return this.ask('hashes', (t, given) => t.hashes(given), id);
+  }
+
+  /** @returns {Promise<any>} */
+  stats() {
+    return this.ask('stats', (t) => t.node.stats());
+  }
+
+  /** @param {string} id @returns {Promise<any>} */
+  progress(id) {
+    return this.ask('progress', (t, given) => t.shares.get(given).stats(), id);
+  }
+
+  /** What happened so far. @returns {Promise<{ type: string, detail: any }[]>} */
+  log() {
+    return this.ask('log', (t) => t.log);
+  }
+
+  /** Resolves with the first event of `type` whose detail has these fields. @param {string} type @param {object} fields
+   * @returns {Promise<any>} */
+  event(type, fields) {
+    return this.ask(`event ${type} ${JSON.stringify(fields)}`, (t, given) => t.condition(() => {
+      const same = (/** @type {any} */ e) => e.type === given.type
+        && Object.entries(given.fields).every(([key, value]) => e.detail[key] === value);
+      return t.log.find(same)?.detail;
+    }), { type, fields });
+  }
+
+  async reload() {
+    await this.page.reload();
+  }
+
+  async close() {
+    await this.context.close();
+  }
+}
+
+export class World {
+  /** @param {Signaller} signaller @param {import('playwright-core').Browser} browser */
+  constructor(signaller, browser) {
+    this.signaller = signaller;
+    this.browser = browser;
+    this.base = signaller.base;
+  }
+
+  /** @param {{ server?: string[] }} [options] */
+  static async start({ server: extra = [] } = {}) {
+    const signaller = await new Signaller(await freePort(), extra).start();
+    const browser = await chromium.launch({
+      executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+      args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-background-networking',
+        '--disable-component-update', '--disable-default-apps', '--autoplay-policy=no-user-gesture-required'],
+    });
+    return new World(signaller, browser);
+  }
+
+  /** A page without a node. `path`: where; the default is a page of the same origin that runs no script.
+   * @param {string} name @param {{ path?: string, context?: import('playwright-core').BrowserContext }} [options] */
+  async page(name, { path = '/healthz', context } = {}) {
+    const own = context ?? await this.browser.newContext({ serviceWorkers: 'allow', acceptDownloads: true });
+    await own.addInitScript(installHelpers, { base: this.base });
+    const page = await own.newPage();
+    const peer = new Peer(name, own, page, this.base);
+    await page.goto(this.base + path);
+    return peer;
+  }
+
+  /** A page with a node. @param {string} name @param {Record<string, unknown>} [options] */
+  async peer(name, options) {
+    return (await this.page(name)).join(options);
+  }
+
+  async close() {
+    await this.browser.close();
+    await this.signaller.stop();
+  }
+}
+
+/** The bytes that the pages make: see `installHelpers`. @param {number} seed @param {number} size */
+export function bytes(seed, size) {
+  const words = new Uint32Array(Math.ceil(size / 4));
+  let x = (seed * 2654435761) >>> 0 || 1;
+  for (let i = 0; i < words.length; i += 1) {
+    x ^= x << 13;
+    x ^= x >>> 17;
+    x ^= x << 5;
+    words[i] = x;
+  }
+  return Buffer.from(words.buffer, 0, size);
+}
+
+/** @param {Uint8Array} data */
+export const sha256 = (data) => createHash('sha256').update(data).digest('hex');
+
+/** What `peer.hashes` must find for these files. @param {{ path: string, size: number, seed: number }[]} files */
+export function expected(files) {
+  const found = files.map(({ path, size, seed }) => ({ path, size, sha256: sha256(bytes(seed, size)) }));
+  return found.sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+/** Asserts that a page holds exactly these files. @param {Peer} peer @param {string} id
+ * @param {{ path: string, size: number, seed: number }[]} files */
+export async function holds(peer, id, files) {
+  const found = (await peer.hashes(id)).sort((a, b) => (a.path < b.path ? -1 : 1));
+  assert.deepEqual(found, expected(files), `${peer.name} holds the content`);
+}
+
+/** Bytes that one peer took from another. @param {any} stats @param {Peer} from */
+export function takenFrom(stats, from) {
+  const link = stats.links.find((/** @type {any} */ l) => l.peer === from.id);
+  return link ? link.received : 0;
+}

@@ -1,0 +1,63 @@
+// @ts-check
+// What the browser itself can do: one reliable ordered data channel between two pages, nothing on top.
+
+const MESSAGE = 64 * 1024;
+
+/** Runs in a page. @param {'offer' | 'answer'} role */
+function setUp(role) {
+  const t = /** @type {any} */ (globalThis).t;
+  const pc = new RTCPeerConnection();
+  const channel = pc.createDataChannel('raw', { negotiated: true, id: 0, ordered: true });
+  channel.binaryType = 'arraybuffer';
+  t.raw = { pc, channel, role, open: new Promise((done) => { channel.onopen = () => done(true); }) };
+  t.raw.gathered = () => new Promise((done) => {
+    const check = () => { if (pc.iceGatheringState === 'complete') done(pc.localDescription?.sdp); };
+    pc.onicegatheringstatechange = check;
+    check();
+  });
+}
+
+/** Sends `mib` and resolves with seconds and bytes as the receiver saw them.
+ * @param {import('./harness.mjs').Peer} from @param {import('./harness.mjs').Peer} to @param {number} mib */
+export async function rawGoodput(from, to, mib) {
+  await from.page.evaluate(setUp, 'offer');
+  await to.page.evaluate(setUp, 'answer');
+  const offer = await from.ask('offer', async (t) => {
+    await t.raw.pc.setLocalDescription(await t.raw.pc.createOffer());
+    return t.raw.gathered();
+  });
+  const answer = await to.ask('answer', async (t, sdp) => {
+    await t.raw.pc.setRemoteDescription({ type: 'offer', sdp });
+    await t.raw.pc.setLocalDescription(await t.raw.pc.createAnswer());
+    return t.raw.gathered();
+  }, offer);
+  await from.ask('complete', async (t, sdp) => t.raw.pc.setRemoteDescription({ type: 'answer', sdp }), answer);
+  await Promise.all([from, to].map((peer) => peer.ask('open', (t) => t.raw.open)));
+
+  const total = mib * 1024 * 1024;
+  const received = to.ask('receive', (t, bytes) => new Promise((done) => {
+    let got = 0;
+    let first = 0;
+    t.raw.channel.onmessage = (/** @type {MessageEvent} */ event) => {
+      if (got === 0) first = performance.now();
+      got += event.data.byteLength;
+      if (got >= bytes) done({ bytes: got, seconds: (performance.now() - first) / 1000 });
+    };
+    t.raw.receiving?.();
+  }), total, 300_000);
+  await from.ask('send', async (t, given) => {
+    const { channel } = t.raw;
+    const message = t.bytes(9, given.message);
+    const high = 256 * 1024;
+    channel.bufferedAmountLowThreshold = 64 * 1024;
+    for (let sent = 0; sent < given.total; sent += message.length) {
+      if (channel.bufferedAmount + message.length > high) {
+        await new Promise((low) => { channel.onbufferedamountlow = low; });
+      }
+      channel.send(message);
+    }
+  }, { total, message: MESSAGE }, 300_000);
+  const result = /** @type {{ bytes: number, seconds: number }} */ (await received);
+  await Promise.all([from, to].map((peer) => peer.ask('close', (t) => t.raw.pc.close())));
+  return result;
+}

@@ -1,0 +1,59 @@
+// @ts-check
+// What a visitor downloads before the page works: raw, gzip -9 and brotli -11. Fails when the module and its glue are
+// over their budget.
+import { readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
+
+const BUDGET_BROTLI = 100 * 1024;
+const www = resolve(dirname(fileURLToPath(import.meta.url)), '../../www');
+
+/** A script and everything it imports statically. @param {string} path @param {Set<string>} seen */
+function withImports(path, seen = new Set()) {
+  if (seen.has(path)) return seen;
+  seen.add(path);
+  const text = readFileSync(path, 'utf8');
+  for (const [, from] of text.matchAll(/^\s*(?:import|export)\b[^'"();]*?from\s*['"]([^'"]+)['"]|^\s*import\s*['"][^'"]+['"]/gm)) {
+    if (from?.startsWith('.')) withImports(resolve(dirname(path), from), seen);
+    if (from?.startsWith('/swarmlet/')) withImports(join(www, from.slice('/swarmlet/'.length)), seen);
+  }
+  return seen;
+}
+
+/** @param {string} path */
+function measure(path) {
+  const raw = readFileSync(path);
+  const params = { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: raw.length };
+  return { raw: raw.length, gzip: gzipSync(raw, { level: 9 }).length, brotli: brotliCompressSync(raw, { params }).length };
+}
+
+/** @param {string} title @param {string[]} paths */
+function report(title, paths) {
+  const sum = { raw: 0, gzip: 0, brotli: 0 };
+  console.log(`${title.padEnd(34)}${'raw'.padStart(10)}${'gzip -9'.padStart(10)}${'brotli -11'.padStart(12)}`);
+  const line = (/** @type {string} */ name, /** @type {typeof sum} */ s) =>
+    console.log(`  ${name.padEnd(32)}${String(s.raw).padStart(10)}${String(s.gzip).padStart(10)}${String(s.brotli).padStart(12)}`);
+  for (const path of paths) {
+    const size = measure(path);
+    line(relative(www, path), size);
+    for (const key of /** @type {(keyof typeof sum)[]} */ (Object.keys(sum))) sum[key] += size[key];
+  }
+  line('total', sum);
+  return sum;
+}
+
+const page = withImports(join(www, 'app.js'));
+const api = withImports(join(www, 'swarmlet.js'));
+const worker = withImports(join(www, 'worker.js'));
+const glue = join(www, 'pkg/swarmlet_wasm.js');
+const wasm = join(www, 'pkg/swarmlet_wasm_bg.wasm');
+const scripts = [...new Set([...page, ...api])];
+report('critical path of the page', [join(www, 'index.html'), join(www, 'style.css'), ...scripts]);
+const budgeted = report('module and glue', [wasm, glue]);
+report('the worker\'s scripts', [...worker].filter((path) => path !== glue));
+console.log(`module and glue: ${budgeted.brotli} of ${BUDGET_BROTLI} bytes with brotli`);
+if (budgeted.brotli > BUDGET_BROTLI) {
+  console.error('over the budget');
+  process.exit(1);
+}
