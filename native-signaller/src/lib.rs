@@ -1,0 +1,106 @@
+//! The server host: signalling, the page and sample shares on one port.
+//!
+//! ```text
+//! TCP ─▶ accept ─▶ http ─┬─▶ files, shares            (maps made at start; no path is ever joined)
+//!                        └─▶ socket ⇄ hub ⇄ tracker::Server
+//! ```
+//! Decisions about peers are taken in `swarmlet_core`; this crate moves bytes and keeps limits.
+#![allow(clippy::std_instead_of_alloc, reason = "a program with an operating system under it")]
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod cli;
+pub mod log;
+pub mod shutdown;
+
+mod accept;
+mod caller;
+mod config;
+mod error;
+mod files;
+mod http;
+mod hub;
+mod range;
+mod shares;
+mod socket;
+
+pub use config::{Config, Limits, PerMinute, Socket};
+pub use error::Error;
+
+use core::sync::atomic::{AtomicBool, Ordering};
+use core::time::Duration;
+use hub::Hub;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// How long sockets and responses get to end after everybody was sent away.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// What every request may need.
+struct State {
+    config: Config,
+    hub: Hub,
+    assets: files::Assets,
+    shares: shares::Shares,
+    draining: AtomicBool,
+    /// Sockets and TCP connections.
+    tasks: TaskTracker,
+}
+
+/// Serves on `listener` until `shutdown` resolves, then sends everybody away and returns.
+///
+/// # Errors
+/// When the page or a share cannot be read.
+pub async fn run(
+    config: Config,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), Error> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|error| Error::Start(error.to_string()))?;
+    let (www, folders) = (config.www.clone(), config.share.clone());
+    let read = tokio::task::spawn_blocking(move || {
+        let shares = shares::Shares::read(&folders)?;
+        Ok::<_, Error>((files::Assets::read(&www)?, shares))
+    });
+    let (assets, shares) = read.await.map_err(|error| Error::Start(error.to_string()))??;
+    let drain = Duration::from_secs(config.drain_seconds.into());
+    let hub = Hub::start(&config, seed);
+    let (draining, tasks) = (AtomicBool::new(false), TaskTracker::new());
+    let state = Arc::new(State { config, hub, assets, shares, draining, tasks });
+    announce(&state, &listener);
+    let compressing = tokio::task::spawn_blocking({
+        let state = Arc::clone(&state);
+        move || state.assets.compress(&state.draining)
+    });
+
+    let ending = CancellationToken::new();
+    let accepting = tokio::spawn(accept::run(Arc::clone(&state), listener, ending.clone()));
+    shutdown.await;
+
+    tracing::info!(event = "drain", seconds = drain.as_secs(), "going away; a second signal ends at once");
+    state.draining.store(true, Ordering::Relaxed);
+    // The tracker closes who is left when four fifths are over, so that the close frames get out in time.
+    let left = tokio::time::timeout(drain, state.hub.drain(drain * 4 / 5)).await;
+    ending.cancel();
+    let _ = accepting.await;
+    state.tasks.close();
+    let _ = tokio::time::timeout(LINGER, state.tasks.wait()).await;
+    let _ = compressing.await;
+    tracing::info!(event = "end", clean = left.is_ok());
+    Ok(())
+}
+
+fn announce(state: &State, listener: &TcpListener) {
+    for share in state.shares.list() {
+        tracing::info!(event = "share", name = share.name(), content = %share.content(), bytes = share.size());
+    }
+    let Ok(addr) = listener.local_addr() else { return };
+    let mut shown = addr;
+    if addr.ip().is_unspecified() {
+        shown.set_ip(core::net::Ipv4Addr::LOCALHOST.into());
+    }
+    let page = if state.assets.is_empty() { "no page, signalling only" } else { "open the page" };
+    tracing::info!(event = "listening", %addr, "{page}: http://{shown}/");
+}
