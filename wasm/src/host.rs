@@ -8,7 +8,8 @@ use crate::fetch;
 use crate::rtc::Links;
 use crate::socket::Socket;
 use crate::store::Store;
-use alloc::collections::{BTreeMap, VecDeque};
+use crate::table::Table;
+use alloc::collections::VecDeque;
 use alloc::rc::Rc;
 use core::cell::{Cell, RefCell};
 use js_sys::{Array, Function, Uint8Array};
@@ -53,7 +54,7 @@ pub(crate) struct Host {
     socket: RefCell<Option<Socket>>,
     socket_open: Cell<bool>,
     signaller_url: String,
-    fetches: RefCell<BTreeMap<JobId, AbortController>>,
+    fetches: RefCell<Table<JobId, AbortController>>,
     /// `(message, list of objects to give away)`: to the page.
     post: Function,
     /// Whether anything happened since the last look.
@@ -305,7 +306,7 @@ impl Host {
     /// Ends everything that holds a resource of the browser's.
     pub(crate) fn close(&self) {
         self.socket.replace(None);
-        for controller in core::mem::take(&mut *self.fetches.borrow_mut()).into_values() {
+        for controller in self.fetches.borrow_mut().drain() {
             controller.abort();
         }
         self.store.close();

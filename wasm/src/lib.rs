@@ -15,10 +15,11 @@ mod rtc;
 mod seed;
 mod socket;
 pub mod store;
+mod table;
 
 use crate::convert::{Plain, get, refusal};
 use crate::host::{Ended, Host, News};
-use alloc::collections::BTreeMap;
+use crate::table::Table;
 use alloc::rc::Rc;
 use core::cell::{Cell, RefCell};
 use js_sys::{Array, Function, Promise};
@@ -44,7 +45,7 @@ extern "C" {
 pub struct Engine {
     host: Rc<Host>,
     /// Hashing under way, by the page's number for the call.
-    hashing: Rc<RefCell<BTreeMap<u32, Rc<Cell<bool>>>>>,
+    hashing: Rc<RefCell<Table<u32, Rc<Cell<bool>>>>>,
 }
 
 #[wasm_bindgen]

@@ -4,7 +4,7 @@
 use crate::convert::Plain;
 use crate::host::{Ended, Host, News};
 use crate::listener::Listener;
-use alloc::collections::{BTreeMap, BTreeSet};
+use crate::table::Table;
 use alloc::rc::{Rc, Weak};
 use core::cell::RefCell;
 use js_sys::{Array, ArrayBuffer, Uint8Array};
@@ -17,9 +17,9 @@ use web_sys::{MessageEvent, RtcDataChannel, RtcDataChannelState, RtcDataChannelT
 /// Every link that the node has not let go of.
 #[derive(Default)]
 pub(crate) struct Links {
-    links: RefCell<BTreeMap<LinkId, Link>>,
+    links: RefCell<Table<LinkId, Link>>,
     /// Channels that something was sent on since the last look at their buffers.
-    touched: RefCell<BTreeSet<(LinkId, Channel)>>,
+    touched: RefCell<Vec<(LinkId, Channel)>>,
 }
 
 struct Link {
@@ -123,7 +123,7 @@ impl Links {
         let mut links = self.links.borrow_mut();
         // A link that just ended is reported already.
         let Some(entry) = links.get_mut(&link) else { return true };
-        self.touched.borrow_mut().insert((link, channel));
+        self.touch(link, channel);
         match &mut entry.pipes[slot(channel)] {
             Pipe::Absent => false,
             Pipe::Direct { channel, .. } => channel.send_with_u8_array(bytes).is_ok(),
@@ -135,6 +135,13 @@ impl Links {
                 host.tell_giving(&message, &Array::of1(&data));
                 true
             }
+        }
+    }
+
+    fn touch(&self, link: LinkId, channel: Channel) {
+        let mut touched = self.touched.borrow_mut();
+        if !touched.contains(&(link, channel)) {
+            touched.push((link, channel));
         }
     }
 
@@ -159,7 +166,7 @@ impl Links {
 
     /// The page gave the two channels of a link away.
     pub(crate) fn adopt(&self, host: &Rc<Host>, link: LinkId, channels: [RtcDataChannel; 2]) {
-        if !self.links.borrow().contains_key(&link) {
+        if self.links.borrow().get(&link).is_none() {
             channels.iter().for_each(RtcDataChannel::close);
             return;
         }
@@ -197,7 +204,7 @@ impl Links {
             && let Pipe::Pumped { taken, buffered, .. } = &mut entry.pipes[slot(channel)]
         {
             (*taken, *buffered) = now;
-            self.touched.borrow_mut().insert((link, channel));
+            self.touch(link, channel);
         }
         self.report_room(host);
     }

@@ -6,6 +6,7 @@
 
 use crate::convert::{failure, is_missing};
 use crate::host::{Ended, Host, News};
+use crate::table::Table;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::rc::Rc;
 use core::cell::{Cell, RefCell};
@@ -240,7 +241,7 @@ fn record(key: &str) -> String {
 #[derive(Default)]
 struct Memory {
     chunks: BTreeMap<(Root, u64), Uint8Array>,
-    records: BTreeMap<String, Vec<u8>>,
+    records: Table<String, Vec<u8>>,
 }
 
 impl Memory {

@@ -14,6 +14,8 @@ import { Share } from './share.js';
 export const VERSION = '0.1.0';
 // Where a tab remembers its storage over a reload.
 const SLOT_KEY = 'swarmlet-store';
+/** The first node of a page takes the storage that the tab had; others take what is free. */
+let slotTaken = false;
 
 export function hasWebRtc() {
   return typeof globalThis.RTCPeerConnection === 'function';
@@ -44,6 +46,7 @@ class Node {
   #nextCall = 1;
   #start = performance.now();
   #storage = 'memory';
+  #first;
   /** @type {any} */
   #view = { signaller: false, dialling: 0, connectionsMade: 0, totals: {}, links: [], shares: [] };
   /** @type {{ worker?: number, signaller?: number, link?: number }} */
@@ -61,7 +64,9 @@ class Node {
     this.#connections = new Connections(send, { iceServers: options.iceServers ?? [], transfer: options.transfer !== false });
     worker.onmessage = ({ data }) => this.#hear(data);
     worker.onerror = (event) => this.#die(new SwarmletError('internal', event.message));
-    const slot = Number.parseInt(sessionStorageItem() ?? '', 10);
+    this.#first = !slotTaken;
+    slotTaken = true;
+    const slot = this.#first ? Number.parseInt(sessionStorageItem() ?? '', 10) : NaN;
     worker.postMessage({
       t: 'start',
       options: { signaller: signallerUrl(options.signaller), token: options.token, upload: uploadLimit(options.upload) },
@@ -236,7 +241,7 @@ class Node {
   #began({ peerId, storage, slot }) {
     this.peerId = peerId;
     this.#storage = storage;
-    if (slot !== undefined) sessionStorageItem(String(slot));
+    if (slot !== undefined && this.#first) sessionStorageItem(String(slot));
     this.#timings.worker = performance.now() - this.#start;
     this.#started.resolve(undefined);
   }
