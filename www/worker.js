@@ -3,6 +3,7 @@
 
 import init, { Engine } from './pkg/swarmlet_wasm.js';
 
+const WASM = new URL('./pkg/swarmlet_wasm_bg.wasm', import.meta.url);
 // A reloaded tab may find the lock of its former life still held.
 const SLOT_WAIT_MS = 2000;
 // Tabs of one origin at the same time that have storage of their own.
@@ -28,7 +29,7 @@ self.onmessage = ({ data }) => {
 /** @param {any} message */
 async function start({ options, storage, slot }) {
   try {
-    const [store] = await Promise.all([openStore(storage, slot), init()]);
+    const [store] = await Promise.all([openStore(storage, slot), init({ module_or_path: WASM })]);
     if (storage === 'opfs' && !store) throw { code: 'storage', message: 'This browser has no private files for pages.' };
     engine = new Engine(options, store?.directory, post);
     const started = { t: 'started', peerId: engine.peerId(), storage: store ? 'opfs' : 'memory', slot: store?.slot };
