@@ -25,7 +25,8 @@ const MEDIA_BYTES_MAX = 512 * 1024 * 1024;
  * @param {ShareFile} file
  */
 function kindOf(file) {
-  const kind = KINDS[file.name.slice(file.name.lastIndexOf('.') + 1).toLowerCase()];
+  const extension = file.name.slice(file.name.lastIndexOf('.') + 1).toLowerCase();
+  const kind = Object.hasOwn(KINDS, extension) ? KINDS[extension] : undefined;
   const most = kind === 'img' ? IMAGE_BYTES_MAX : MEDIA_BYTES_MAX;
   return kind !== undefined && file.size > 0 && file.size <= most ? kind : null;
 }

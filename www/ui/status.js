@@ -30,7 +30,11 @@ export function watch(node) {
   if (!listening.has(node)) listen(node);
   const stats = node.stats();
   const peers = stats.links.length;
-  if (stats.signaller) {
+  if (node.closed) {
+    status('off', 'Stopped');
+  } else if (!stats.webrtc) {
+    status('down', 'Web servers only');
+  } else if (stats.signaller) {
     everUp = true;
     status('up', peers === 0 ? 'Ready' : `Connected to ${count(peers, 'peer')}`);
   } else if (!navigator.onLine) {
@@ -57,7 +61,8 @@ function listen(node) {
  * @returns {[text: string, next: string] | null}
  */
 export function away(node) {
-  if (!navigator.onLine) return ['This device is offline. Everything goes on by itself when the network is back.', ''];
+  if (!navigator.onLine && !node.closed) return ['This device is offline. Everything goes on by itself when the network is back.', ''];
+  if (node.closed) return ['Swarmlet has stopped in this tab. Reload the page to start it again.', ''];
   if (node.stats().signaller || retryAt === 0) return null;
   const seconds = Math.max(0, Math.ceil((retryAt - performance.now()) / 1000));
   const next = seconds > 0 ? `Trying again in ${seconds} s.` : 'Trying again now.';

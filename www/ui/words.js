@@ -33,7 +33,7 @@ const ERRORS = {
  * @param {unknown} error
  */
 export function codeOf(error) {
-  if (error instanceof RangeError && error.message in ERRORS) return error.message;
+  if (error instanceof RangeError && Object.hasOwn(ERRORS, error.message)) return error.message;
   if (error instanceof DOMException && error.name === 'NotReadableError') return 'source-gone';
   if (error instanceof DOMException && error.name === 'QuotaExceededError') return 'storage-full';
   if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code;
@@ -46,7 +46,7 @@ export function codeOf(error) {
  */
 export function failure(error) {
   const code = codeOf(error);
-  if (code in ERRORS) return sentence(code);
+  if (Object.hasOwn(ERRORS, code)) return sentence(code);
   const detail = error instanceof Error ? error.message : String(error);
   return `Something went wrong: ${detail || code}.`;
 }
@@ -56,7 +56,7 @@ export function failure(error) {
  * @returns {string}
  */
 export function sentence(code) {
-  return ERRORS[code] ?? `It stopped (${code || 'no reason given'}). Remove it and try again.`;
+  return (Object.hasOwn(ERRORS, code) && ERRORS[code]) || `It stopped (${code || 'no reason given'}). Remove it and try again.`;
 }
 
 /**
