@@ -3,6 +3,7 @@
 use crate::{Config, Error};
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 
 /// Starts logging to standard error.
@@ -12,6 +13,7 @@ use tracing_subscriber::EnvFilter;
 pub fn start(config: &Config) -> Result<(), Error> {
     let filter = EnvFilter::try_new(&config.log).map_err(|error| Error::Config(format!("log: {error}")))?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let lines = lines.with_ansi(std::io::stderr().is_terminal());
     let done = if config.log_json { lines.json().try_init() } else { lines.with_target(false).try_init() };
     done.map_err(|error| Error::Start(error.to_string()))
 }

@@ -7,11 +7,15 @@
 
 mod bucket;
 mod candidates;
+mod door;
+mod limits;
 #[cfg(test)]
 mod stories;
 mod swarms;
 
 pub use bucket::Rate;
+pub use door::{CloseReason, ConnId, ServerAction, ServerInput, ServerSnapshot};
+pub use limits::ServerConfig;
 
 use super::challenge_bytes;
 use crate::config::SIGNAL_BYTES_MAX;
@@ -21,7 +25,6 @@ use crate::time::{Instant, earliest};
 use crate::wire::tracker::PEERS_MAX;
 use crate::wire::{self, Refusal, Signal, Signature, ToClient, ToTracker};
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
-use alloc::string::String;
 use alloc::vec::Vec;
 use bucket::Bucket;
 use candidates::{Network, Scope};
@@ -29,179 +32,6 @@ use core::net::IpAddr;
 use core::time::Duration;
 use ed25519_dalek::VerifyingKey;
 use swarms::Swarms;
-
-/// One connection of a client, numbered by the host and never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ConnId(pub u64);
-
-/// What happened.
-#[derive(Clone, Debug)]
-pub enum ServerInput<'a> {
-    /// A client connected.
-    Opened {
-        /// Its number from now on.
-        conn: ConnId,
-        /// Where from; `None` where there is no address (in process).
-        address: Option<IpAddr>,
-    },
-    /// A client sent a message.
-    Received {
-        /// Which client.
-        conn: ConnId,
-        /// The message.
-        bytes: &'a [u8],
-    },
-    /// A client is gone.
-    Closed {
-        /// Which client.
-        conn: ConnId,
-    },
-    /// The host is about to stop: nobody new, and everybody closed at the end of `spread`.
-    Drain {
-        /// Within which clients come back, each at a random point.
-        spread: Duration,
-    },
-    /// [`Server::poll_timeout`] is reached.
-    Timeout,
-}
-
-/// What the host is to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ServerAction {
-    /// Send a message.
-    Send {
-        /// To which client.
-        conn: ConnId,
-        /// The message.
-        bytes: Vec<u8>,
-    },
-    /// Close a connection, after the messages before. Its number is not used any more.
-    Close {
-        /// Of which client.
-        conn: ConnId,
-        /// Why.
-        reason: CloseReason,
-    },
-}
-
-/// Why a connection was closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum CloseReason {
-    /// A message above [`SIGNAL_BYTES_MAX`].
-    Oversize,
-    /// Bytes that are no message.
-    Malformed,
-    /// A message that makes no sense in this state, or another version.
-    Protocol,
-    /// No proof of the key, or no good token.
-    Denied,
-    /// No good first message in time.
-    Deadline,
-    /// Far too many messages.
-    Rate,
-    /// No room.
-    Full,
-    /// The same key connected again.
-    Replaced,
-    /// The host stops.
-    Draining,
-}
-
-impl CloseReason {
-    /// A stable name for logs and metrics.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Oversize => "oversize",
-            Self::Malformed => "malformed",
-            Self::Protocol => "protocol",
-            Self::Denied => "denied",
-            Self::Deadline => "deadline",
-            Self::Rate => "rate",
-            Self::Full => "full",
-            Self::Replaced => "replaced",
-            Self::Draining => "draining",
-        }
-    }
-}
-
-/// What clients may do. Defaults: research on other signallers and trackers (`docs/OPERATING.md`).
-#[derive(Clone, Debug)]
-pub struct ServerConfig {
-    /// Good tokens; empty: open to all.
-    pub tokens: Vec<String>,
-    /// From connecting to a good first message.
-    pub hello_deadline: Duration,
-    /// Connections, whether they have said who they are or not. About 1.5 KB each, here.
-    pub connections_max: u32,
-    /// Connections from one IPv4 address or IPv6 /64. Loopback is free: a proxy speaks for everybody.
-    pub connections_per_network_max: u32,
-    /// Swarms with a member.
-    pub swarms_max: u32,
-    /// Members of all swarms together. About 250 bytes each.
-    pub memberships_max: u32,
-    /// Swarms that one connection may be in.
-    pub swarms_per_connection_max: u32,
-    /// Candidates in one answer; at most 12.
-    pub peers_answer_max: u8,
-    /// Messages of one connection. What is above is refused; as much again above that closes.
-    pub messages: Rate,
-    /// Knocks that one peer may send.
-    pub knocks: Rate,
-    /// Offers that one peer may send: it answers every knock that it gets with one.
-    pub offers: Rate,
-    /// Knocks and offers that one peer may get, whoever sends them.
-    pub introductions: Rate,
-    /// Answers, candidates and declines that one peer may get: twenty for each introduction.
-    pub details: Rate,
-}
-
-impl Default for ServerConfig {
-    fn default() -> Self {
-        Self {
-            tokens: Vec::new(),
-            hello_deadline: Duration::from_secs(5),
-            connections_max: 100_000,
-            connections_per_network_max: 64,
-            swarms_max: 1_000_000,
-            memberships_max: 2_000_000,
-            swarms_per_connection_max: 32,
-            peers_answer_max: 12,
-            messages: Rate { per_minute: 1200, burst: 60 },
-            knocks: Rate { per_minute: 30, burst: 30 },
-            offers: Rate { per_minute: 60, burst: 60 },
-            introductions: Rate { per_minute: 60, burst: 60 },
-            details: Rate { per_minute: 1200, burst: 400 },
-        }
-    }
-}
-
-/// Counts, for metrics and tests.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ServerSnapshot {
-    /// Connections.
-    pub connections: u32,
-    /// Connections that have proven a key.
-    pub peers: u32,
-    /// Swarms.
-    pub swarms: u32,
-    /// Members of all swarms together.
-    pub memberships: u32,
-    /// Messages read, ever.
-    pub messages: u64,
-    /// Announces answered, ever.
-    pub announces: u64,
-    /// Signals passed on, ever.
-    pub relays: u64,
-    /// Candidates not passed on, ever.
-    pub candidates_dropped: u64,
-    /// Requests refused, ever.
-    pub refusals: u64,
-    /// Connections closed by this side, ever.
-    pub closes: u64,
-    /// Whether the host is about to stop.
-    pub draining: bool,
-}
 
 /// The machine. Input by [`Server::handle`], output by [`Server::poll_action`] until it is empty, then one
 /// timer at [`Server::poll_timeout`].

@@ -5,7 +5,7 @@ use crate::id::Fingerprint;
 use crate::wire::{Address, Candidate, CandidateKind, Description, PeerView, Role, VERSION};
 use ed25519_dalek::{Signer, SigningKey};
 use proptest::prelude::*;
-use std::string::ToString;
+use std::string::{String, ToString};
 use std::vec;
 
 const T1: Topic = Topic([1; 32]);

@@ -1,0 +1,57 @@
+//! How much of everything.
+
+use super::Rate;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+/// What clients may do. Defaults: research on other signallers and trackers (`docs/OPERATING.md`).
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// Good tokens; empty: open to all.
+    pub tokens: Vec<String>,
+    /// From connecting to a good first message.
+    pub hello_deadline: Duration,
+    /// Connections, whether they have said who they are or not. About 1.5 KB each, here.
+    pub connections_max: u32,
+    /// Connections from one IPv4 address or IPv6 /64. Loopback is free: a proxy speaks for everybody.
+    pub connections_per_network_max: u32,
+    /// Swarms with a member.
+    pub swarms_max: u32,
+    /// Members of all swarms together. About 250 bytes each.
+    pub memberships_max: u32,
+    /// Swarms that one connection may be in.
+    pub swarms_per_connection_max: u32,
+    /// Candidates in one answer; at most 12.
+    pub peers_answer_max: u8,
+    /// Messages of one connection. What is above is refused; as much again above that closes.
+    pub messages: Rate,
+    /// Knocks that one peer may send.
+    pub knocks: Rate,
+    /// Offers that one peer may send: it answers every knock that it gets with one.
+    pub offers: Rate,
+    /// Knocks and offers that one peer may get, whoever sends them.
+    pub introductions: Rate,
+    /// Answers, candidates and declines that one peer may get: twenty for each introduction.
+    pub details: Rate,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            tokens: Vec::new(),
+            hello_deadline: Duration::from_secs(5),
+            connections_max: 100_000,
+            connections_per_network_max: 64,
+            swarms_max: 1_000_000,
+            memberships_max: 2_000_000,
+            swarms_per_connection_max: 32,
+            peers_answer_max: 12,
+            messages: Rate { per_minute: 1200, burst: 60 },
+            knocks: Rate { per_minute: 30, burst: 30 },
+            offers: Rate { per_minute: 60, burst: 60 },
+            introductions: Rate { per_minute: 60, burst: 60 },
+            details: Rate { per_minute: 1200, burst: 400 },
+        }
+    }
+}
