@@ -48,7 +48,7 @@ pub struct Options {
     /// A folder to offer as a share; may be repeated
     #[arg(long, global = true, value_name = "DIR")]
     pub share: Vec<PathBuf>,
-    /// How others reach this server, for example https://swarm.example [default: from each request]
+    /// How others reach this server, for example `https://swarm.example` [default: from each request]
     #[arg(long, global = true, value_name = "URL")]
     pub public_url: Option<String>,
     /// Seconds that clients get to leave after SIGTERM [default: 10]
