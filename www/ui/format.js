@@ -72,7 +72,7 @@ export class Smooth {
    * @param {number} now milliseconds
    */
   next(sample, now) {
-    const weight = this.#at === 0 ? 1 : 1 - Math.exp(-(now - this.#at) / 3000);
+    const weight = this.#value === 0 ? 1 : 1 - Math.exp(-(now - this.#at) / 3000);
     this.#at = now;
     this.#value += (sample - this.#value) * weight;
     if (this.#value < 1) this.#value = 0;

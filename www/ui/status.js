@@ -40,7 +40,9 @@ export function watch(node) {
   } else if (!navigator.onLine) {
     status('down', 'Offline');
   } else if (retryAt === 0 && !everUp) {
-    status('starting', 'Connecting');
+    // A node without shares has nobody to look for, and does not call the server.
+    if (stats.shares.length === 0) status('up', 'Ready');
+    else status('starting', 'Connecting');
   } else {
     status('down', 'Server away');
   }
