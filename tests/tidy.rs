@@ -1,6 +1,6 @@
 //! The house rules that a machine can check: sizes, import direction, banned words. Reads what git tracks.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::std_instead_of_alloc, clippy::std_instead_of_core, clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -22,6 +22,7 @@ const BASE: &[&str] = &[
     "action",
     "input",
     "outbox",
+    "rate",
     "snapshot",
     "Instant",
     "Config",

@@ -1,7 +1,7 @@
 //! Wire bytes are pinned: each annotated vector decodes to the value it is named after, and that value
 //! encodes to the same bytes. A variant without a vector does not compile or does not pass.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::std_instead_of_alloc, clippy::std_instead_of_core, clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 use swarmlet_core::wire::{

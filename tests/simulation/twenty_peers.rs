@@ -1,0 +1,37 @@
+//! One seed, twenty peers that all come at once, 8 MiB, 5 Mbit/s up, round trips of 20 to 150 ms.
+
+#![allow(clippy::std_instead_of_alloc, clippy::std_instead_of_core, clippy::unwrap_used)]
+
+use core::time::Duration;
+use swarmlet_tests::FlashCrowd;
+
+/// The last peer's time as a ratio to the bound: 1.67 to 2.06 over ten seeds, since a seed that just answers
+/// sends about two copies before everything is out.
+const RATIO_MAX: f64 = 2.2;
+/// The same with a seed of four times the line: 1.25 to 1.33 over five seeds.
+const STRONG_RATIO_MAX: f64 = 1.45;
+/// Payload that comes twice, as a share of the payload: 1 to 2 %.
+const WASTED_MAX: f64 = 0.04;
+/// Bytes that are no payload, as a share of all (theory A7).
+const OVERHEAD_MAX: f64 = 0.02;
+
+#[test]
+fn twenty_peers_share_what_one_seed_has() {
+    for seed in 1..=3 {
+        let report = FlashCrowd { seed, ..FlashCrowd::default() }.run(Duration::from_secs(600));
+        println!("{report}");
+        assert_eq!(report.peers, (20, 20), "{report}");
+        assert!(report.ratio().is_some_and(|ratio| ratio <= RATIO_MAX), "{report}");
+        assert!(report.wasted <= WASTED_MAX, "{report}");
+        assert!(report.overhead <= OVERHEAD_MAX, "{report}");
+        assert_eq!(report.banned, 0, "{report}");
+    }
+}
+
+#[test]
+fn a_seed_with_four_times_the_line_is_used() {
+    let report = FlashCrowd { seed_ratio: 4, ..FlashCrowd::default() }.run(Duration::from_secs(600));
+    println!("{report}");
+    assert_eq!(report.peers, (20, 20), "{report}");
+    assert!(report.ratio().is_some_and(|ratio| ratio <= STRONG_RATIO_MAX), "{report}");
+}
