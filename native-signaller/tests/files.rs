@@ -12,7 +12,8 @@ fn script() -> Vec<u8> {
     "export const word = 'swarm';\n".repeat(400).into_bytes()
 }
 
-async fn page() -> Server {
+/// A server with a page, in a folder of its own: tests run at the same time.
+async fn page(folder_name: &str) -> Server {
     let files: [(&str, &[u8]); 6] = [
         ("index.html", b"<!doctype html><title>page</title>"),
         ("app.js", &script()),
@@ -21,12 +22,12 @@ async fn page() -> Server {
         ("a b/\u{fc}ml\u{e4}ut.txt", b"text"),
         (".hidden", b"secret"),
     ];
-    Server::start(Config { www: folder("page", &files), ..Config::default() }).await
+    Server::start(Config { www: folder(folder_name, &files), ..Config::default() }).await
 }
 
 #[tokio::test]
 async fn pages_have_their_types_and_headers() {
-    let server = page().await;
+    let server = page("types").await;
     let index = server.get("/", &[]).await;
     assert_eq!((index.status, index.header("content-type")), (200, "text/html; charset=utf-8"));
     assert_eq!(index.header("cache-control"), "no-cache");
@@ -55,7 +56,7 @@ async fn pages_have_their_types_and_headers() {
 
 #[tokio::test]
 async fn etags_save_the_body() {
-    let server = page().await;
+    let server = page("etags").await;
     let first = server.get("/swarmlet/app.js", &[]).await;
     let tag = first.header("etag");
     for known in [tag, &format!("\"other\", W/{tag}"), "*"] {
@@ -68,7 +69,7 @@ async fn etags_save_the_body() {
 
 #[tokio::test]
 async fn text_is_compressed_for_who_takes_it() {
-    let server = page().await;
+    let server = page("compression").await;
     for encoding in ["br", "gzip"] {
         let compressed = within("compression, done in the background", async {
             loop {
@@ -101,7 +102,7 @@ async fn text_is_compressed_for_who_takes_it() {
 
 #[tokio::test]
 async fn nothing_outside_the_folder_is_found() {
-    let server = page().await;
+    let server = page("traversal").await;
     let mut paths = vec![
         "/swarmlet/.hidden".to_owned(),
         "/swarmlet//app.js".to_owned(),
