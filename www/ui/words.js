@@ -25,6 +25,7 @@ const ERRORS = {
   'storage': 'This browser could not write to its storage. Reload the page and try again.',
   'read-failed': 'This file could not be read back. It is fetched again where others have it.',
   'closed': 'Swarmlet was stopped in this tab. Reload the page to start it again.',
+  'archive-size': 'This is too much for one archive. Save the files one by one.',
   'no-files': 'There are no files in what was dropped.',
 };
 
