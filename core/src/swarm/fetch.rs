@@ -17,8 +17,9 @@ use core::time::Duration;
 
 /// Bytes of open pieces, and of pieces being stored, that are held in memory.
 const HELD_BYTES_MAX: u64 = 64 * 1024 * 1024;
-/// Snubs in a row before a peer is let go.
-const SNUBS_MAX: u32 = 3;
+/// Snubs in a row before a peer that keeps nothing it promises is let go. Not few: whoever gives to those who
+/// give most lets others wait, and that is fair.
+const SNUBS_MAX: u32 = 12;
 /// A leaf is asked for twice only if its first source would take this much longer.
 const ENDGAME_GAIN: Duration = Duration::from_millis(500);
 
@@ -105,25 +106,34 @@ impl Swarm {
         }
     }
 
-    /// Endgame: what a much slower peer owes us is asked for here as well.
+    /// Endgame: when all is asked for, an idle peer is asked for one run that a much slower one owes us.
     fn double_late(&mut self, link: LinkId, plan: &mut Plan, cx: &Cx<'_>) {
         let Some(peer) = self.peers.get(&link) else { return };
-        let mine = peer.eta(cx.now) + ENDGAME_GAIN;
-        let slow = self.peers.iter().filter(|(other, slow)| {
-            **other != link && slow.asked_leaves() > 0 && slow.eta(cx.now) > mine * 2
-        });
-        for (_, slow) in slow {
-            for (root, start, asked) in slow.owes() {
-                let Some(file) = self.files.get_mut(&root) else { continue };
-                let Some(piece) = file.layout.leaf(start).map(|leaf| file.layout.piece_of(leaf)) else {
-                    continue;
-                };
-                let useful = peer.has.get(&root).is_some_and(|has| has.get(piece.get()));
-                let fits = plan.room >= u32::from(asked.count);
-                if useful && fits && file.ledger.ask_too(start, asked.count) {
-                    let proof = !file.tree.knows_leaves(piece);
-                    plan.push(root, Span { start, count: asked.count, proof });
-                }
+        let unasked =
+            self.wanted.iter().filter_map(|root| self.files.get(root)).any(|file| file.ledger.has_unasked());
+        let rate = peer.down.per_second(cx.now);
+        if unasked || rate == 0 || peer.asked_leaves() > 0 {
+            return;
+        }
+        let block = u64::from(LEAF_BYTES * BLOCK_LEAVES_MAX);
+        let mine = Duration::from_micros(block * 1_000_000 / rate) + peer.rtt.unwrap_or_default();
+        let slow =
+            self.peers.iter().filter(|(other, _)| **other != link).map(|(_, slow)| (slow.eta(cx.now), slow));
+        let Some((_, slow)) = slow
+            .filter(|(eta, slow)| slow.asked_leaves() > 0 && *eta > mine * 2 + ENDGAME_GAIN)
+            .max_by_key(|(eta, _)| *eta)
+        else {
+            return;
+        };
+        for (root, start, asked) in slow.owes() {
+            let Some(file) = self.files.get_mut(&root) else { continue };
+            let Some(piece) = file.layout.leaf(start).map(|leaf| file.layout.piece_of(leaf)) else {
+                continue;
+            };
+            let useful = peer.has.get(&root).is_some_and(|has| has.get(piece.get()));
+            if useful && file.ledger.ask_too(start, asked.count) {
+                let proof = !file.tree.knows_leaves(piece);
+                return plan.push(root, Span { start, count: asked.count, proof });
             }
         }
     }

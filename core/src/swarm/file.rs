@@ -14,6 +14,8 @@ pub(crate) struct File {
     pub(crate) tree: Tree,
     pub(crate) ledger: Ledger,
     pub(crate) rarity: Rarity,
+    /// How often each piece was given away: while we are the only source, fresh pieces go first.
+    pub(crate) given: Rarity,
     /// The shares it belongs to.
     pub(crate) shares: BTreeSet<ContentId>,
     /// Its bytes are the application's own files: never stored, never discarded.
@@ -32,6 +34,7 @@ impl File {
             layout,
             ledger: Ledger::new(layout),
             rarity: Rarity::new(layout.pieces()),
+            given: Rarity::new(layout.pieces()),
             tree,
             shares: BTreeSet::new(),
             is_source: false,
@@ -62,7 +65,7 @@ impl File {
     }
 }
 
-/// How many links have each piece.
+/// A count for each piece: links that have it, or times that it was given.
 pub(crate) struct Rarity(Vec<u16>);
 
 impl Rarity {
@@ -76,7 +79,7 @@ impl Rarity {
 
     pub(crate) fn gain(&mut self, piece: u32) {
         if let Some(count) = self.0.get_mut(piece as usize) {
-            *count += 1;
+            *count = count.saturating_add(1);
         }
     }
 
@@ -87,7 +90,7 @@ impl Rarity {
     pub(crate) fn lose_all(&mut self, pieces: &Bitfield) {
         for piece in pieces.iter() {
             if let Some(count) = self.0.get_mut(piece as usize) {
-                *count -= 1;
+                *count = count.saturating_sub(1);
             }
         }
     }

@@ -97,6 +97,16 @@ impl Ledger {
         !self.have.get(piece.get()) && !self.claimed.get(piece.get()) && !self.active.contains_key(&piece)
     }
 
+    /// Whether there are leaves that nobody has been asked for.
+    pub(crate) fn has_unasked(&self) -> bool {
+        let begun =
+            self.have.count() + self.claimed.count() + u32::try_from(self.active.len()).unwrap_or(u32::MAX);
+        begun < self.layout.pieces()
+            || self.active.values().any(
+                |active| matches!(active, Active::Open(partial) if partial.slots.contains(&Slot::Missing)),
+            )
+    }
+
     /// Pieces that some leaves have been asked for.
     pub(crate) fn open_pieces(&self) -> impl Iterator<Item = PieceIndex> + '_ {
         self.active.iter().filter(|(_, active)| matches!(active, Active::Open(_))).map(|(piece, _)| *piece)

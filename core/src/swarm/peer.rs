@@ -148,9 +148,12 @@ impl Peer {
         Some(self.progress + SNUB_AFTER.max(block).max(rtt.unwrap_or_default() * 4))
     }
 
-    /// How long what it owes will take at its pace.
+    /// How long what it owes will take at its pace; without a pace, twice what it has taken so far.
     pub(crate) fn eta(&self, now: Instant) -> Duration {
         let bytes = u64::from(self.asked_leaves) * u64::from(LEAF_BYTES);
-        Duration::from_micros(bytes.saturating_mul(1_000_000) / self.down.per_second(now).max(1024))
+        match self.down.per_second(now) {
+            0..1024 => now.since(self.progress) * 2,
+            rate => Duration::from_micros(bytes.saturating_mul(1_000_000) / rate),
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Giving: the queue of each peer, whom to serve next, and a last look at the bytes before they leave.
 
-use super::peer::Wish;
+use super::peer::{Peer, Wish};
 use super::{Job, Swarm, upload};
 use crate::action::Work;
 use crate::config::{BLOCK_LEAVES_MAX, LEAF_BYTES};
@@ -13,6 +13,9 @@ use alloc::vec::Vec;
 
 /// One block message: what a channel must have room for.
 const BLOCK_BYTES: u64 = (LEAF_BYTES * BLOCK_LEAVES_MAX) as u64;
+
+/// Requests of a peer that are looked at for the one to answer next.
+const LOOK_MAX: usize = 64;
 
 impl Swarm {
     pub(super) fn on_request(
@@ -80,20 +83,24 @@ impl Swarm {
         let rate: u64 = self.peers.keys().map(|link| cx.out.up_rate(cx.now, *link)).sum();
         let mut ahead: u64 = self.peers.iter().map(|(link, peer)| peer.loading + cx.out.waiting(*link)).sum();
         while ahead < upload::ahead(rate) {
-            let ready = self.peers.iter().filter(|(link, peer)| {
-                !peer.queue.is_empty() && cx.out.room(cx.now, **link) >= peer.loading + BLOCK_BYTES
+            let ready = self
+                .peers
+                .iter()
+                .filter(|(link, peer)| cx.out.room(cx.now, **link) >= peer.loading + BLOCK_BYTES);
+            let claims = ready.filter_map(|(link, peer)| {
+                let (at, copies) = self.freshest(peer)?;
+                Some(upload::Claim {
+                    key: (*link, at),
+                    received: peer.received,
+                    sent: peer.sent + peer.loading,
+                    copies,
+                })
             });
-            let Some(link) = upload::next(ready.map(|(link, peer)| upload::Claim {
-                key: *link,
-                received: peer.received,
-                sent: peer.sent + peer.loading,
-            })) else {
-                return;
-            };
+            let Some((link, at)) = upload::next(claims) else { return };
             let Some(peer) = self.peers.get_mut(&link) else { return };
-            let Some(wish) = peer.queue.front().copied() else { return };
-            let Some(file) = self.files.get(&wish.root) else {
-                peer.queue.pop_front();
+            let Some(wish) = peer.queue.get(at).copied() else { return };
+            let Some(file) = self.files.get_mut(&wish.root) else {
+                peer.queue.remove(at);
                 continue;
             };
             let (Some(leaf), Some(bytes)) = (
@@ -106,7 +113,8 @@ impl Swarm {
                 self.serve_at = Some(later);
                 return;
             }
-            peer.queue.pop_front();
+            peer.queue.remove(at);
+            file.given.gain(file.layout.piece_of(leaf).get());
             peer.queued_leaves -= u32::from(wish.span.count);
             peer.loading += bytes;
             ahead += bytes;
@@ -115,6 +123,20 @@ impl Swarm {
                 cx.out.start(Work::Load { root: wish.root, start: file.layout.leaf_start(leaf), length });
             self.jobs.insert(job, Job::Serve { link, wish, bytes });
         }
+    }
+
+    /// Where in a peer's queue the piece stands that was given away least, and how often that was.
+    fn freshest(&self, peer: &Peer) -> Option<(usize, u32)> {
+        let copies = |wish: &Wish| {
+            let Some(file) = self.files.get(&wish.root) else { return 0 };
+            let Some(leaf) = file.layout.leaf(wish.span.start) else { return 0 };
+            let piece = file.layout.piece_of(leaf);
+            // A piece that was begun is finished before another is.
+            u32::from(file.given.of(piece.get()))
+                / (file.layout.leaves_of(piece).len() as u32).div_ceil(BLOCK_LEAVES_MAX)
+        };
+        let copies = peer.queue.iter().take(LOOK_MAX).map(copies).enumerate();
+        copies.min_by_key(|(at, copies)| (*copies, *at))
     }
 
     /// Bytes for a peer came from the store: they are proven once more, then sent.
@@ -167,12 +189,7 @@ impl Swarm {
         }
     }
 
-    pub(super) fn on_get_hashes(
-        &self,
-        link: LinkId,
-        range: HashRange,
-        cx: &mut Cx<'_>,
-    ) -> Result<(), Fault> {
+    pub(super) fn on_get_hashes(&self, link: LinkId, range: HashRange, cx: &mut Cx<'_>) -> Result<(), Fault> {
         let served = self.is_served(&range.root);
         let file = self.files.get(&range.root).filter(|_| served);
         match file.and_then(|file| file.tree.run(range.level, range.height, range.index)) {

@@ -2,13 +2,14 @@
 //! what we gave it, is served first; nobody is refused while nobody better waits.
 
 use crate::time::Instant;
+use core::cmp::Reverse;
 use core::time::Duration;
 
 /// What may be under way to all peers together: what they take in this time, so that whom we serve is decided
 /// late, when it is known who deserves it.
 const AHEAD_DIVISOR: u64 = 4;
 /// But at least this much, or a fast link runs dry.
-const AHEAD_MIN: u64 = 512 * 1024;
+const AHEAD_MIN: u64 = 256 * 1024;
 
 /// A peer with waiting requests and room on its channel.
 #[derive(Clone, Copy, Debug)]
@@ -18,15 +19,20 @@ pub(crate) struct Claim<K> {
     pub(crate) received: u64,
     /// Bytes we gave it.
     pub(crate) sent: u64,
+    /// How many copies of what it wants are known to be out already.
+    pub(crate) copies: u32,
 }
 
-/// The claim to serve next: the greatest deficit, then who got least, then the first in the order given.
+/// The claim to serve next: the greatest deficit, then the freshest piece (theory §0.3: the origin's policy
+/// matters more than the picker), then who got least, then the first in the order given.
 pub(crate) fn next<K: Copy>(claims: impl Iterator<Item = Claim<K>>) -> Option<K> {
     claims.reduce(|best, claim| if rank(&claim) > rank(&best) { claim } else { best }).map(|claim| claim.key)
 }
 
-fn rank<K>(claim: &Claim<K>) -> (i128, core::cmp::Reverse<u64>) {
-    (i128::from(claim.received) - i128::from(claim.sent), core::cmp::Reverse(claim.sent))
+fn rank<K>(claim: &Claim<K>) -> (i128, Reverse<u32>, Reverse<u64>) {
+    // Who never gave anything has no deficit to be ranked by, however much it got: seeds serve such peers only.
+    let deficit = if claim.received == 0 { 0 } else { i128::from(claim.received) - i128::from(claim.sent) };
+    (deficit, Reverse(claim.copies), Reverse(claim.sent))
 }
 
 /// Bytes that may be under way to all peers together.
@@ -76,12 +82,15 @@ mod tests {
 
     #[test]
     fn the_greatest_deficit_is_served_first_and_ties_go_to_who_got_least() {
-        let claim = |key, received, sent| Claim { key, received, sent };
+        let claim = |key, received, sent| Claim { key, received, sent, copies: 0 };
         assert_eq!(
             next(vec![claim('a', 10, 0), claim('b', 50, 10), claim('c', 0, 0)].into_iter()),
             Some('b')
         );
         assert_eq!(next(vec![claim('a', 90, 90), claim('b', 20, 20)].into_iter()), Some('b'));
+        let fresh = Claim { key: 'd', received: 0, sent: 70, copies: 0 };
+        let stale = Claim { key: 'e', received: 0, sent: 10, copies: 1 };
+        assert_eq!(next(vec![stale, fresh].into_iter()), Some('d'));
         assert_eq!(next(core::iter::empty::<Claim<char>>()), None);
     }
 
