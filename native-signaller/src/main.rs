@@ -37,7 +37,8 @@ fn start(cli: Cli) -> Result<(), Error> {
 }
 
 async fn serve(config: Config) -> Result<(), Error> {
+    let stop = shutdown::asked().map_err(|error| Error::Start(error.to_string()))?;
     let addr = config.addr;
     let listener = TcpListener::bind(addr).await.map_err(|error| Error::Listen(addr, error))?;
-    run(config, listener, shutdown::asked()).await
+    run(config, listener, stop).await
 }
