@@ -60,11 +60,16 @@ pub async fn run(
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| Error::Start(error.to_string()))?;
     let (www, folders) = (config.www.clone(), config.share.clone());
-    let read = tokio::task::spawn_blocking(move || {
+    let mut shutdown = core::pin::pin!(shutdown);
+    let reading = tokio::task::spawn_blocking(move || {
         let shares = shares::Shares::read(&folders)?;
         Ok::<_, Error>((files::Assets::read(&www)?, shares))
     });
-    let (assets, shares) = read.await.map_err(|error| Error::Start(error.to_string()))??;
+    let read = tokio::select! {
+        read = reading => read,
+        () = shutdown.as_mut() => return Ok(()),
+    };
+    let (assets, shares) = read.map_err(|error| Error::Start(error.to_string()))??;
     let drain = Duration::from_secs(config.drain_seconds.into());
     let hub = Hub::start(&config, seed);
     let (draining, tasks) = (AtomicBool::new(false), TaskTracker::new());

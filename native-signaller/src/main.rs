@@ -31,7 +31,10 @@ fn start(cli: Cli) -> Result<(), Error> {
             warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
             let runtime = runtime.map_err(|error| Error::Start(error.to_string()))?;
-            runtime.block_on(serve(config))
+            let ended = runtime.block_on(serve(config));
+            // Hashing a large share may still be at work; nobody waits for it any more.
+            runtime.shutdown_background();
+            ended
         }
     }
 }
