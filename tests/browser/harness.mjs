@@ -136,11 +136,31 @@ export class Peer {
     return within(/** @type {Promise<any>} */ (run), `${this.name}: ${what}`, () => this.state(), ms);
   }
 
+  /**
+   * Resolves with the first truthy value of `test(argument)`, asked at each frame. Playwright's own way compiles text
+   * in the page, which the page's policy refuses.
+   * @template A @template R
+   * @param {string} what @param {(argument: A) => R} test @param {A} [argument]
+   * @returns {Promise<R>}
+   */
+  when(what, test, argument) {
+    const run = this.page.evaluate(`(async () => {
+      const [test, argument] = [${test}, ${JSON.stringify(argument) ?? 'undefined'}];
+      for (;;) {
+        const value = test(argument);
+        if (value) return value;
+        await new Promise(requestAnimationFrame);
+      }
+    })()`);
+    return within(/** @type {Promise<any>} */ (run), `${this.name}: ${what}`, () => this.state());
+  }
+
   state() {
     const tail = this.console.slice(-20);
     return this.page.evaluate((lines) => {
       const t = /** @type {any} */ (globalThis).t;
-      return { console: lines, stats: t.node?.stats(), log: t.log.slice(-40) };
+      const node = t.node ?? /** @type {any} */ (globalThis).swarmlet;
+      return { console: lines, stats: node?.stats(), log: t.log.slice(-40) };
     }, tail);
   }
 

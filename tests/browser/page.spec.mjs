@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { deflateSync } from 'node:zlib';
-import { bytes, MiB, sha256, within, World } from './harness.mjs';
+import { bytes, MiB, sha256, World } from './harness.mjs';
 
 /** @typedef {import('playwright-core').Page} Page */
 /** @type {World} */ let world;
@@ -39,16 +39,16 @@ function png(width = 96, height = 64) {
 async function open(name, path = '/') {
   const peer = await world.page(name, { path });
   peer.page.setDefaultTimeout(15_000);
-  await peer.page.waitForFunction('window.swarmlet?.stats().signaller === true');
+  await peer.when('has a node', () => /** @type {any} */ (window).swarmlet !== undefined);
   return peer;
 }
 
 /** @param {Page} page @param {string} id @param {string} [card] */
 const inCard = (page, id, card = '') => page.locator(`[data-testid=share-card]${card}`).first().getByTestId(id);
 
-/** @param {Page} page @param {string} id */
-const complete = (page, id) => page.waitForFunction(
-  (content) => /** @type {any} */ (window).swarmlet.shares.some((/** @type {any} */ s) => s.id === content && s.state === 'seeding'), id);
+/** @param {import('./harness.mjs').Peer} peer @param {string} id */
+const complete = (peer, id) => peer.when('is complete', (content) =>
+   /** @type {any} */ (window).swarmlet.shares.some((/** @type {any} */ s) => s.id === content && s.state === 'seeding'), id);
 
 /** Resolves when an element's text matches. @param {Page} page @param {string} testid @param {RegExp} text */
 const says = (page, testid, text) => page.getByTestId(testid).filter({ hasText: text }).first().waitFor();
@@ -68,11 +68,11 @@ test('drop a picture, copy the link, open it elsewhere, see it and save it', asy
 
   const b = await open('b', link.slice(world.base.length));
   const id = /1220([0-9a-f]{64})/.exec(link)?.[1] ?? '';
-  await complete(b.page, id);
+  await complete(b, id);
   await says(b.page, 'share-state', /Complete/);
   const image = inCard(b.page, 'preview').locator('img').first();
   await image.waitFor();
-  await b.page.waitForFunction(() => {
+  await b.when('shows the picture', () => {
     const shown = /** @type {HTMLImageElement | null} */ (document.querySelector('[data-testid=preview] img'));
     return shown?.complete && shown.naturalWidth === 96;
   });
@@ -95,7 +95,7 @@ test('a large download shows its progress, pauses, resumes and is removed', asyn
   const b = await open('b');
   await b.page.getByTestId('link-input').fill(link);
   await b.page.getByTestId('add-button').click();
-  await b.page.waitForFunction(() => {
+  await b.when('has begun', () => {
     const bar = /** @type {HTMLProgressElement | null} */ (document.querySelector('[data-testid=share-progress]'));
     return bar !== null && bar.value > 0.02;
   });
@@ -151,10 +151,13 @@ test('a share is still there after a reload', async () => {
 
 test('the page says that the signaller is gone, and that it is back', async () => {
   const a = await open('a');
+  // A page without shares needs no signaller, and says nothing.
+  await a.page.getByTestId('drop-input').setInputFiles({ name: 'x.bin', mimeType: 'application/octet-stream', buffer: bytes(34, 1000) });
+  await a.when('is let in', () => /** @type {any} */ (window).swarmlet.stats().signaller === true);
   await world.signaller.stop();
   await says(a.page, 'message', /again|reconnect|signal|server/i);
   await world.signaller.start();
-  await within(a.page.waitForFunction('window.swarmlet.stats().signaller === true'), 'the signaller is back', () => a.state());
+  await a.when('the signaller is back', () => /** @type {any} */ (window).swarmlet.stats().signaller === true);
   await a.page.getByTestId('message').waitFor({ state: 'detached' });
   await a.close();
 });
