@@ -253,7 +253,7 @@ function unlessAborted(error) {
  */
 export function preparing(name, cancel) {
   const bar = el('progress', { max: '1', value: '0', 'data-testid': 'hash-progress', 'aria-label': `Preparing ${name}` });
-  const line = el('p', { class: 'now' }, 'Reading the files…');
+  const line = el('p', { class: 'hint' }, 'Reading the files. They stay on this device.');
   const stop = el('button', { type: 'button', class: 'danger', 'data-testid': 'cancel', onclick: cancel }, 'Cancel');
   const element = el(
     'article',
@@ -266,7 +266,7 @@ export function preparing(name, cancel) {
     /** @param {number} hashed @param {number} total */
     progress(hashed, total) {
       setProgress(bar, total === 0 ? 1 : hashed / total);
-      setText(line, `${percent(hashed, total)} · ${size(hashed)} of ${size(total)} read. The files stay on this device.`);
+      setText(line, `${percent(hashed, total)} · ${size(hashed)} of ${size(total)} read. They stay on this device.`);
     },
   };
 }

@@ -18,7 +18,7 @@ const ERRORS = {
   'source-gone': 'The files of this share cannot be read any more: they were moved, changed or deleted. Drop them again to go on sharing.',
   'too-many': 'That is too much at once: there are too many shares, or too many files in this one.',
   'too-deep': 'The folders are nested too deeply to share (32 levels at most).',
-  'unsupported': 'This browser cannot do that.',
+  'unsupported': 'This browser is too old for it, or set too strictly: WebAssembly and module workers are needed.',
   'network': 'The network did not answer. Check the connection and try again.',
   'bad-name': 'A file or folder has a name that cannot be shared. Rename it and try again.',
   'too-large': 'That is larger than a share can be.',
