@@ -5,13 +5,13 @@
 use core::time::Duration;
 use swarmlet_tests::FlashCrowd;
 
-/// The last peer's time as a ratio to the bound: 1.67 to 2.06 over ten seeds, since a seed that just answers
-/// sends about two copies before everything is out.
-const RATIO_MAX: f64 = 2.2;
-/// The same with a seed of four times the line: 1.25 to 1.33 over five seeds.
-const STRONG_RATIO_MAX: f64 = 1.45;
-/// Payload that comes twice, as a share of the payload: 1 to 2 %.
-const WASTED_MAX: f64 = 0.04;
+/// The last peer's time as a ratio to the bound: 1.52 to 1.70 over six seeds. The seed
+/// sends about 1.6 copies before everything is out: the rest is there.
+const RATIO_MAX: f64 = 1.8;
+/// The same with a seed of four times the line: 1.19 to 1.24 over three seeds.
+const STRONG_RATIO_MAX: f64 = 1.35;
+/// Payload that comes twice, as a share of the payload: below 1 %.
+const WASTED_MAX: f64 = 0.02;
 /// Bytes that are no payload, as a share of all (theory A7).
 const OVERHEAD_MAX: f64 = 0.02;
 
