@@ -53,7 +53,9 @@ export function installHelpers({ base }) {
     /** @param {{ path: string, size: number, seed: number }[]} files @param {any} options */
     async seed(files, options) {
       const made = files.map(({ path, size, seed }) => ({ path, blob: new Blob([bytes(seed, size)]) }));
-      return t.keep(await t.node.seed(made, options));
+      const share = await t.node.seed(made, options);
+      await share.ready;
+      return t.keep(share);
     },
 
     /** @param {string | number[]} what @param {any} options */
