@@ -69,7 +69,7 @@ function take(engine, message) {
 }
 
 /**
- * Answers one call of the page's: first the answer, then what follows from the call.
+ * Answers one call of the page's.
  * @param {Engine} engine
  * @param {any} message
  */
@@ -77,7 +77,13 @@ async function answer(engine, { id, method, args }) {
   try {
     const result = CALLS[method](engine, id, ...args);
     const value = result instanceof Promise ? await result : result;
-    if (value !== LATER) self.postMessage({ t: 'reply', id, value });
+    if (value === LATER) return engine.run();
+    if (CHANGES.has(method)) {
+      engine.run();
+      engine.tellSnapshot();
+    }
+    // News of a share that is new to the page must not come before the answer that tells of it.
+    self.postMessage({ t: 'reply', id, value });
     if (method !== 'close') engine.run();
   } catch (error) {
     const { code, message } = /** @type {any} */ (error ?? {});
@@ -85,6 +91,8 @@ async function answer(engine, { id, method, args }) {
   }
 }
 
+// Who waits for these finds their effect in the numbers.
+const CHANGES = new Set(['select', 'pause', 'resume', 'remove']);
 // The node itself answers, by the number of the call.
 const LATER = Symbol('later');
 
