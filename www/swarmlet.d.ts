@@ -24,6 +24,8 @@ export interface JoinOptions {
   storage?: 'auto' | 'opfs' | 'memory';
   /** STUN and TURN servers, as `RTCPeerConnection` takes them. Default: none. */
   iceServers?: RTCIceServer[];
+  /** `false`: keep data channels in the page even where the browser could give them to the worker. */
+  transfer?: boolean;
   /** Ends the node, as `close()` does. */
   signal?: AbortSignal;
 }

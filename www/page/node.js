@@ -7,7 +7,7 @@ import { fetchFrom } from './fetch.js';
 import { Connections } from './rtc.js';
 import { Share } from './share.js';
 
-/** @typedef {import('../swarmlet.js').JoinOptions & { transfer?: boolean }} Options */
+/** @typedef {import('../swarmlet.js').JoinOptions} Options */
 /** @typedef {import('../swarmlet.js').SeedOptions} SeedOptions */
 /** @typedef {import('../swarmlet.js').AddOptions} AddOptions */
 
