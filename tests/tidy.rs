@@ -16,6 +16,7 @@ const DISPATCHERS: &[(&str, &str)] = &[];
 const BASE: &[&str] = &[
     "id",
     "time",
+    "util",
     "rng",
     "config",
     "fault",

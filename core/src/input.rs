@@ -2,9 +2,9 @@
 
 use crate::content::{Magnet, Torrent};
 use crate::id::{ContentId, Hash, JobId, LinkId, Root};
+use crate::util::Map;
 use crate::wire::{Candidate, Description};
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 /// One thing that happened. A run of a node is a list of `(Instant, Input)`.
@@ -83,7 +83,7 @@ pub enum Command {
         /// Made by [`crate::content::Builder`].
         torrent: Box<Torrent>,
         /// Leaf hashes of each file, by its root.
-        leaves: BTreeMap<Root, Vec<Hash>>,
+        leaves: Map<Root, Vec<Hash>>,
     },
     /// Fetch a share.
     Add {

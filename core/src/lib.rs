@@ -35,11 +35,13 @@ pub mod input;
 mod link;
 pub mod node;
 mod outbox;
+mod rate;
 pub mod rng;
 pub mod snapshot;
 mod swarm;
 pub mod time;
 pub mod tracker;
+pub mod util;
 pub mod wire;
 
 pub use action::{Action, Event, Work};

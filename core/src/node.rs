@@ -17,9 +17,9 @@ use crate::snapshot::Snapshot;
 use crate::swarm::{Fact, Swarm};
 use crate::time::{Instant, earliest};
 use crate::tracker::client::{Client, Heard};
+use crate::util::{Map, Set};
 use crate::wire::{Frame, Message, PeerView, Signal};
 use crate::{Action, Event};
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 /// Peers that are shut out, remembered.
@@ -37,8 +37,8 @@ pub struct Node {
     links: Links,
     swarm: Swarm,
     /// Swarms that a link being made is for.
-    greeting: BTreeMap<LinkId, Topic>,
-    banned: BTreeSet<PeerId>,
+    greeting: Map<LinkId, Topic>,
+    banned: Set<PeerId>,
     redial_at: Option<Instant>,
     wire_in: u64,
     closed: bool,
@@ -60,8 +60,8 @@ impl Node {
             links: Links::default(),
             swarm: Swarm::new(config.clone(), now),
             config,
-            greeting: BTreeMap::new(),
-            banned: BTreeSet::new(),
+            greeting: Map::new(),
+            banned: Set::new(),
             redial_at: None,
             wire_in: 0,
             closed: false,
@@ -111,7 +111,7 @@ impl Node {
             self.client.deadline(),
             self.dialer.deadline(),
             self.links.deadline(&self.config),
-            self.swarm.deadline(self.now),
+            self.swarm.deadline(),
             self.redial_at,
         ]
         .into_iter()

@@ -8,11 +8,12 @@ use crate::action::{Action, Event, Work};
 use crate::config::CHANNEL_LOW_BYTES;
 use crate::id::{JobId, LinkId};
 use crate::input::Channel;
-use crate::link::rate::Rate;
+use crate::rate::Rate;
 use crate::rng::Rng;
 use crate::time::Instant;
+use crate::util::Map;
 use crate::wire::Message;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 /// Control bytes that may wait for a peer that does not read.
@@ -33,7 +34,7 @@ pub(crate) struct Cx<'a> {
 pub(crate) struct Outbox {
     queue: VecDeque<Action>,
     next_job: u64,
-    outlets: BTreeMap<LinkId, Outlet>,
+    outlets: Map<LinkId, Outlet>,
     high_bytes: u32,
     wire_out: u64,
 }

@@ -11,7 +11,7 @@ pub struct Content {
     /// Its `.torrent`.
     pub torrent: Torrent,
     /// Leaf hashes by file.
-    pub leaves: BTreeMap<Root, Vec<Hash>>,
+    pub leaves: swarmlet_core::util::Map<Root, Vec<Hash>>,
     /// The true bytes by file.
     pub files: BTreeMap<Root, Rc<[u8]>>,
 }

@@ -5,7 +5,7 @@ use super::layout::ceil_log2;
 use super::{ContentError, Info, Layout, Torrent, leaf_hash, names, tree, url};
 use crate::config::{INFO_BYTES_MAX, LEAF_BYTES, URLS_MAX};
 use crate::id::{Hash, Root};
-use alloc::collections::BTreeMap;
+use crate::util::Map;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -38,7 +38,7 @@ pub struct Built {
     /// Its torrent.
     pub torrent: Torrent,
     /// Leaf hashes of each file that is not empty, by its root.
-    pub leaves: BTreeMap<Root, Vec<Hash>>,
+    pub leaves: Map<Root, Vec<Hash>>,
     /// For each file of the torrent, which of the given ones it is.
     pub order: Vec<usize>,
 }
@@ -123,7 +123,7 @@ impl Builder {
             return Err(ContentError::Incomplete);
         }
         let level = ceil_log2(self.piece_length / LEAF_BYTES);
-        let (mut layers, mut leaves) = (BTreeMap::new(), BTreeMap::new());
+        let (mut layers, mut leaves) = (Map::new(), Map::new());
         for file in &mut self.files {
             let Some(layout) = Layout::of(file.entry.length) else { continue };
             let hashes = core::mem::take(&mut file.leaves);

@@ -5,7 +5,7 @@ use super::layout::ceil_log2;
 use super::{ContentError, Info, Layout, Magnet, Tree, tree, url};
 use crate::config::{LEAF_BYTES, TORRENT_BYTES_MAX, URLS_MAX};
 use crate::id::{Hash, Root};
-use alloc::collections::BTreeMap;
+use crate::util::Map;
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -16,7 +16,7 @@ pub struct Torrent {
     /// What it is.
     pub info: Info,
     /// For each file larger than a piece of the torrent: the hashes of those pieces, without padding.
-    pub layers: BTreeMap<Root, Vec<Hash>>,
+    pub layers: Map<Root, Vec<Hash>>,
     /// HTTP sources (BEP 19).
     pub web_seeds: Vec<String>,
     /// Addresses of BitTorrent trackers, kept for others.
@@ -127,8 +127,8 @@ fn piece_level(info: &Info) -> u8 {
     ceil_log2(info.piece_length / LEAF_BYTES)
 }
 
-fn read_layers(value: &mut Reader<'_>) -> Result<BTreeMap<Root, Vec<Hash>>, ContentError> {
-    let mut layers = BTreeMap::new();
+fn read_layers(value: &mut Reader<'_>) -> Result<Map<Root, Vec<Hash>>, ContentError> {
+    let mut layers = Map::new();
     value.dict(|key, value| {
         let root = Root(key.try_into().map_err(|_| ContentError::BadLayers)?);
         let (hashes, rest) = value.bytes()?.as_chunks::<32>();
@@ -142,8 +142,8 @@ fn read_layers(value: &mut Reader<'_>) -> Result<BTreeMap<Root, Vec<Hash>>, Cont
 }
 
 /// Every file larger than a piece has its layer, it folds up to the root, and there are no others.
-fn check_layers(info: &Info, layers: &BTreeMap<Root, Vec<Hash>>) -> Result<(), ContentError> {
-    let mut proven: BTreeMap<Root, u64> = BTreeMap::new();
+fn check_layers(info: &Info, layers: &Map<Root, Vec<Hash>>) -> Result<(), ContentError> {
+    let mut proven: Map<Root, u64> = Map::new();
     for file in info.files.iter().filter(|file| file.length > u64::from(info.piece_length)) {
         let root = file.root.ok_or(ContentError::BadRoot)?;
         match proven.insert(root, file.length) {

@@ -8,7 +8,7 @@
 use super::layout::{Layout, LeafIndex, PieceIndex};
 use crate::config::LEAF_BYTES;
 use crate::id::{Hash, Root};
-use alloc::collections::BTreeMap;
+use crate::util::Map;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -52,9 +52,9 @@ pub struct Tree {
     root: Root,
     layout: Layout,
     /// Nodes below the root at the level of the pieces or above, by level and index. Padding is not kept.
-    nodes: BTreeMap<(u8, u32), Hash>,
+    nodes: Map<(u8, u32), Hash>,
     /// Leaf hashes of pieces whose leaves are known.
-    leaves: BTreeMap<u32, Vec<Hash>>,
+    leaves: Map<u32, Vec<Hash>>,
     /// Known piece hashes in each aligned run of 512 pieces, so that the next gap is found fast.
     known: Vec<u16>,
 }
@@ -64,7 +64,7 @@ impl Tree {
     #[must_use]
     pub fn new(root: Root, layout: Layout) -> Self {
         let runs = layout.pieces().div_ceil(1 << RUN_HEIGHT_MAX);
-        Self { root, layout, nodes: BTreeMap::new(), leaves: BTreeMap::new(), known: vec![0; runs as usize] }
+        Self { root, layout, nodes: Map::new(), leaves: Map::new(), known: vec![0; runs as usize] }
     }
 
     /// The whole tree over the leaf hashes of a file. Too few or too many of them are padded or cut, which
@@ -277,7 +277,8 @@ impl Tree {
         let height = steps.min(RUN_HEIGHT_MAX);
         // Above 512 pieces the layer needs two steps: first the tops of the runs, then each run.
         let above = (low + height, steps - height, 0);
-        let has_tops = above.1 == 0 || self.nodes.contains_key(&(above.0, 0));
+        let has_tops =
+            above.1 == 0 || (0..self.width(above.0)).all(|run| self.nodes.contains_key(&(above.0, run)));
         let tops = (!has_tops).then_some(above).into_iter();
         let runs = (0u32..).zip(&self.known).filter(move |(run, known)| {
             let first = run << height;

@@ -15,8 +15,8 @@ use crate::id::{JobId, LinkId, PeerId, Topic};
 use crate::input::Outcome;
 use crate::outbox::Cx;
 use crate::time::{Instant, earliest};
+use crate::util::Map;
 use crate::wire::{Candidate, Description, Role, Signal};
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -31,8 +31,8 @@ const INBOUND_EXTRA: u32 = 6;
 
 /// All attempts under way, and who could be tried.
 pub(crate) struct Dialer {
-    dials: BTreeMap<PeerId, Dial>,
-    known: BTreeMap<PeerId, Known>,
+    dials: Map<PeerId, Dial>,
+    known: Map<PeerId, Known>,
     next_link: u32,
     made: u32,
 }
@@ -86,7 +86,7 @@ pub(crate) enum Say {
 
 impl Dialer {
     pub(crate) const fn new() -> Self {
-        Self { dials: BTreeMap::new(), known: BTreeMap::new(), next_link: 0, made: 0 }
+        Self { dials: Map::new(), known: Map::new(), next_link: 0, made: 0 }
     }
 
     /// Notes that `peer` is in `topic`.

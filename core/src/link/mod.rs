@@ -5,15 +5,14 @@
 
 pub(crate) mod dial;
 pub(crate) mod proof;
-pub(crate) mod rate;
 
 use crate::config::Config;
 use crate::fault::Fault;
 use crate::id::{Fingerprint, LinkId, PeerId};
 use crate::outbox::Cx;
 use crate::time::{Instant, earliest};
+use crate::util::Map;
 use crate::wire::{self, Hello, Message, Proof};
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::time::Duration;
 use proof::{Identity, Side};
@@ -43,8 +42,8 @@ pub(crate) struct Proven {
 /// All open links.
 #[derive(Default)]
 pub(crate) struct Links {
-    links: BTreeMap<LinkId, Link>,
-    by_peer: BTreeMap<PeerId, LinkId>,
+    links: Map<LinkId, Link>,
+    by_peer: Map<PeerId, LinkId>,
 }
 
 struct Link {

@@ -10,8 +10,8 @@ use crate::content::PieceIndex;
 use crate::fault::Fault;
 use crate::id::{Hash, LinkId, Root};
 use crate::outbox::Cx;
+use crate::util::Map;
 use crate::wire::{HashRange, Message, Span, peer as limits};
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -43,7 +43,7 @@ impl Swarm {
                 .filter_map(|root| self.files.get(root))
                 .map(|file| file.ledger.open_bytes())
                 .sum::<u64>();
-        let mut plan = Plan { room, spans: BTreeMap::new() };
+        let mut plan = Plan { room, spans: Map::new() };
         self.continue_pieces(link, &mut plan);
         if plan.room > 0 && held < HELD_BYTES_MAX {
             self.begin_pieces(link, &mut plan, cx);
@@ -211,6 +211,7 @@ impl Swarm {
         if let Some(peer) = self.peers.get_mut(&link) {
             peer.received += bytes;
             peer.down.add(cx.now, bytes);
+            peer.pace = peer.down.per_second(cx.now);
         }
         let Some(file) = self.files.get(&root) else { return };
         for content in &file.shares {
@@ -355,7 +356,7 @@ impl Swarm {
         let silent: Vec<LinkId> = self
             .peers
             .iter()
-            .filter(|(_, peer)| peer.snub_at(cx.now, peer.rtt).is_some_and(|at| at <= cx.now))
+            .filter(|(_, peer)| peer.snub_at(peer.rtt).is_some_and(|at| at <= cx.now))
             .map(|(link, _)| *link)
             .collect();
         for link in silent {
@@ -408,7 +409,7 @@ impl Swarm {
 /// What one peer is about to be asked.
 struct Plan {
     room: u32,
-    spans: BTreeMap<Root, Vec<Span>>,
+    spans: Map<Root, Vec<Span>>,
 }
 
 impl Plan {

@@ -4,7 +4,7 @@ use super::ledger::Ledger;
 use crate::content::{Bitfield, Layout, Tree};
 use crate::id::{ContentId, LinkId, Root};
 use crate::time::Instant;
-use alloc::collections::BTreeSet;
+use crate::util::Set;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -17,13 +17,13 @@ pub(crate) struct File {
     /// How often each piece was given away: while we are the only source, fresh pieces go first.
     pub(crate) given: Rarity,
     /// The shares it belongs to.
-    pub(crate) shares: BTreeSet<ContentId>,
+    pub(crate) shares: Set<ContentId>,
     /// Its bytes are the application's own files: never stored, never discarded.
     pub(crate) is_source: bool,
     /// Records that are still being read; nothing is fetched before.
     pub(crate) recalling: u32,
     /// Pieces that somebody waits for.
-    pub(crate) urgent: BTreeSet<u32>,
+    pub(crate) urgent: Set<u32>,
     /// From whom hashes were asked, and until when to wait.
     pub(crate) hashes: Option<(LinkId, Instant)>,
 }
@@ -36,10 +36,10 @@ impl File {
             rarity: Rarity::new(layout.pieces()),
             given: Rarity::new(layout.pieces()),
             tree,
-            shares: BTreeSet::new(),
+            shares: Set::new(),
             is_source: false,
             recalling: 0,
-            urgent: BTreeSet::new(),
+            urgent: Set::new(),
             hashes: None,
         }
     }

@@ -4,8 +4,8 @@
 //! claimed (the store said so before) → checking → had, or missing again.
 
 use crate::content::{Bitfield, Layout, LeafIndex, PieceIndex};
+use crate::util::Map;
 use crate::wire::Span;
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 /// Copies of one leaf that may be asked for at the same time (theory §1.3, endgame).
@@ -16,7 +16,7 @@ pub(crate) struct Ledger {
     layout: Layout,
     have: Bitfield,
     claimed: Bitfield,
-    active: BTreeMap<PieceIndex, Active>,
+    active: Map<PieceIndex, Active>,
     done_bytes: u64,
     open_bytes: u64,
 }
@@ -60,7 +60,7 @@ impl Ledger {
             layout,
             have: Bitfield::new(pieces),
             claimed: Bitfield::new(pieces),
-            active: BTreeMap::new(),
+            active: Map::new(),
             done_bytes: 0,
             open_bytes: 0,
         }

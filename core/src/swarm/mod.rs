@@ -30,8 +30,8 @@ use crate::input::Outcome;
 use crate::outbox::Cx;
 use crate::snapshot::Totals;
 use crate::time::{Instant, earliest};
+use crate::util::{Map, Set};
 use crate::wire::{Frame, Message, Pieces, peer as limits};
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::time::Duration;
 use file::File;
@@ -52,21 +52,21 @@ const ANSWER_DEADLINE: Duration = Duration::from_secs(8);
 /// All shares, files and peers.
 pub(crate) struct Swarm {
     config: Config,
-    shares: BTreeMap<ContentId, Share>,
-    files: BTreeMap<Root, File>,
+    shares: Map<ContentId, Share>,
+    files: Map<Root, File>,
     /// Files of active shares that are wanted and not complete.
-    wanted: BTreeSet<Root>,
-    peers: BTreeMap<LinkId, Peer>,
-    jobs: BTreeMap<JobId, Job>,
-    reads: BTreeMap<u32, Read>,
+    wanted: Set<Root>,
+    peers: Map<LinkId, Peer>,
+    jobs: Map<JobId, Job>,
+    reads: Map<u32, Read>,
     /// Pieces that peers have not been told of.
-    untold: BTreeMap<Root, Vec<u32>>,
+    untold: Map<Root, Vec<u32>>,
     tell_at: Option<Instant>,
     /// Files whose record of stored pieces is out of date.
-    unwritten: BTreeSet<Root>,
+    unwritten: Set<Root>,
     write_at: Option<Instant>,
     /// Files with claimed pieces to look at.
-    unchecked: BTreeSet<Root>,
+    unchecked: Set<Root>,
     checks: u32,
     storing_bytes: u64,
     throttle: Throttle,
@@ -105,17 +105,17 @@ impl Swarm {
         Self {
             throttle: Throttle::new(config.upload_rate_max, now),
             config,
-            shares: BTreeMap::new(),
-            files: BTreeMap::new(),
-            wanted: BTreeSet::new(),
-            peers: BTreeMap::new(),
-            jobs: BTreeMap::new(),
-            reads: BTreeMap::new(),
-            untold: BTreeMap::new(),
+            shares: Map::new(),
+            files: Map::new(),
+            wanted: Set::new(),
+            peers: Map::new(),
+            jobs: Map::new(),
+            reads: Map::new(),
+            untold: Map::new(),
             tell_at: None,
-            unwritten: BTreeSet::new(),
+            unwritten: Set::new(),
             write_at: None,
-            unchecked: BTreeSet::new(),
+            unchecked: Set::new(),
             checks: 0,
             storing_bytes: 0,
             serve_at: None,
@@ -251,11 +251,11 @@ impl Swarm {
         self.snub_silent(cx);
     }
 
-    pub(crate) fn deadline(&self, now: Instant) -> Option<Instant> {
+    pub(crate) fn deadline(&self) -> Option<Instant> {
         let mut due =
             [self.tell_at, self.write_at, self.serve_at, self.origin_at].into_iter().fold(None, earliest);
         for peer in self.peers.values() {
-            due = earliest(due, peer.snub_at(now, peer.rtt));
+            due = earliest(due, peer.snub_at(peer.rtt));
         }
         for share in self.shares.values() {
             due = earliest(due, share.info.from.map(|(_, at)| at));
@@ -372,7 +372,7 @@ impl Swarm {
         let Some(peer) = self.peers.get_mut(&link) else { return };
         let shares =
             self.shares.values().filter(|share| share.is_active() && peer.topics.contains(&share.topic));
-        let wanted: BTreeSet<Root> = shares
+        let wanted: Set<Root> = shares
             .flat_map(Share::wanted_roots)
             .map(|(_, root)| root)
             .filter(|root| self.wanted.contains(root))

@@ -4,10 +4,11 @@
 use crate::config::LEAF_BYTES;
 use crate::content::Bitfield;
 use crate::id::{ContentId, Root, Topic};
-use crate::link::rate::Rate;
+use crate::rate::Rate;
 use crate::time::Instant;
+use crate::util::{Map, Set};
 use crate::wire::Span;
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::VecDeque;
 use core::time::Duration;
 
 /// Files that a peer may want at the same time.
@@ -20,17 +21,17 @@ const SNUB_AFTER: Duration = Duration::from_secs(8);
 /// A peer, as one swarm sees it.
 pub(crate) struct Peer {
     /// The swarms that both of us are in.
-    pub(crate) topics: BTreeSet<Topic>,
+    pub(crate) topics: Set<Topic>,
     /// What it wants to hear of.
-    pub(crate) wants: BTreeSet<Root>,
+    pub(crate) wants: Set<Root>,
     /// What we told it that we want.
-    pub(crate) told: BTreeSet<Root>,
+    pub(crate) told: Set<Root>,
     /// What it has of files that we know.
-    pub(crate) has: BTreeMap<Root, Bitfield>,
+    pub(crate) has: Map<Root, Bitfield>,
     /// What we asked it for and have not got.
-    asked: BTreeMap<(Root, u32), Asked>,
+    asked: Map<(Root, u32), Asked>,
     asked_leaves: u32,
-    late: BTreeSet<(Root, u32)>,
+    late: Set<(Root, u32)>,
     /// What it asked us for, in its order.
     pub(crate) queue: VecDeque<Wish>,
     pub(crate) queued_leaves: u32,
@@ -43,6 +44,8 @@ pub(crate) struct Peer {
     pub(crate) down: Rate,
     /// When it last sent what we asked for, or when we began to ask.
     pub(crate) progress: Instant,
+    /// Its rate at that time. A silent source's rate decays, and its deadline must not grow with its silence.
+    pub(crate) pace: u64,
     pub(crate) snubs: u32,
     pub(crate) rtt: Option<Duration>,
     /// Messages that nobody asked for.
@@ -50,9 +53,9 @@ pub(crate) struct Peer {
     /// There was nothing to ask it for, and nothing has changed since.
     pub(crate) idle: bool,
     /// It said that it does not have these.
-    pub(crate) no_info: BTreeSet<ContentId>,
+    pub(crate) no_info: Set<ContentId>,
     /// It said that it does not have these hashes.
-    pub(crate) no_hashes: BTreeSet<Root>,
+    pub(crate) no_hashes: Set<Root>,
 }
 
 /// A run of leaves that we asked for.
@@ -72,13 +75,13 @@ pub(crate) struct Wish {
 impl Peer {
     pub(crate) fn new(now: Instant) -> Self {
         Self {
-            topics: BTreeSet::new(),
-            wants: BTreeSet::new(),
-            told: BTreeSet::new(),
-            has: BTreeMap::new(),
-            asked: BTreeMap::new(),
+            topics: Set::new(),
+            wants: Set::new(),
+            told: Set::new(),
+            has: Map::new(),
+            asked: Map::new(),
             asked_leaves: 0,
-            late: BTreeSet::new(),
+            late: Set::new(),
             queue: VecDeque::new(),
             queued_leaves: 0,
             loading: 0,
@@ -86,12 +89,13 @@ impl Peer {
             sent: 0,
             down: Rate::default(),
             progress: now,
+            pace: 0,
             snubs: 0,
             rtt: None,
             strays: 0,
             idle: false,
-            no_info: BTreeSet::new(),
-            no_hashes: BTreeSet::new(),
+            no_info: Set::new(),
+            no_hashes: Set::new(),
         }
     }
 
@@ -138,13 +142,12 @@ impl Peer {
     }
 
     /// When its silence becomes a snub; `None` while it owes nothing.
-    pub(crate) fn snub_at(&self, now: Instant, rtt: Option<Duration>) -> Option<Instant> {
+    pub(crate) fn snub_at(&self, rtt: Option<Duration>) -> Option<Instant> {
         if self.asked.is_empty() {
             return None;
         }
-        let rate = self.down.per_second(now).max(1);
         // At its own pace a block would take this long; four times that is silence.
-        let block = Duration::from_secs(4 * 4 * u64::from(LEAF_BYTES) / rate.max(8 * 1024));
+        let block = Duration::from_secs(4 * 4 * u64::from(LEAF_BYTES) / self.pace.max(16 * 1024));
         Some(self.progress + SNUB_AFTER.max(block).max(rtt.unwrap_or_default() * 4))
     }
 

@@ -4,9 +4,9 @@ use super::origin::Origin;
 use crate::action::ShareFailure;
 use crate::content::{Torrent, topic_of};
 use crate::id::{ContentId, JobId, LinkId, Root, Topic};
-use crate::link::rate::Rate;
+use crate::rate::Rate;
 use crate::time::Instant;
-use alloc::collections::BTreeSet;
+use crate::util::Set;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -17,7 +17,7 @@ pub(crate) struct Share {
     /// Its list of files, once known.
     pub(crate) torrent: Option<Torrent>,
     /// Wanted files by index; `None`: all.
-    pub(crate) select: Option<BTreeSet<u32>>,
+    pub(crate) select: Option<Set<u32>>,
     pub(crate) paused: bool,
     pub(crate) failed: Option<ShareFailure>,
     pub(crate) info: InfoFetch,

@@ -12,14 +12,14 @@ use crate::fault::Fault;
 use crate::id::{ContentId, Hash, LinkId, Root, Topic};
 use crate::input::Outcome;
 use crate::outbox::Cx;
+use crate::util::{Map, Set};
 use crate::wire::{Message, peer as limits};
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 
 impl Swarm {
     /// Offers a share of the application's own files.
-    pub(crate) fn seed(&mut self, torrent: Torrent, mut leaves: BTreeMap<Root, Vec<Hash>>, cx: &mut Cx<'_>) {
+    pub(crate) fn seed(&mut self, torrent: Torrent, mut leaves: Map<Root, Vec<Hash>>, cx: &mut Cx<'_>) {
         let content = torrent.info.content;
         if !self.shares.contains_key(&content) && !self.make_room(content, torrent.info.name.clone(), cx) {
             return;
@@ -172,7 +172,7 @@ impl Swarm {
             self.fail(content, ShareFailure::BadInfo, cx);
             return Ok(());
         };
-        let torrent = Torrent { info, layers: BTreeMap::new(), web_seeds: Vec::new(), trackers: Vec::new() };
+        let torrent = Torrent { info, layers: Map::new(), web_seeds: Vec::new(), trackers: Vec::new() };
         self.ready(content, torrent, cx);
         Ok(())
     }
@@ -287,7 +287,7 @@ impl Swarm {
         let Some(share) = self.shares.get_mut(&content) else {
             return cx.out.notify(Event::Failed { content, reason: ShareFailure::Unknown });
         };
-        share.select = files.map(|files| files.into_iter().collect::<BTreeSet<u32>>());
+        share.select = files.map(|files| files.into_iter().collect::<Set<u32>>());
         share.done_told = false;
         self.refresh(cx);
     }
@@ -356,7 +356,7 @@ impl Swarm {
         }
         self.pause(content, cx);
         let Some(share) = self.shares.remove(&content) else { return };
-        let roots: BTreeSet<Root> = share.roots().collect();
+        let roots: Set<Root> = share.roots().collect();
         for root in roots {
             let Some(file) = self.files.get_mut(&root) else { continue };
             file.shares.remove(&content);

@@ -8,8 +8,8 @@ use crate::config::Config;
 use crate::id::{JobId, PeerId, Topic};
 use crate::outbox::Cx;
 use crate::time::{Instant, earliest};
+use crate::util::Map;
 use crate::wire::{self, PeerView, Refusal, Signal, Signature, ToClient, ToTracker};
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -26,7 +26,7 @@ const ASK_AGAIN: Duration = Duration::from_secs(30);
 pub(crate) struct Client {
     state: State,
     retries: u32,
-    topics: BTreeMap<Topic, Membership>,
+    topics: Map<Topic, Membership>,
     enabled: bool,
 }
 
@@ -69,7 +69,7 @@ pub(crate) enum Heard {
 impl Client {
     pub(crate) const fn new(config: &Config) -> Self {
         let state = if config.signaller { State::Waiting { until: Instant::ZERO } } else { State::Off };
-        Self { state, retries: 0, topics: BTreeMap::new(), enabled: config.signaller }
+        Self { state, retries: 0, topics: Map::new(), enabled: config.signaller }
     }
 
     pub(crate) const fn is_up(&self) -> bool {
