@@ -42,8 +42,9 @@ use upload::Throttle;
 
 /// Haves are collected for this long before they are told (theory §1.3: at most 100 ms).
 const TELL_AFTER: Duration = Duration::from_millis(40);
-/// The record of stored pieces is written this long after a change. What it misses after a crash is fetched again.
-const WRITE_AFTER: Duration = Duration::from_millis(500);
+/// The record of stored pieces is written this long after a change, and never while the last one is being written.
+/// What it misses after a crash is fetched again.
+const WRITE_AFTER: Duration = Duration::from_millis(50);
 /// Messages that nobody asked for, before a peer is cut off. Some cross a cancel honestly.
 const STRAYS_MAX: u32 = 256;
 /// Silence in answer to a request for hashes or an info dictionary.
@@ -65,6 +66,8 @@ pub(crate) struct Swarm {
     /// Files whose record of stored pieces is out of date.
     unwritten: Set<Root>,
     write_at: Option<Instant>,
+    /// Records that are being written.
+    writing: u32,
     /// Files with claimed pieces to look at.
     unchecked: Set<Root>,
     checks: u32,
@@ -92,6 +95,7 @@ pub(crate) enum Fact {
 enum Job {
     Info(ContentId),
     Have(Root),
+    Written,
     Hashes(Root),
     Check { root: Root, piece: u32 },
     Store { root: Root, piece: u32, bytes: u64 },
@@ -115,6 +119,7 @@ impl Swarm {
             tell_at: None,
             unwritten: Set::new(),
             write_at: None,
+            writing: 0,
             unchecked: Set::new(),
             checks: 0,
             storing_bytes: 0,
@@ -212,6 +217,7 @@ impl Swarm {
         match job {
             Job::Info(content) => self.on_info_recalled(content, outcome, cx),
             Job::Have(root) => self.on_have_recalled(root, outcome, cx),
+            Job::Written => self.on_written(cx),
             Job::Hashes(root) => self.on_hashes_recalled(root, outcome, cx),
             Job::Check { root, piece } => self.on_checked(root, piece, outcome, cx),
             Job::Store { root, piece, bytes } => self.on_stored(root, piece, bytes, outcome, cx),

@@ -142,7 +142,7 @@ impl Swarm {
         self.untold.entry(root).or_default().push(piece.get());
         self.tell_at.get_or_insert(cx.now + TELL_AFTER);
         self.unwritten.insert(root);
-        self.write_at.get_or_insert(cx.now + WRITE_AFTER);
+        self.write_soon(cx);
         if complete {
             self.write_records(cx);
             self.on_file_complete(root, cx);
@@ -155,7 +155,21 @@ impl Swarm {
         self.write_at = None;
         for root in core::mem::take(&mut self.unwritten) {
             let Some(file) = self.files.get(&root).filter(|file| !file.is_source) else { continue };
-            cx.out.start(Work::Put { key: File::have_key(&root), value: file.ledger.have().to_bytes() });
+            let job = cx.out.start(Work::Put { key: File::have_key(&root), value: file.ledger.have().to_bytes() });
+            self.jobs.insert(job, Job::Written);
+            self.writing += 1;
+        }
+    }
+
+    pub(super) fn on_written(&mut self, cx: &Cx<'_>) {
+        self.writing -= 1;
+        self.write_soon(cx);
+    }
+
+    /// Sees to it that changed records are written.
+    fn write_soon(&mut self, cx: &Cx<'_>) {
+        if self.writing == 0 && !self.unwritten.is_empty() {
+            self.write_at.get_or_insert(cx.now + WRITE_AFTER);
         }
     }
 
@@ -199,7 +213,7 @@ impl Swarm {
         }
         file.ledger.lose(piece);
         self.unwritten.insert(root);
-        self.write_at.get_or_insert(cx.now + WRITE_AFTER);
+        self.write_soon(cx);
         cx.out.notify(Event::Damaged { root });
         for content in shares {
             if let Some(share) = self.shares.get_mut(&content) {
