@@ -23,15 +23,15 @@ function watchMainThread(peer) {
     new PerformanceObserver((list) => {
       for (const entry of list.getEntries()) if (t.main.running) t.main.task = Math.max(t.main.task, entry.duration);
     }).observe({ type: 'longtask' });
-    const { port1, port2 } = new MessageChannel();
-    let before = performance.now();
-    port1.onmessage = () => {
+    const step = 5;
+    let due = performance.now() + step;
+    const tick = () => {
       const now = performance.now();
-      t.main.gap = Math.max(t.main.gap, now - before);
-      before = now;
-      if (t.main.running) setTimeout(() => { before = performance.now(); port2.postMessage(null); }, 10);
+      t.main.gap = Math.max(t.main.gap, now - due);
+      due = now + step;
+      if (t.main.running) setTimeout(tick, step);
     };
-    port2.postMessage(null);
+    setTimeout(tick, step);
   });
 }
 
