@@ -7,10 +7,11 @@
 use crate::convert::{failure, is_missing};
 use crate::host::{Ended, Host, News};
 use crate::table::Table;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::rc::Rc;
 use core::cell::{Cell, RefCell};
 use js_sys::{ArrayBuffer, Uint8Array};
+use swarmlet_core::util::Map;
 use swarmlet_core::{Failure, JobId, Root, Work};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
@@ -20,7 +21,7 @@ use web_sys::{
 };
 
 /// Open access handles. Each holds a file descriptor in the browser process.
-const HANDLES_MAX: usize = 24;
+const HANDLES_MAX: usize = 48;
 /// What the memory store holds at most: content lives in the same address space limits as the page.
 const MEMORY_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
 /// Granularity of the memory store.
@@ -29,9 +30,11 @@ const CHUNK_BYTES: u64 = 256 * 1024;
 /// Where content is kept.
 pub struct Store {
     queue: RefCell<VecDeque<(JobId, Work)>>,
+    /// Small records go before content: a record that waits behind what it tells of comes too late for a reload.
+    records: RefCell<VecDeque<(JobId, Work)>>,
     /// Empty while the task that empties the queue is under way.
     disk: Cell<Option<Disk>>,
-    seeds: RefCell<BTreeMap<Root, Blob>>,
+    seeds: RefCell<Table<Root, Blob>>,
 }
 
 impl Store {
@@ -42,7 +45,7 @@ impl Store {
             || Disk::Memory(Memory::default()),
             |directory| Disk::Files(Files { directory, open: Vec::new() }),
         );
-        Self { queue: RefCell::default(), disk: Cell::new(Some(disk)), seeds: RefCell::default() }
+        Self { queue: RefCell::default(), records: RefCell::default(), disk: Cell::new(Some(disk)), seeds: RefCell::default() }
     }
 
     /// From now on the bytes of `root` are read from the visitor's own file.
@@ -64,12 +67,15 @@ impl Store {
             });
             return;
         }
-        store.queue.borrow_mut().push_back((job, work));
+        let is_record = matches!(work, Work::Get { .. } | Work::Put { .. } | Work::Forget { .. });
+        let queue = if is_record { &store.records } else { &store.queue };
+        queue.borrow_mut().push_back((job, work));
         let Some(mut disk) = store.disk.take() else { return };
         let host = host.clone();
         spawn_local(async move {
             loop {
-                let next = host.store.queue.borrow_mut().pop_front();
+                let record = host.store.records.borrow_mut().pop_front();
+                let next = record.or_else(|| host.store.queue.borrow_mut().pop_front());
                 let Some((job, work)) = next else { break };
                 if let Work::Discard { root } = &work {
                     host.store.seeds.borrow_mut().remove(root);
@@ -84,6 +90,7 @@ impl Store {
     /// Closes every file, so that another tab may open them. Jobs that still wait are given up.
     pub(crate) fn close(&self) {
         self.queue.borrow_mut().clear();
+        self.records.borrow_mut().clear();
         drop(self.disk.take());
     }
 
@@ -138,8 +145,8 @@ impl Disk {
 /// Files named by root in hexadecimal, records named `r-` and their key.
 struct Files {
     directory: FileSystemDirectoryHandle,
-    /// The most recently used last.
-    open: Vec<(Root, Handle)>,
+    /// The most recently used last. Opening asks the browser process and takes long while it is busy.
+    open: Vec<(String, Handle)>,
 }
 
 /// Closed when dropped: the browser would keep the lock until it collects garbage.
@@ -175,43 +182,39 @@ impl Files {
     async fn carry_out(&mut self, work: Work) -> Result<Ended, JsValue> {
         match work {
             Work::Load { root, start, length } => {
-                let handle = self.file(root, false).await?;
+                let handle = self.file(root.to_string(), false).await?;
                 Ok(handle.read(start, length as usize)?.map_or(Ended::Missing, Ended::Bytes))
             }
-            Work::Store { root, start, bytes, .. } => self.file(root, true).await?.write(start, &bytes),
+            Work::Store { root, start, bytes, .. } => self.file(root.to_string(), true).await?.write(start, &bytes),
             Work::Get { key } => {
-                let handle = self.open(&record(&key), false).await?;
+                let handle = self.file(record(&key), false).await?;
                 let size = handle.0.get_size()?;
                 Ok(handle.read(0, size as usize)?.map_or(Ended::Missing, Ended::Bytes))
             }
             Work::Put { key, value } => {
-                let handle = self.open(&record(&key), true).await?;
-                handle.0.truncate_with_f64(value.len() as f64)?;
+                let handle = self.file(record(&key), true).await?;
                 let ended = handle.write(0, &value)?;
-                handle.0.flush()?;
+                handle.0.truncate_with_f64(value.len() as f64)?;
                 Ok(ended)
             }
-            Work::Discard { root } => {
-                self.open.retain(|(open, _)| *open != root);
-                self.remove(&root.to_string()).await
-            }
-            Work::Forget { key } => self.remove(&record(&key)).await,
+            Work::Discard { root } => self.remove(root.to_string()).await,
+            Work::Forget { key } => self.remove(record(&key)).await,
             _ => Ok(Ended::Failed(Failure::Unsupported)),
         }
     }
 
-    async fn file(&mut self, root: Root, create: bool) -> Result<&Handle, JsValue> {
-        let handle = match self.open.iter().position(|(open, _)| *open == root) {
+    async fn file(&mut self, name: String, create: bool) -> Result<&Handle, JsValue> {
+        let handle = match self.open.iter().position(|(open, _)| *open == name) {
             Some(at) => self.open.remove(at).1,
             None => {
                 if self.open.len() >= HANDLES_MAX {
                     let (_, oldest) = self.open.remove(0);
                     oldest.0.flush()?;
                 }
-                self.open(&root.to_string(), create).await?
+                self.open(&name, create).await?
             }
         };
-        self.open.push((root, handle));
+        self.open.push((name, handle));
         let (_, handle) = self.open.last().expect("one was pushed on the line above");
         Ok(handle)
     }
@@ -225,8 +228,9 @@ impl Files {
         Ok(Handle(handle.unchecked_into()))
     }
 
-    async fn remove(&self, name: &str) -> Result<Ended, JsValue> {
-        match JsFuture::from(self.directory.remove_entry(name)).await {
+    async fn remove(&mut self, name: String) -> Result<Ended, JsValue> {
+        self.open.retain(|(open, _)| *open != name);
+        match JsFuture::from(self.directory.remove_entry(&name)).await {
             Err(error) if !is_missing(&error) => Err(error),
             Ok(_) | Err(_) => Ok(Ended::Ok),
         }
@@ -240,7 +244,7 @@ fn record(key: &str) -> String {
 /// Content in buffers of the JavaScript heap, which may grow where the memory of a wasm program may not.
 #[derive(Default)]
 struct Memory {
-    chunks: BTreeMap<(Root, u64), Uint8Array>,
+    chunks: Map<(Root, u64), Uint8Array>,
     records: Table<String, Vec<u8>>,
 }
 
@@ -284,16 +288,14 @@ impl Memory {
             if u64::from(in_chunk) + size as u64 > here {
                 return Ended::Failed(Failure::Host);
             }
-            let held = (self.chunks.len() as u64).saturating_mul(CHUNK_BYTES);
-            let chunk = match self.chunks.entry((root, index)) {
-                alloc::collections::btree_map::Entry::Occupied(chunk) => chunk.into_mut(),
-                alloc::collections::btree_map::Entry::Vacant(_) if held >= MEMORY_BYTES_MAX => {
+            let key = (root, index);
+            if !self.chunks.contains_key(&key) {
+                if (self.chunks.len() as u64).saturating_mul(CHUNK_BYTES) >= MEMORY_BYTES_MAX {
                     return Ended::Failed(Failure::Full);
                 }
-                alloc::collections::btree_map::Entry::Vacant(place) => {
-                    place.insert(Uint8Array::new_with_length(here as u32))
-                }
-            };
+                self.chunks.insert(key, Uint8Array::new_with_length(here as u32));
+            }
+            let chunk = &self.chunks[&key];
             chunk.subarray(in_chunk, in_chunk + size as u32).copy_from(&bytes[in_bytes..in_bytes + size]);
         }
         Ended::Ok
