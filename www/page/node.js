@@ -100,7 +100,10 @@ class Node {
     try {
       const told = await this.#call('seed', [files, name, webSeeds], { signal, cancel: 'cancelSeed' });
       onProgress?.({ hashed: total, total });
-      return this.#share(told, { own: files.map((file) => file.blob), signal });
+      const share = this.#share(told, { own: files.map((file) => file.blob), signal });
+      // Its files are known already: nobody should have to wait for `ready` to read their names.
+      await share.ready;
+      return share;
     } finally {
       this.#hashing.delete(call);
     }
