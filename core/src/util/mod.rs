@@ -1,7 +1,8 @@
-//! Collections: small code, order by key, the same on every host.
+//! Small code for what the standard library does in much: collections in order of their keys, numbers in text.
 
 mod map;
 mod set;
+pub mod text;
 
 pub use map::{Entry, Map};
 pub use set::Set;

@@ -3,10 +3,9 @@
 
 use super::{Address, Candidate, CandidateKind, Description, Role};
 use crate::id::Fingerprint;
-use alloc::format;
+use crate::util::text;
 use alloc::string::{String, ToString};
-use core::fmt::Write;
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use alloc::vec::Vec;
 
 /// The longest SDP and candidate line that is read.
 const SDP_BYTES_MAX: usize = 16 * 1024;
@@ -44,19 +43,25 @@ pub fn build(description: &Description) -> Option<String> {
         Role::Active => "active",
         Role::Passive => "passive",
     };
+    let mut sdp = String::from(
+        "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\na=msid-semantic: WMS\r\n\
+         m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\na=ice-ufrag:",
+    );
+    sdp.push_str(&description.ufrag);
+    sdp.push_str("\r\na=ice-pwd:");
+    sdp.push_str(&description.pwd);
+    sdp.push_str("\r\na=ice-options:trickle\r\na=fingerprint:sha-256");
     let mut print = String::with_capacity(96);
     for (at, byte) in description.fingerprint.bytes().iter().enumerate() {
-        let separator = if at == 0 { "" } else { ":" };
-        let _ = write!(print, "{separator}{byte:02X}");
+        print.push(if at == 0 { ' ' } else { ':' });
+        text::push_hex(&mut print, &[*byte]);
     }
-    Some(format!(
-        "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\na=msid-semantic: WMS\r\n\
-         m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\n\
-         a=ice-ufrag:{}\r\na=ice-pwd:{}\r\na=ice-options:trickle\r\n\
-         a=fingerprint:sha-256 {print}\r\na=setup:{role}\r\na=mid:0\r\n\
-         a=sctp-port:5000\r\na=max-message-size:262144\r\n",
-        description.ufrag, description.pwd
-    ))
+    print.make_ascii_uppercase();
+    sdp.push_str(&print);
+    sdp.push_str("\r\na=setup:");
+    sdp.push_str(role);
+    sdp.push_str("\r\na=mid:0\r\na=sctp-port:5000\r\na=max-message-size:262144\r\n");
+    Some(sdp)
 }
 
 /// Reads a `candidate:…` line. `None` for what we do not use: TCP, other components, unknown forms.
@@ -72,10 +77,10 @@ pub fn parse_candidate(line: &str) -> Option<Candidate> {
     if component != "1" || !transport.eq_ignore_ascii_case("udp") {
         return None;
     }
-    let priority = words.next()?.parse().ok()?;
+    let priority = text::number(words.next()?.as_bytes(), u32::MAX.into())? as u32;
     let address = parse_address(words.next()?)?;
-    let port = words.next()?.parse().ok().filter(|port| *port != 0)?;
-    if words.next()? != "typ" {
+    let port = text::number(words.next()?.as_bytes(), u16::MAX.into())? as u16;
+    if port == 0 || words.next()? != "typ" {
         return None;
     }
     let kind = match words.next()? {
@@ -91,31 +96,104 @@ pub fn parse_candidate(line: &str) -> Option<Candidate> {
 /// Writes a `candidate:…` line for `addIceCandidate`.
 #[must_use]
 pub fn build_candidate(candidate: &Candidate, ufrag: &str) -> String {
-    let address = match candidate.address {
-        Address::V4(octets) => Ipv4Addr::from(octets).to_string(),
-        Address::V6(octets) => Ipv6Addr::from(octets).to_string(),
-        Address::Mdns(uuid) => format!("{}.local", Uuid(uuid)),
-    };
     let (kind, related) = match candidate.kind {
         CandidateKind::Host => ("host", ""),
         CandidateKind::ServerReflexive => ("srflx", " raddr 0.0.0.0 rport 0"),
         CandidateKind::PeerReflexive => ("prflx", " raddr 0.0.0.0 rport 0"),
         CandidateKind::Relay => ("relay", " raddr 0.0.0.0 rport 0"),
     };
-    format!(
-        "candidate:1 1 udp {} {address} {} typ {kind}{related} generation 0 ufrag {ufrag}",
-        candidate.priority, candidate.port
-    )
+    let mut line = String::from("candidate:1 1 udp ");
+    text::push_number(&mut line, candidate.priority.into());
+    line.push(' ');
+    push_address(&mut line, candidate.address);
+    line.push(' ');
+    text::push_number(&mut line, candidate.port.into());
+    for part in [" typ ", kind, related, " generation 0 ufrag ", ufrag] {
+        line.push_str(part);
+    }
+    line
 }
 
-fn parse_address(text: &str) -> Option<Address> {
+fn push_address(line: &mut String, address: Address) {
+    match address {
+        Address::V4(octets) => {
+            for (at, octet) in octets.into_iter().enumerate() {
+                line.push_str(if at > 0 { "." } else { "" });
+                text::push_number(line, octet.into());
+            }
+        }
+        Address::V6(octets) => {
+            for (at, octet) in octets.into_iter().enumerate() {
+                line.push_str(if at > 0 && at % 2 == 0 { ":" } else { "" });
+                text::push_hex(line, &[octet]);
+            }
+        }
+        Address::Mdns(uuid) => {
+            for (at, byte) in uuid.into_iter().enumerate() {
+                line.push_str(if matches!(at, 4 | 6 | 8 | 10) { "-" } else { "" });
+                text::push_hex(line, &[byte]);
+            }
+            line.push_str(".local");
+        }
+    }
+}
+
+/// Reads an address as RFC 4291 and mDNS candidates write it.
+pub(super) fn parse_address(text: &str) -> Option<Address> {
     if let Some(name) = text.strip_suffix(".local") {
         return parse_uuid(name).map(Address::Mdns);
     }
-    match text.parse::<IpAddr>().ok()? {
-        IpAddr::V4(ip) => Some(Address::V4(ip.octets())),
-        IpAddr::V6(ip) => Some(Address::V6(ip.octets())),
+    if !text.contains(':') {
+        return parse_v4(text).map(Address::V4);
     }
+    // Two colons stand for as many zeros as are missing, two bytes at least.
+    let gap = text.as_bytes().windows(2).position(|pair| pair == b"::");
+    let (head, tail, missing) = match gap.and_then(|at| text.split_at_checked(at)) {
+        None => (parse_groups(text, true)?, Vec::new(), 0..=0),
+        Some((head, tail)) => (parse_groups(head, false)?, parse_groups(tail.get(2..)?, true)?, 2..=16),
+    };
+    if !missing.contains(&16usize.checked_sub(head.len() + tail.len())?) {
+        return None;
+    }
+    let mut out = [0; 16];
+    out[..head.len()].copy_from_slice(&head);
+    out[16 - tail.len()..].copy_from_slice(&tail);
+    Some(Address::V6(out))
+}
+
+fn parse_v4(text: &str) -> Option<[u8; 4]> {
+    let mut out = [0; 4];
+    let mut parts = text.split('.');
+    for octet in &mut out {
+        // A leading zero would mean octal to some.
+        let part = parts.next().filter(|part| part.len() == 1 || !part.starts_with('0'))?;
+        *octet = text::number(part.as_bytes(), 255)? as u8;
+    }
+    parts.next().is_none().then_some(out)
+}
+
+/// Groups of 16 bits between colons, the last two perhaps as an IPv4 address.
+fn parse_groups(text: &str, may_end_in_v4: bool) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    if text.is_empty() {
+        return Some(out);
+    }
+    let mut parts = text.split(':').peekable();
+    while let Some(part) = parts.next() {
+        if may_end_in_v4 && parts.peek().is_none() && part.contains('.') {
+            out.extend_from_slice(&parse_v4(part)?);
+            break;
+        }
+        if !(1..=4).contains(&part.len()) {
+            return None;
+        }
+        let mut group = 0;
+        for digit in part.bytes() {
+            group = group << 4 | u16::from(text::nibble(digit)?);
+        }
+        out.extend_from_slice(&group.to_be_bytes());
+    }
+    Some(out)
 }
 
 fn parse_fingerprint(text: &str) -> Option<Fingerprint> {
@@ -126,37 +204,17 @@ fn parse_fingerprint(text: &str) -> Option<Fingerprint> {
     let mut out = [0; 32];
     let mut parts = digits.trim().split(':');
     for byte in &mut out {
-        // from_str_radix alone would take a sign.
-        let pair = |part: &&str| part.len() == 2 && part.bytes().all(|c| c.is_ascii_hexdigit());
-        *byte = parts.next().filter(pair).and_then(|part| u8::from_str_radix(part, 16).ok())?;
+        text::hex(parts.next()?.as_bytes(), core::slice::from_mut(byte))?;
     }
     parts.next().is_none().then_some(Fingerprint(out))
 }
 
 fn parse_uuid(text: &str) -> Option<[u8; 16]> {
-    let groups_fit = text.split('-').map(str::len).eq([8, 4, 4, 4, 12]);
-    if !groups_fit {
-        return None;
-    }
-    let mut digits = text.bytes().filter(|c| *c != b'-').map(|c| char::from(c).to_digit(16));
     let mut out = [0; 16];
-    for byte in &mut out {
-        let (high, low) = (digits.next()??, digits.next()??);
-        *byte = u8::try_from(high << 4 | low).ok()?;
+    let (mut groups, mut at) = (text.split('-'), 0);
+    for length in [4, 2, 2, 2, 6] {
+        text::hex(groups.next()?.as_bytes(), &mut out[at..at + length])?;
+        at += length;
     }
-    Some(out)
-}
-
-struct Uuid([u8; 16]);
-
-impl core::fmt::Display for Uuid {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        for (at, byte) in self.0.iter().enumerate() {
-            if matches!(at, 4 | 6 | 8 | 10) {
-                f.write_str("-")?;
-            }
-            write!(f, "{byte:02x}")?;
-        }
-        Ok(())
-    }
+    groups.next().is_none().then_some(out)
 }

@@ -349,6 +349,68 @@ proptest! {
     }
 }
 
+#[test]
+fn addresses_are_read_as_the_standard_library_reads_them() {
+    let mut texts: Vec<String> = [
+        "::",
+        "::1",
+        "1::",
+        "2001:db8::1",
+        "1:2:3:4:5:6:7:8",
+        "1:2:3:4:5:6:7::",
+        "::2:3:4:5:6:7:8",
+        "1:2:3:4:5:6:7",
+        "1:2:3:4:5:6:7:8:9",
+        "1:2:3:4::5:6:7:8",
+        "1::2::3",
+        "1:::2",
+        ":::",
+        ":1::",
+        ":1:2:3:4:5:6:7:8",
+        "12345::",
+        "g::",
+        "::ffff:192.0.2.1",
+        "1:2:3:4:5:6:192.0.2.1",
+        "1:2:3:4:5:6:7:192.0.2.1",
+        "192.0.2.1::",
+        "::192.0.2.1:1",
+        "fe80::1%eth0",
+        "[::1]",
+        "192.0.2.1",
+        "0.0.0.0",
+        "255.255.255.255",
+        "256.0.0.1",
+        "192.0.2",
+        "192.0.2.1.5",
+        "192.0.02.1",
+        "192.0.2.",
+        ".192.0.2",
+        "",
+        "a",
+        "+1.2.3.4",
+        "1.2.3.4:5",
+        "::+1",
+        "::1.2.3",
+        "FE80::aB",
+    ]
+    .map(ToString::to_string)
+    .into();
+    let mut rng = Rng::new([9; 32]);
+    for _ in 0..20_000 {
+        let length = rng.below(12);
+        texts.push(
+            (0..length).map(|_| *rng.pick(&["::", ":", "1", "ff", "0", "1.2.3.4", "."]).unwrap()).collect(),
+        );
+    }
+    for text in texts {
+        let theirs = text.parse().ok().map(|ip| match ip {
+            core::net::IpAddr::V4(ip) => Address::V4(ip.octets()),
+            core::net::IpAddr::V6(ip) => Address::V6(ip.octets()),
+        });
+        assert_eq!(sdp::parse_address(&text), theirs, "{text:?}");
+    }
+}
+
 /// What Chromium 156 says as an offerer, with a data channel only.
 const CHROMIUM: &str = "v=0\r\no=- 4611731400430051336 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n\
     a=group:BUNDLE 0\r\na=extmap-allow-mixed\r\na=msid-semantic: WMS\r\n\
