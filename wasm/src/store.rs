@@ -45,7 +45,12 @@ impl Store {
             || Disk::Memory(Memory::default()),
             |directory| Disk::Files(Files { directory, open: Vec::new() }),
         );
-        Self { queue: RefCell::default(), records: RefCell::default(), disk: Cell::new(Some(disk)), seeds: RefCell::default() }
+        Self {
+            queue: RefCell::default(),
+            records: RefCell::default(),
+            disk: Cell::new(Some(disk)),
+            seeds: RefCell::default(),
+        }
     }
 
     /// From now on the bytes of `root` are read from the visitor's own file.
@@ -185,7 +190,9 @@ impl Files {
                 let handle = self.file(root.to_string(), false).await?;
                 Ok(handle.read(start, length as usize)?.map_or(Ended::Missing, Ended::Bytes))
             }
-            Work::Store { root, start, bytes, .. } => self.file(root.to_string(), true).await?.write(start, &bytes),
+            Work::Store { root, start, bytes, .. } => {
+                self.file(root.to_string(), true).await?.write(start, &bytes)
+            }
             Work::Get { key } => {
                 let handle = self.file(record(&key), false).await?;
                 let size = handle.0.get_size()?;

@@ -56,9 +56,10 @@ pub(super) fn check_paths<'a>(
     Ok(())
 }
 
-/// The form in which names that differ only in case are equal.
+/// The form in which names that differ only in case are equal. ASCII only: the tables for the rest of Unicode
+/// would be 12 KB of every page, and nothing is ever stored under these names.
 fn fold(name: &str) -> String {
-    name.chars().flat_map(char::to_lowercase).collect()
+    name.to_ascii_lowercase()
 }
 
 /// Separators, controls (C0, DEL, C1), line breaks, and what makes a name read in another order than it is.

@@ -155,7 +155,8 @@ impl Swarm {
         self.write_at = None;
         for root in core::mem::take(&mut self.unwritten) {
             let Some(file) = self.files.get(&root).filter(|file| !file.is_source) else { continue };
-            let job = cx.out.start(Work::Put { key: File::have_key(&root), value: file.ledger.have().to_bytes() });
+            let job =
+                cx.out.start(Work::Put { key: File::have_key(&root), value: file.ledger.have().to_bytes() });
             self.jobs.insert(job, Job::Written);
             self.writing += 1;
         }

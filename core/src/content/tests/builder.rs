@@ -53,7 +53,7 @@ fn what_does_not_fit_is_refused() {
     assert_eq!(new("f", &[file(&["a", ""], 1)]), Err(ContentError::Name));
     assert_eq!(new("f", &[file(&["a"], 1), file(&["A"], 1)]), Err(Duplicate));
     assert_eq!(new("f", &[file(&["a"], 1), file(&["a"], 1)]), Err(Duplicate));
-    assert_eq!(new("f", &[file(&["Ä"], 1), file(&["ä", "x"], 1)]), Err(Duplicate));
+    assert_eq!(new("f", &[file(&["AE"], 1), file(&["ae", "x"], 1)]), Err(Duplicate));
     assert_eq!(new("f", &[file(&["a"], u64::MAX)]), Err(ContentError::FileTooLarge));
     assert_eq!(new("f", &[file(&["x"; 33], 1)]), Err(ContentError::TooDeep));
     assert_eq!(new("f", &[file(&["x"; 32], 1)]), Ok(()));
