@@ -30,7 +30,8 @@ pub fn web_url(info: &Info, base: &str, file: usize) -> Option<String> {
 
 /// Whether an address is worth keeping: not empty, not too long, one line, no blanks.
 pub(super) fn is_sane(url: &str) -> bool {
-    (1..=URL_BYTES_MAX).contains(&url.len()) && !url.chars().any(|c| c.is_ascii_control() || c.is_ascii_whitespace())
+    (1..=URL_BYTES_MAX).contains(&url.len())
+        && !url.chars().any(|c| c.is_ascii_control() || c.is_ascii_whitespace())
 }
 
 /// Whether an address can be fetched by a browser.
