@@ -1,12 +1,12 @@
 //! Identities: 32-byte values that must never be mistaken for one another.
 
 use core::fmt;
+use serde::{Deserialize, Serialize};
 
 macro_rules! id32 {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        #[cfg_attr(test, derive(serde::Serialize, serde::Deserialize))]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub struct $name(pub [u8; 32]);
 
         impl $name {

@@ -4,7 +4,6 @@
 //! appended). Three rules hold for all of them: the size is checked before anything is decoded, surplus
 //! bytes are refused, and counts are checked before the value leaves this module.
 
-mod codec;
 pub mod peer;
 pub mod sdp;
 pub mod signal;
@@ -18,7 +17,7 @@ pub use tracker::{PeerView, Refusal, ToClient, ToTracker};
 
 use crate::config::SIGNAL_BYTES_MAX;
 use alloc::vec::Vec;
-use codec::Wire;
+use serde::{Serialize, de::DeserializeOwned};
 
 /// The protocol version that `Hello` carries, on links and to the tracker.
 pub const VERSION: u16 = 1;
@@ -34,18 +33,18 @@ pub enum Error {
     Limit,
 }
 
-/// Encodes a message.
-fn pack(message: &impl Wire) -> Vec<u8> {
-    let mut out = Vec::new();
-    message.put(&mut out);
-    out
+/// Encodes a value that this crate built, so that it cannot fail.
+pub(crate) fn pack<T: Serialize>(value: &T) -> Vec<u8> {
+    postcard::to_allocvec(value).expect("a message of ours has only encodable fields")
 }
 
 /// Decodes one signaller message, either way.
-fn unpack<T: Wire>(mut bytes: &[u8]) -> Result<T, Error> {
+fn unpack<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     if bytes.len() > SIGNAL_BYTES_MAX {
         return Err(Error::Oversize);
     }
-    let message = T::take(&mut bytes).ok_or(Error::Malformed)?;
-    if bytes.is_empty() { Ok(message) } else { Err(Error::Malformed) }
+    match postcard::take_from_bytes(bytes) {
+        Ok((value, [])) => Ok(value),
+        Ok(_) | Err(_) => Err(Error::Malformed),
+    }
 }

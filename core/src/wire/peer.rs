@@ -1,10 +1,10 @@
 //! What peers say to each other. Control messages go on channel 0; those with a raw tail on channel 1.
 
 use super::Error;
-use super::codec::{Wire, wire_enum, wire_struct};
 use crate::config::{BLOCK_LEAVES_MAX, INFO_BYTES_MAX, LEAF_BYTES, MESSAGE_BYTES_MAX};
 use crate::id::{ContentId, PeerId, Root};
 use alloc::vec::Vec;
+use serde::{Deserialize, Serialize};
 
 /// Roots in one `Want`.
 pub const ROOTS_MAX: usize = 512;
@@ -20,8 +20,7 @@ pub const HASHES_HEIGHT_MAX: u8 = 9;
 pub const INFO_CHUNK_BYTES: u32 = 32 * 1024;
 
 /// One message of a link. The order of the variants is the format.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(test, derive(serde::Serialize, serde::Deserialize))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Message {
     /// 0: first on each link, both ways.
     Hello(Hello),
@@ -121,8 +120,7 @@ pub enum Message {
 }
 
 /// Who speaks, and what it understands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(test, derive(serde::Serialize, serde::Deserialize))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
     /// [`super::VERSION`].
     pub version: u16,
@@ -134,22 +132,19 @@ pub struct Hello {
     pub nonce: [u8; 32],
 }
 
-/// An Ed25519 signature, in two halves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(test, derive(serde::Serialize, serde::Deserialize))]
+/// An Ed25519 signature, in two halves since serde stops at 32.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Signature(pub [u8; 32], pub [u8; 32]);
 
 /// Proof of the key over both DTLS fingerprints and both nonces: nobody sits between.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(test, derive(serde::Serialize, serde::Deserialize))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proof {
     /// Over the transcript in docs/PROTOCOL.md.
     pub signature: Signature,
 }
 
 /// The pieces of a file that a peer has.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(test, derive(serde::Serialize, serde::Deserialize))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Pieces {
     /// Every one.
     All,
@@ -158,8 +153,7 @@ pub enum Pieces {
 }
 
 /// A run of leaves inside one piece.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[cfg_attr(test, derive(serde::Serialize, serde::Deserialize))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Span {
     /// First leaf of the file.
     pub start: u32,
@@ -170,8 +164,7 @@ pub struct Span {
 }
 
 /// `2^height` nodes of a file's tree at `level`, below the node `index` of level `level + height`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[cfg_attr(test, derive(serde::Serialize, serde::Deserialize))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct HashRange {
     /// The file.
     pub root: Root,
@@ -182,34 +175,6 @@ pub struct HashRange {
     /// Which node of level `level + height` they prove against.
     pub index: u32,
 }
-
-wire_enum!(Message {
-    0 => Hello(hello),
-    1 => Proof(proof),
-    2 => Want { roots },
-    3 => Unwant { roots },
-    4 => Have { root, pieces },
-    5 => Gained { root, pieces },
-    6 => Request { root, spans },
-    7 => Cancel { root, spans },
-    8 => Reject { root, spans },
-    9 => GetHashes(range),
-    10 => Hashes(range),
-    11 => NoHashes(range),
-    12 => GetInfo { content, offset },
-    13 => Info { content, total, offset },
-    14 => NoInfo { content },
-    15 => Block { root, start },
-    16 => Ping { nonce },
-    17 => Pong { nonce },
-    18 => Goodbye,
-});
-wire_struct!(Hello { version, features, peer, nonce });
-wire_struct!(Signature { 0, 1 });
-wire_struct!(Proof { signature });
-wire_enum!(Pieces { 0 => All, 1 => Bitmap(bits) });
-wire_struct!(Span { start, count, proof });
-wire_struct!(HashRange { root, level, height, index });
 
 /// A message and its raw tail.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -229,8 +194,7 @@ impl<'a> Frame<'a> {
         if bytes.len() > MESSAGE_BYTES_MAX {
             return Err(Error::Oversize);
         }
-        let mut tail = bytes;
-        let message = Message::take(&mut tail).ok_or(Error::Malformed)?;
+        let (message, tail) = postcard::take_from_bytes::<Message>(bytes).map_err(|_| Error::Malformed)?;
         check(&message, tail)?;
         Ok(Self { message, tail })
     }

@@ -1,9 +1,8 @@
 //! What two peers say to each other through the signaller before they have a link: typed, never SDP text.
 
-use super::codec::{Wire, wire_enum, wire_struct};
 use crate::id::{Fingerprint, Topic};
 use alloc::string::String;
-use alloc::vec::Vec;
+use serde::{Deserialize, Serialize};
 
 /// Characters of an ICE user fragment. RFC 8839 allows 4 to 256; browsers make 4 to 8.
 pub const UFRAG_MAX: usize = 32;
@@ -12,8 +11,7 @@ pub const PWD_MAX: usize = 64;
 
 /// One step of making a link. `attempt` is chosen by who knocks or offers and comes back in every answer,
 /// so that late messages of an earlier attempt are recognised. The order of the variants is the format.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(test, derive(serde::Serialize, serde::Deserialize))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Signal {
     /// 0: I would like a link; offer me one. Costs nobody a connection yet.
     Knock {
@@ -53,8 +51,7 @@ pub enum Signal {
 }
 
 /// One side of a connection: all that an SDP would say that is not the same every time.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(test, derive(serde::Serialize, serde::Deserialize))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Description {
     /// ICE user fragment.
     pub ufrag: String,
@@ -67,8 +64,7 @@ pub struct Description {
 }
 
 /// The DTLS role (`a=setup`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(test, derive(serde::Serialize, serde::Deserialize))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Role {
     /// Either; what an offer says.
     Actpass,
@@ -79,8 +75,7 @@ pub enum Role {
 }
 
 /// One way to reach a peer. UDP only, component 1 only.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(test, derive(serde::Serialize, serde::Deserialize))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Candidate {
     /// Where.
     pub address: Address,
@@ -93,8 +88,7 @@ pub struct Candidate {
 }
 
 /// An address as candidates carry it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(test, derive(serde::Serialize, serde::Deserialize))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Address {
     /// IPv4, network order.
     V4([u8; 4]),
@@ -105,8 +99,7 @@ pub enum Address {
 }
 
 /// How a candidate's address was found (RFC 8445 §5.1.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(test, derive(serde::Serialize, serde::Deserialize))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CandidateKind {
     /// On an interface of the peer.
     Host,
@@ -117,19 +110,6 @@ pub enum CandidateKind {
     /// On a TURN server.
     Relay,
 }
-
-wire_enum!(Signal {
-    0 => Knock { attempt, topic },
-    1 => Offer { attempt, topic, description },
-    2 => Answer { attempt, description },
-    3 => Candidate { attempt, candidate },
-    4 => Decline { attempt },
-});
-wire_struct!(Description { ufrag, pwd, fingerprint, role });
-wire_enum!(Role { 0 => Actpass, 1 => Active, 2 => Passive });
-wire_struct!(Candidate { address, port, kind, priority });
-wire_enum!(Address { 0 => V4(octets), 1 => V6(octets), 2 => Mdns(uuid) });
-wire_enum!(CandidateKind { 0 => Host, 1 => ServerReflexive, 2 => PeerReflexive, 3 => Relay });
 
 impl Description {
     /// Whether the fields keep to the alphabet and lengths of RFC 8839, so that no text can be smuggled

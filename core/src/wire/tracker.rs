@@ -1,10 +1,10 @@
 //! What peers and the signaller say to each other: binary WebSocket messages, sub-protocol `swarmlet.1`.
 
-use super::codec::{Wire, wire_enum, wire_struct};
 use super::{Error, Signal, Signature, pack, unpack};
 use crate::id::{PeerId, Topic};
 use alloc::string::String;
 use alloc::vec::Vec;
+use serde::{Deserialize, Serialize};
 
 /// Candidate peers in one answer: 12 (theory §5).
 pub const PEERS_MAX: usize = 12;
@@ -12,8 +12,7 @@ pub const PEERS_MAX: usize = 12;
 pub const TOKEN_MAX: usize = 1024;
 
 /// What a peer says to the signaller. The order of the variants is the format.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(test, derive(serde::Serialize, serde::Deserialize))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToTracker {
     /// 0: the answer to `Challenge`; before it nothing else is allowed.
     Hello {
@@ -52,8 +51,7 @@ pub enum ToTracker {
 }
 
 /// What the signaller says. The order of the variants is the format.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(test, derive(serde::Serialize, serde::Deserialize))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToClient {
     /// 0: first of all: prove that you own the key that you will name.
     Challenge {
@@ -105,8 +103,7 @@ pub enum ToClient {
 }
 
 /// A member of a swarm, as the signaller names it to others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(test, derive(serde::Serialize, serde::Deserialize))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeerView {
     /// Who.
     pub peer: PeerId,
@@ -115,8 +112,7 @@ pub struct PeerView {
 }
 
 /// Why the signaller refused something. The order of the variants is the format.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(test, derive(serde::Serialize, serde::Deserialize))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Refusal {
     /// 0: a version that it does not speak.
     Version,
@@ -137,34 +133,6 @@ pub enum Refusal {
     /// 8: this swarm is not served here.
     Content,
 }
-
-wire_enum!(ToTracker {
-    0 => Hello { version, features, peer, signature, token },
-    1 => Announce { topic, complete, want },
-    2 => Leave { topic },
-    3 => Relay { to, signal },
-});
-wire_enum!(ToClient {
-    0 => Challenge { nonce },
-    1 => Welcome { version, features },
-    2 => Peers { topic, seeds, leeches, peers },
-    3 => Relayed { from, signal },
-    4 => Absent { peer },
-    5 => Refused { reason, retry_ms },
-    6 => GoAway { spread_ms },
-});
-wire_struct!(PeerView { peer, complete });
-wire_enum!(Refusal {
-    0 => Version,
-    1 => Identity,
-    2 => Token,
-    3 => Rate,
-    4 => Swarms,
-    5 => Full,
-    6 => Relay,
-    7 => Replaced,
-    8 => Content,
-});
 
 impl Refusal {
     /// A stable name.
