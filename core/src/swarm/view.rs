@@ -6,6 +6,7 @@ use crate::id::{ContentId, LinkId, PeerId};
 use crate::outbox::Outbox;
 use crate::snapshot::{FileView, LinkView, ShareState, ShareView, Totals};
 use crate::time::Instant;
+use crate::util::order;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -35,9 +36,9 @@ impl Swarm {
     }
 
     pub(crate) fn share_views(&self, now: Instant) -> Vec<ShareView> {
-        let mut shares: Vec<_> = self.shares.iter().collect();
-        shares.sort_by_key(|(_, share)| share.order);
-        shares.into_iter().map(|(content, share)| self.share_view(*content, share, now)).collect()
+        let shares: Vec<_> = self.shares.iter().collect();
+        let order = order(shares.len(), &|a, b| shares[a].1.order < shares[b].1.order);
+        order.into_iter().map(|at| self.share_view(*shares[at].0, shares[at].1, now)).collect()
     }
 
     fn share_view(&self, content: ContentId, share: &Share, now: Instant) -> ShareView {
