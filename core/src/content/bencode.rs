@@ -2,6 +2,8 @@
 //! is read has one encoding and one hash. Nothing is allocated for what the bytes merely claim.
 
 use super::ContentError;
+use crate::util::text;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 /// Lists and dictionaries inside one another: the deepest file tree and room for unknown keys.
@@ -16,6 +18,10 @@ pub struct Reader<'a> {
     at: usize,
     depth: u8,
 }
+
+/// The keys of a dictionary so far.
+#[derive(Debug)]
+pub struct Keys<'a>(Option<&'a [u8]>);
 
 impl<'a> Reader<'a> {
     /// A cursor at the first byte.
@@ -41,14 +47,13 @@ impl<'a> Reader<'a> {
     pub fn int(&mut self) -> Result<i64, ContentError> {
         self.expect(b'i')?;
         let digits = self.until(b'e')?;
-        let plain = digits.strip_prefix(b"-").unwrap_or(digits);
-        let is_canonical = match plain {
-            [b'0'] => digits.len() == 1,
-            [b'1'..=b'9', rest @ ..] => rest.iter().all(u8::is_ascii_digit),
-            _ => false,
-        };
-        let text = core::str::from_utf8(digits).ok().filter(|_| is_canonical);
-        text.and_then(|text| text.parse().ok()).ok_or(ContentError::Malformed)
+        let positive = digits.strip_prefix(b"-");
+        let value = canonical(positive.unwrap_or(digits), i64::MAX as u64 + u64::from(positive.is_some()))?;
+        match positive {
+            None => Ok(value.cast_signed()),
+            Some(_) if value == 0 => Err(ContentError::Malformed),
+            Some(_) => Ok(0i64.wrapping_sub_unsigned(value)),
+        }
     }
 
     /// Reads a string of bytes.
@@ -62,52 +67,55 @@ impl<'a> Reader<'a> {
             _ => return Err(ContentError::Malformed),
         }
         let digits = self.until(b':')?;
-        if digits.len() > 1 && digits.starts_with(b"0") || !digits.iter().all(u8::is_ascii_digit) {
-            return Err(ContentError::Malformed);
-        }
-        let length = core::str::from_utf8(digits).ok().and_then(|text| text.parse::<usize>().ok());
-        let end = length.and_then(|length| self.at.checked_add(length)).ok_or(ContentError::Malformed)?;
+        let length = canonical(digits, u32::MAX.into())? as usize;
+        let end = self.at.checked_add(length).ok_or(ContentError::Malformed)?;
         let bytes = self.bytes.get(self.at..end).ok_or(ContentError::Malformed)?;
         self.at = end;
         Ok(bytes)
     }
 
-    /// Reads a dictionary: `each` is called with each key and must read the value from the cursor.
+    /// Enters a dictionary. What follows is read by [`Self::key`] until there are no more.
     ///
     /// # Errors
-    /// `WrongType` when something else stands here, `Malformed` (also for keys out of order), or those of `each`.
-    pub fn dict(
-        &mut self,
-        mut each: impl FnMut(&'a [u8], &mut Self) -> Result<(), ContentError>,
-    ) -> Result<(), ContentError> {
-        self.open(b'd')?;
-        let mut last: Option<&[u8]> = None;
-        while self.peek()? != b'e' {
-            let key = self.bytes().map_err(|_| ContentError::Malformed)?;
-            if last.is_some_and(|last| last >= key) {
-                return Err(ContentError::Malformed);
-            }
-            last = Some(key);
-            each(key, self)?;
-        }
-        self.close();
-        Ok(())
+    /// `WrongType` when something else stands here, `Malformed`.
+    pub fn dict(&mut self) -> Result<Keys<'a>, ContentError> {
+        self.open(b'd').map(|()| Keys(None))
     }
 
-    /// Reads a list: `each` is called at each element and must read it from the cursor.
+    /// Reads the next key of a dictionary; its value must be read before the next one. `None`: that was the end.
     ///
     /// # Errors
-    /// `WrongType` when something else stands here, `Malformed`, or those of `each`.
-    pub fn list(
-        &mut self,
-        mut each: impl FnMut(&mut Self) -> Result<(), ContentError>,
-    ) -> Result<(), ContentError> {
-        self.open(b'l')?;
-        while self.peek()? != b'e' {
-            each(self)?;
+    /// `Malformed`, also for keys out of order.
+    pub fn key(&mut self, keys: &mut Keys<'a>) -> Result<Option<&'a [u8]>, ContentError> {
+        if !self.item()? {
+            return Ok(None);
         }
-        self.close();
-        Ok(())
+        let key = self.bytes().map_err(|_| ContentError::Malformed)?;
+        match keys.0.replace(key) {
+            Some(last) if last >= key => Err(ContentError::Malformed),
+            _ => Ok(Some(key)),
+        }
+    }
+
+    /// Enters a list. [`Self::item`] says whether an element follows.
+    ///
+    /// # Errors
+    /// `WrongType` when something else stands here, `Malformed`.
+    pub fn list(&mut self) -> Result<(), ContentError> {
+        self.open(b'l')
+    }
+
+    /// Whether there is another element, which must be read before the next one. `false`: that was the end.
+    ///
+    /// # Errors
+    /// `Malformed`.
+    pub fn item(&mut self) -> Result<bool, ContentError> {
+        let is_end = self.peek()? == b'e';
+        if is_end {
+            self.at += 1;
+            self.depth -= 1;
+        }
+        Ok(!is_end)
     }
 
     /// Reads past one value, checking it, and gives its bytes.
@@ -118,8 +126,18 @@ impl<'a> Reader<'a> {
         let start = self.at;
         match self.peek()? {
             b'i' => self.int().map(drop)?,
-            b'l' => self.list(|reader| reader.skip().map(drop))?,
-            b'd' => self.dict(|_, reader| reader.skip().map(drop))?,
+            b'l' => {
+                self.list()?;
+                while self.item()? {
+                    self.skip()?;
+                }
+            }
+            b'd' => {
+                let mut keys = self.dict()?;
+                while self.key(&mut keys)?.is_some() {
+                    self.skip()?;
+                }
+            }
             _ => self.bytes().map(drop)?,
         }
         Ok(&self.bytes[start..self.at])
@@ -148,11 +166,6 @@ impl<'a> Reader<'a> {
         if self.depth > DEPTH_MAX { Err(ContentError::Malformed) } else { Ok(()) }
     }
 
-    const fn close(&mut self) {
-        self.at += 1;
-        self.depth -= 1;
-    }
-
     /// The digits before a mark, which is read too.
     fn until(&mut self, mark: u8) -> Result<&'a [u8], ContentError> {
         let rest = &self.bytes[self.at..];
@@ -178,8 +191,13 @@ pub fn put_int(out: &mut Vec<u8>, number: u64) {
 }
 
 fn put_digits(out: &mut Vec<u8>, number: u64) {
-    if number >= 10 {
-        put_digits(out, number / 10);
-    }
-    out.push(b'0' + (number % 10) as u8);
+    let mut digits = String::new();
+    text::push_number(&mut digits, number);
+    out.extend_from_slice(digits.as_bytes());
+}
+
+/// Digits without surplus zeros.
+fn canonical(digits: &[u8], max: u64) -> Result<u64, ContentError> {
+    let is_short = digits.len() == 1 || !digits.starts_with(b"0");
+    text::number(digits, max).filter(|_| is_short).ok_or(ContentError::Malformed)
 }

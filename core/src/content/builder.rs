@@ -5,7 +5,7 @@ use super::layout::ceil_log2;
 use super::{ContentError, Info, Layout, Torrent, leaf_hash, names, tree, url};
 use crate::config::{INFO_BYTES_MAX, LEAF_BYTES, URLS_MAX};
 use crate::id::{Hash, Root};
-use crate::util::Map;
+use crate::util::{Map, order};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -55,23 +55,21 @@ impl Builder {
         mut web_seeds: Vec<String>,
     ) -> Result<Self, ContentError> {
         names::check_name(name)?;
-        check_files(files.iter().map(|(path, length)| (path.as_slice(), *length)))?;
-        let largest = files.iter().map(|(_, length)| *length).max();
-        let layout = largest.and_then(|length| Layout::of(length.max(1))).ok_or(ContentError::NoFiles)?;
-        let grow = |(path, length): &(Vec<String>, u64)| Growing {
-            entry: FileEntry {
-                path: path.clone(),
-                length: *length,
-                root: (*length > 0).then_some(Root([0; 32])),
-            },
-            left: *length,
-            partial: Vec::new(),
-            leaves: Vec::new(),
-        };
-        let files: Vec<Growing> = files.iter().map(grow).collect();
-        let mut order: Vec<usize> = (0..files.len()).collect();
+        let mut entries = Vec::with_capacity(files.len());
+        let mut largest = 1;
+        for (path, length) in files {
+            let root = (*length > 0).then_some(Root([0; 32]));
+            entries.push(FileEntry { path: path.clone(), length: *length, root });
+            largest = largest.max(*length);
+        }
+        check_files(&entries)?;
+        let layout = Layout::of(largest).ok_or(ContentError::FileTooLarge)?;
+        let mut files = Vec::with_capacity(entries.len());
+        for entry in entries {
+            files.push(Growing { left: entry.length, entry, partial: Vec::new(), leaves: Vec::new() });
+        }
         // Bytes of UTF-8 sort as bencoding wants its keys, and a folder's files stay together.
-        order.sort_unstable_by(|a, b| files[*a].entry.path.cmp(&files[*b].entry.path));
+        let order = order(files.len(), &|a, b| files[a].entry.path < files[b].entry.path);
         web_seeds.retain(|seed| url::is_http(seed));
         web_seeds.truncate(URLS_MAX);
         let piece_length = layout.piece_length();
@@ -99,11 +97,15 @@ impl Builder {
             }
         }
         let (leaves, rest) = bytes.as_chunks::<{ LEAF_BYTES as usize }>();
-        file.leaves.extend(leaves.iter().map(|leaf| leaf_hash(leaf)));
+        for leaf in leaves {
+            file.leaves.push(leaf_hash(leaf));
+        }
         file.partial.extend_from_slice(rest);
         if file.left == 0 {
             let last = core::mem::take(&mut file.partial);
-            file.leaves.extend((!last.is_empty()).then(|| leaf_hash(&last)));
+            if !last.is_empty() {
+                file.leaves.push(leaf_hash(&last));
+            }
         }
         Ok(())
     }
@@ -140,7 +142,10 @@ impl Builder {
     }
 
     fn info(&self) -> Vec<u8> {
-        let entries: Vec<FileEntry> = self.order.iter().map(|at| self.files[*at].entry.clone()).collect();
+        let mut entries = Vec::with_capacity(self.order.len());
+        for at in &self.order {
+            entries.push(self.files[*at].entry.clone());
+        }
         Info::write(&self.name, self.piece_length, &entries)
     }
 }

@@ -64,18 +64,19 @@ impl Info {
         Reader::check(bytes)?;
         check_version(bytes)?;
         let (mut files, mut name, mut piece_length) = (None, None, None);
-        Reader::new(bytes).dict(|key, value| {
+        let mut reader = Reader::new(bytes);
+        let mut keys = reader.dict()?;
+        while let Some(key) = reader.key(&mut keys)? {
             match key {
-                b"file tree" => files = Some(read_tree(value)?),
-                b"name" => name = Some(names::read_name(value.bytes()?)?.to_string()),
-                b"piece length" => piece_length = Some(read_piece_length(value)?),
-                _ => drop(value.skip()?),
+                b"file tree" => files = Some(read_tree(&mut reader)?),
+                b"name" => name = Some(names::read_name(reader.bytes()?)?.to_string()),
+                b"piece length" => piece_length = Some(read_piece_length(&mut reader)?),
+                _ => drop(reader.skip()?),
             }
-            Ok(())
-        })?;
+        }
         let missing = ContentError::MissingField;
         let (files, name) = (files.ok_or(missing)?, name.ok_or(missing)?);
-        let total = check_files(files.iter().map(|file| (file.path.as_slice(), file.length)))?;
+        let total = check_files(&files)?;
         Ok(Self {
             content: content_id(bytes),
             name,
@@ -121,16 +122,14 @@ impl Info {
 }
 
 /// Checks paths and lengths of files; gives the sum.
-pub(super) fn check_files<'a>(
-    files: impl ExactSizeIterator<Item = (&'a [String], u64)> + Clone,
-) -> Result<u64, ContentError> {
-    names::check_paths(files.clone().map(|(path, _)| path))?;
+pub(super) fn check_files(files: &[FileEntry]) -> Result<u64, ContentError> {
+    names::check_paths(files)?;
     let mut total = 0u64;
-    for (_, length) in files {
-        if length > FILE_BYTES_MAX {
+    for file in files {
+        if file.length > FILE_BYTES_MAX {
             return Err(ContentError::FileTooLarge);
         }
-        total = total.saturating_add(length);
+        total = total.saturating_add(file.length);
     }
     if total > TOTAL_BYTES_MAX { Err(ContentError::TotalTooLarge) } else { Ok(total) }
 }
@@ -138,14 +137,16 @@ pub(super) fn check_files<'a>(
 /// The version comes first in meaning, though not in the order of the keys.
 fn check_version(bytes: &[u8]) -> Result<(), ContentError> {
     let (mut version, mut has_v1) = (None, false);
-    Reader::new(bytes).dict(|key, value| {
-        match key {
-            b"meta version" => version = Some(value.int()?),
-            b"pieces" => has_v1 = value.skip().map(|_| true)?,
-            _ => drop(value.skip()?),
+    let mut reader = Reader::new(bytes);
+    let mut keys = reader.dict()?;
+    while let Some(key) = reader.key(&mut keys)? {
+        if key == b"meta version" {
+            version = Some(reader.int()?);
+        } else {
+            has_v1 |= key == b"pieces";
+            reader.skip()?;
         }
-        Ok(())
-    })?;
+    }
     match version {
         Some(2) => Ok(()),
         Some(_) => Err(ContentError::Version),
@@ -173,7 +174,8 @@ fn read_folder(
     files: &mut Vec<FileEntry>,
 ) -> Result<(), ContentError> {
     let (mut entries, mut is_file) = (0u32, false);
-    value.dict(|key, value| {
+    let mut keys = value.dict()?;
+    while let Some(key) = value.key(&mut keys)? {
         entries += 1;
         if key.is_empty() {
             is_file = true;
@@ -186,8 +188,10 @@ fn read_folder(
             read_folder(value, path, files)?;
             path.pop();
         }
-        if files.len() > FILES_MAX { Err(ContentError::TooManyFiles) } else { Ok(()) }
-    })?;
+        if files.len() > FILES_MAX {
+            return Err(ContentError::TooManyFiles);
+        }
+    }
     match (path.is_empty(), is_file, entries) {
         (true, false, 0) => Err(ContentError::NoFiles),
         (true, true, _) | (false, _, 0) | (_, true, 2..) => Err(ContentError::FileTree),
@@ -197,14 +201,14 @@ fn read_folder(
 
 fn read_file(value: &mut Reader<'_>, path: &[String]) -> Result<FileEntry, ContentError> {
     let (mut length, mut root) = (None, None);
-    value.dict(|key, value| {
+    let mut keys = value.dict()?;
+    while let Some(key) = value.key(&mut keys)? {
         match key {
             b"length" => length = Some(value.int()?),
             b"pieces root" => root = Some(value.bytes()?),
             _ => drop(value.skip()?),
         }
-        Ok(())
-    })?;
+    }
     let length = length.ok_or(ContentError::MissingField)?;
     let length = u64::try_from(length).map_err(|_| ContentError::FileTooLarge)?;
     let root = match (length, root) {

@@ -3,9 +3,10 @@
 use super::{ContentError, names, url};
 use crate::config::{FILES_MAX, URLS_MAX};
 use crate::id::ContentId;
+use crate::util::text;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt::{self, Write};
+use core::fmt;
 
 /// The longest link that is read.
 const MAGNET_BYTES_MAX: usize = 64 * 1024;
@@ -70,16 +71,24 @@ impl Magnet {
 /// What is written is read back as the same.
 impl fmt::Display for Magnet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "magnet:?xt={URN_V2}{}", self.content)?;
-        let one = self.name.as_slice().iter().map(|name| ("dn", name));
-        let many = [("ws", &self.web_seeds), ("tr", &self.trackers), ("xs", &self.sources)];
-        let many = many.into_iter().flat_map(|(key, values)| values.iter().map(move |value| (key, value)));
-        for (key, value) in one.chain(many) {
-            let mut escaped = String::new();
-            url::escape(value, &mut escaped);
-            write!(f, "&{key}={escaped}")?;
+        let mut text = String::from("magnet:?xt=");
+        text.push_str(URN_V2);
+        text::push_hex(&mut text, self.content.bytes());
+        for (key, values) in [
+            ("&dn=", self.name.as_slice()),
+            ("&ws=", &self.web_seeds),
+            ("&tr=", &self.trackers),
+            ("&xs=", &self.sources),
+        ] {
+            for value in values {
+                text.push_str(key);
+                url::escape(value, &mut text);
+            }
         }
-        self.select.as_deref().map_or(Ok(()), |select| write_selection(f, select))
+        if let Some(select) = &self.select {
+            push_selection(&mut text, select);
+        }
+        f.write_str(&text)
     }
 }
 
@@ -134,11 +143,8 @@ fn push(urls: &mut Vec<String>, value: &str, is_wanted: fn(&str) -> bool) -> Res
 
 /// BEP 53: `0,2,4-6`, both ends included.
 fn read_selection(text: &str) -> Result<Vec<u32>, ContentError> {
-    let number = |text: &str| {
-        let is_plain = text.bytes().all(|digit| digit.is_ascii_digit());
-        let number = text.parse::<u32>().ok().filter(|number| is_plain && (*number as usize) < FILES_MAX);
-        number.ok_or(ContentError::BadSelection)
-    };
+    let number =
+        |text: &str| text::number(text.as_bytes(), FILES_MAX as u64 - 1).ok_or(ContentError::BadSelection);
     // Ranges may overlap, so what is kept is bounded by the number of files and not by the text.
     let mut chosen = super::Bitfield::new(FILES_MAX as u32);
     for part in text.split(',') {
@@ -148,24 +154,24 @@ fn read_selection(text: &str) -> Result<Vec<u32>, ContentError> {
             return Err(ContentError::BadSelection);
         }
         for index in first..=last {
-            chosen.set(index);
+            chosen.set(index as u32);
         }
     }
     Ok(chosen.iter().collect())
 }
 
-fn write_selection(f: &mut fmt::Formatter<'_>, select: &[u32]) -> fmt::Result {
+fn push_selection(text: &mut String, select: &[u32]) {
     let mut separator = "&so=";
     for run in select.chunk_by(|a, b| a.checked_add(1) == Some(*b)) {
-        f.write_str(separator)?;
+        text.push_str(separator);
         separator = ",";
-        match run {
-            [first, .., last] => write!(f, "{first}-{last}")?,
-            [only] => write!(f, "{only}")?,
-            [] => f.write_char('0')?,
+        let [first, rest @ ..] = run else { continue };
+        text::push_number(text, (*first).into());
+        if let Some(last) = rest.last() {
+            text.push('-');
+            text::push_number(text, (*last).into());
         }
     }
-    Ok(())
 }
 
 /// Schemes and URNs are compared without regard to case.

@@ -4,8 +4,9 @@
 //! Trailing dots, spaces and Windows device names pass: files are stored by their root, never under these
 //! names, and a browser that saves one replaces what its system cannot take.
 
-use super::ContentError;
+use super::{ContentError, FileEntry};
 use crate::config::{FILES_MAX, NAME_BYTES_MAX, PATH_DEPTH_MAX};
+use crate::util::order;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -30,27 +31,29 @@ pub(super) fn read_name(bytes: &[u8]) -> Result<&str, ContentError> {
 }
 
 /// Checks the paths of a share against one another.
-pub(super) fn check_paths<'a>(
-    paths: impl ExactSizeIterator<Item = &'a [String]>,
-) -> Result<(), ContentError> {
-    match paths.len() {
+pub(super) fn check_paths(files: &[FileEntry]) -> Result<(), ContentError> {
+    match files.len() {
         0 => return Err(ContentError::NoFiles),
         count if count > FILES_MAX => return Err(ContentError::TooManyFiles),
         _ => {}
     }
-    let mut folded: Vec<Vec<String>> = Vec::with_capacity(paths.len());
-    for path in paths {
-        match path.len() {
+    let mut folded: Vec<Vec<String>> = Vec::with_capacity(files.len());
+    for file in files {
+        match file.path.len() {
             0 => return Err(ContentError::Name),
             depth if depth > PATH_DEPTH_MAX => return Err(ContentError::TooDeep),
             _ => {}
         }
-        path.iter().try_for_each(|name| check_name(name))?;
-        folded.push(path.iter().map(|name| fold(name)).collect());
+        let mut path = Vec::with_capacity(file.path.len());
+        for name in &file.path {
+            check_name(name)?;
+            path.push(fold(name));
+        }
+        folded.push(path);
     }
     // In this order a path is followed at once by those that it is the beginning of.
-    folded.sort_unstable();
-    if folded.windows(2).any(|pair| pair[1].starts_with(&pair[0])) {
+    let order = order(folded.len(), &|a, b| folded[a] < folded[b]);
+    if order.windows(2).any(|pair| folded[pair[1]].starts_with(&folded[pair[0]])) {
         return Err(ContentError::Duplicate);
     }
     Ok(())

@@ -35,24 +35,23 @@ impl Torrent {
         Reader::check(bytes)?;
         let (mut info, mut layers) = (None, None);
         let (mut web_seeds, mut trackers) = (Vec::new(), Vec::new());
-        Reader::new(bytes).dict(|key, value| {
+        let mut value = Reader::new(bytes);
+        let mut keys = value.dict()?;
+        while let Some(key) = value.key(&mut keys)? {
             match key {
                 b"announce" => push_url(&mut trackers, value.bytes()?, url::is_sane),
                 b"announce-list" => {
-                    value.list(|tier| {
-                        tier.list(|tracker| {
-                            push_url(&mut trackers, tracker.bytes()?, url::is_sane);
-                            Ok(())
-                        })
-                    })?;
+                    value.list()?;
+                    while value.item()? {
+                        read_urls(&mut value, &mut trackers, url::is_sane)?;
+                    }
                 }
                 b"info" => info = Some(Info::parse(value.skip()?)?),
-                b"piece layers" => layers = Some(read_layers(value)?),
-                b"url-list" => read_web_seeds(value, &mut web_seeds)?,
+                b"piece layers" => layers = Some(read_layers(&mut value)?),
+                b"url-list" => read_web_seeds(&mut value, &mut web_seeds)?,
                 _ => drop(value.skip()?),
             }
-            Ok(())
-        })?;
+        }
         let info = info.ok_or(ContentError::MissingField)?;
         let layers = layers.ok_or(ContentError::LayersMissing)?;
         check_layers(&info, &layers)?;
@@ -129,15 +128,19 @@ fn piece_level(info: &Info) -> u8 {
 
 fn read_layers(value: &mut Reader<'_>) -> Result<Map<Root, Vec<Hash>>, ContentError> {
     let mut layers = Map::new();
-    value.dict(|key, value| {
+    let mut keys = value.dict()?;
+    while let Some(key) = value.key(&mut keys)? {
         let root = Root(key.try_into().map_err(|_| ContentError::BadLayers)?);
         let (hashes, rest) = value.bytes()?.as_chunks::<32>();
         if hashes.is_empty() || !rest.is_empty() {
             return Err(ContentError::BadLayers);
         }
-        layers.insert(root, hashes.iter().copied().map(Hash).collect());
-        Ok(())
-    })?;
+        let mut layer = Vec::with_capacity(hashes.len());
+        for hash in hashes {
+            layer.push(Hash(*hash));
+        }
+        layers.insert(root, layer);
+    }
     Ok(layers)
 }
 
@@ -165,12 +168,21 @@ fn check_layers(info: &Info, layers: &Map<Root, Vec<Hash>>) -> Result<(), Conten
 /// BEP 19: one address, or a list of them.
 fn read_web_seeds(value: &mut Reader<'_>, seeds: &mut Vec<String>) -> Result<(), ContentError> {
     if value.peek()? == b'l' {
-        return value.list(|seed| {
-            push_url(seeds, seed.bytes()?, url::is_http);
-            Ok(())
-        });
+        return read_urls(value, seeds, url::is_http);
     }
     push_url(seeds, value.bytes()?, url::is_http);
+    Ok(())
+}
+
+fn read_urls(
+    value: &mut Reader<'_>,
+    urls: &mut Vec<String>,
+    is_wanted: fn(&str) -> bool,
+) -> Result<(), ContentError> {
+    value.list()?;
+    while value.item()? {
+        push_url(urls, value.bytes()?, is_wanted);
+    }
     Ok(())
 }
 
@@ -199,5 +211,9 @@ fn put_web_seeds(out: &mut Vec<u8>, seeds: &[String]) {
 }
 
 fn flat(layer: &[Hash]) -> Vec<u8> {
-    layer.iter().flat_map(|hash| hash.0).collect()
+    let mut bytes = Vec::with_capacity(layer.len() * 32);
+    for hash in layer {
+        bytes.extend_from_slice(&hash.0);
+    }
+    bytes
 }

@@ -2,6 +2,7 @@
 
 use super::{ContentError, Info};
 use crate::config::URL_BYTES_MAX;
+use crate::util::text;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -45,12 +46,15 @@ pub(super) fn is_http(url: &str) -> bool {
 
 /// Appends text with everything escaped but RFC 3986's unreserved characters.
 pub(super) fn escape(text: &str, out: &mut String) {
-    const DIGITS: [char; 16] =
-        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
     for byte in text.bytes() {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
-            _ => out.extend(['%', DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]),
+            _ => {
+                out.push('%');
+                for digit in [byte >> 4, byte & 15] {
+                    out.push(char::from(b"0123456789ABCDEF"[usize::from(digit)]));
+                }
+            }
         }
     }
 }
@@ -65,10 +69,11 @@ pub(super) fn unescape(text: &str) -> Result<String, ContentError> {
             bytes.push(byte);
             continue;
         }
-        let digit = |at: usize| tail.get(at).and_then(|digit| char::from(*digit).to_digit(16));
-        let (Some(high), Some(low)) = (digit(0), digit(1)) else { return Err(ContentError::BadEscape) };
-        bytes.push((high << 4 | low) as u8);
-        rest = &tail[2..];
+        let (digits, tail) = tail.split_at_checked(2).ok_or(ContentError::BadEscape)?;
+        let mut byte = [0];
+        text::hex(digits, &mut byte).ok_or(ContentError::BadEscape)?;
+        bytes.extend_from_slice(&byte);
+        rest = tail;
     }
     String::from_utf8(bytes).map_err(|_| ContentError::BadEscape)
 }

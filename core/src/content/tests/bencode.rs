@@ -40,18 +40,18 @@ impl Value {
             b'i' => Self::Int(u32::try_from(reader.int()?).unwrap()),
             b'l' => {
                 let mut values = Vec::new();
-                reader.list(|reader| {
+                reader.list()?;
+                while reader.item()? {
                     values.push(Self::read(reader)?);
-                    Ok(())
-                })?;
+                }
                 Self::List(values)
             }
             b'd' => {
                 let mut values = BTreeMap::new();
-                reader.dict(|key, reader| {
+                let mut keys = reader.dict()?;
+                while let Some(key) = reader.key(&mut keys)? {
                     values.insert(key.to_vec(), Self::read(reader)?);
-                    Ok(())
-                })?;
+                }
                 Self::Dict(values)
             }
             _ => Self::Bytes(reader.bytes()?.to_vec()),
@@ -151,8 +151,8 @@ fn refuses_what_is_not_canonical() {
     }
     assert_eq!(Reader::new(b"0:").int(), Err(WrongType));
     assert_eq!(Reader::new(b"i1e").bytes(), Err(WrongType));
-    assert_eq!(Reader::new(b"le").dict(|_, _| Ok(())), Err(WrongType));
-    assert_eq!(Reader::new(b"de").list(|_| Ok(())), Err(WrongType));
+    assert_eq!(Reader::new(b"le").dict().map(drop), Err(WrongType));
+    assert_eq!(Reader::new(b"de").list(), Err(WrongType));
 }
 
 #[test]
