@@ -71,7 +71,7 @@ size: wasm ## bytes of the page's critical path and of the module, raw, gzip, br
 	.ci/need node
 	node tests/browser/size.mjs
 
-bench-browser: build $(NODE_MODULES) ## one JSON line: a raw data channel against Swarmlet [MIB=256 REPS=1]
+bench-browser: build $(NODE_MODULES) ## one JSON line: a raw data channel against Swarmlet [MIB=256 REPS=1 STORAGE= LEECHERS=]
 	@.ci/need browser
 	@node tests/browser/bench.mjs
 

@@ -1,12 +1,14 @@
 // @ts-check
 // Swarmlet against a raw data channel, in the same run, between two pages. One JSON line on stdout.
-//   MIB=256 REPS=1 STORAGE=memory|opfs node tests/browser/bench.mjs
+//   MIB=256 REPS=1 STORAGE=memory|opfs LEECHERS=1 node tests/browser/bench.mjs
+// With LEECHERS above 1 it also tells how many copies the seeder sent, and when the slowest was done.
 import { World, MiB, holds } from './harness.mjs';
 import { rawGoodput } from './raw-channel.mjs';
 
 const mib = Number(process.env.MIB ?? 256);
 const reps = Number(process.env.REPS ?? 1);
 const storage = process.env.STORAGE ?? 'memory';
+const leechers = Number(process.env.LEECHERS ?? 1);
 const limit = 300_000;
 
 /** @param {number[]} values */
@@ -74,6 +76,24 @@ async function swarmlet(world) {
   };
 }
 
+/** One seeder and several that begin together. @param {World} world */
+async function crowd(world) {
+  const names = Array.from({ length: leechers }, (_, at) => `leecher ${at + 1}`);
+  const [a, ...others] = await Promise.all(['seeder', ...names].map((name) => world.peer(name, { storage })));
+  const files = [{ path: 'crowd.bin', size: mib * MiB, seed: 8 }];
+  const { id, magnet } = await a.ask('seed', (t, given) => t.seed(given, {}), files, limit);
+  const times = await Promise.all(others.map((peer) => peer.ask('fetch', async (t, given) => {
+    const began = performance.now();
+    const share = await t.node.add(given);
+    await share.done;
+    t.keep(share);
+    return performance.now() - began;
+  }, magnet, limit)));
+  const { sent } = await a.progress(id);
+  await Promise.all([a, ...others].map((peer) => peer.close()));
+  return { leechers, seeder_copies: round(sent / (mib * MiB), 2), slowest_ms: round(Math.max(...times)) };
+}
+
 const world = await World.start();
 try {
   const raw = [];
@@ -85,6 +105,7 @@ try {
     await Promise.all([from.close(), to.close()]);
     ours.push(await swarmlet(world));
   }
+  const many = leechers > 1 ? await crowd(world) : {};
   const of = (/** @type {(run: any) => number} */ pick) => median(ours.map(pick));
   const [rawRate, ourRate] = [median(raw), of((run) => run.goodput)];
   console.log(JSON.stringify({
@@ -94,6 +115,7 @@ try {
     total_ms: round(of((run) => run.total)), wasted_bytes: of((run) => run.wasted),
     longest_task_ms: round(Math.max(...ours.map((run) => run.task))),
     longest_gap_ms: round(Math.max(...ours.map((run) => run.gap))),
+    ...many,
   }));
 } finally {
   await world.close();
