@@ -80,18 +80,21 @@ impl Bitfield {
     }
 
     /// The numbers in the set, ascending.
-    pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
-        ones(self.words.iter().copied())
+    #[must_use]
+    pub fn iter(&self) -> Ones<'_> {
+        Ones::of(self.len, Some(&self.words), None)
     }
 
     /// The numbers not in the set, ascending.
-    pub fn iter_missing(&self) -> impl Iterator<Item = u32> + '_ {
-        ones(self.words.iter().map(|word| !word)).take_while(|index| *index < self.len)
+    #[must_use]
+    pub fn iter_missing(&self) -> Ones<'_> {
+        Ones::of(self.len, None, Some(&self.words))
     }
 
     /// The numbers of `other` that are not in this set, ascending: what a peer has and we miss.
-    pub fn missing_from<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = u32> + 'a {
-        ones(self.words.iter().zip(&other.words).map(|(ours, theirs)| theirs & !ours))
+    #[must_use]
+    pub fn missing_from<'a>(&'a self, other: &'a Self) -> Ones<'a> {
+        Ones::of(self.len.min(other.len), Some(&other.words), Some(&self.words))
     }
 
     /// Whether `other` has a number that is not in this set.
@@ -103,8 +106,12 @@ impl Bitfield {
     /// One bit for each number, most significant first; surplus bits are zero.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let bytes = self.words.iter().flat_map(|word| word.reverse_bits().to_be_bytes());
-        bytes.take(self.len.div_ceil(8) as usize).collect()
+        let mut bytes = Vec::with_capacity(self.words.len() * 8);
+        for word in &self.words {
+            bytes.extend_from_slice(&word.reverse_bits().to_be_bytes());
+        }
+        bytes.truncate(self.len.div_ceil(8) as usize);
+        bytes
     }
 
     /// Reads what [`Self::to_bytes`] wrote. `None` for any other number of bytes, and for surplus bits.
@@ -117,28 +124,50 @@ impl Bitfield {
         if bytes.last().is_some_and(|last| last.trailing_zeros() < surplus) {
             return None;
         }
-        let words: Vec<u64> = bytes
-            .chunks(8)
-            .map(|chunk| {
-                let mut word = [0; 8];
-                word[..chunk.len()].copy_from_slice(chunk);
-                u64::from_be_bytes(word).reverse_bits()
-            })
-            .collect();
-        let count = words.iter().map(|word| word.count_ones()).sum();
-        Some(Self { words, len, count })
+        let mut set = Self::new(len);
+        for (at, byte) in bytes.iter().enumerate() {
+            set.words[at / 8] |= u64::from(byte.reverse_bits()) << (at % 8 * 8);
+            set.count += byte.count_ones();
+        }
+        Some(set)
     }
 }
 
-/// The numbers of the set bits in a row of words.
-fn ones(words: impl Iterator<Item = u64>) -> impl Iterator<Item = u32> {
-    words.zip(0u32..).flat_map(|(mut word, at)| {
-        core::iter::from_fn(move || {
-            let bit = (word != 0).then(|| word.trailing_zeros())?;
-            word &= word - 1;
-            Some(at * 64 + bit)
-        })
-    })
+/// Numbers of one set that are not in another, ascending.
+#[derive(Clone, Debug)]
+pub struct Ones<'a> {
+    /// `None`: all numbers.
+    of: Option<&'a [u64]>,
+    but: Option<&'a [u64]>,
+    len: u32,
+    next: u32,
+}
+
+impl<'a> Ones<'a> {
+    const fn of(len: u32, of: Option<&'a [u64]>, but: Option<&'a [u64]>) -> Self {
+        Self { of, but, len, next: 0 }
+    }
+}
+
+impl Iterator for Ones<'_> {
+    type Item = u32;
+
+    // Once for all loops over sets.
+    #[inline(never)]
+    fn next(&mut self) -> Option<u32> {
+        while self.next < self.len {
+            let at = self.next as usize / 64;
+            let word = self.of.map_or(u64::MAX, |words| words[at]) & !self.but.map_or(0, |words| words[at]);
+            let rest = word >> (self.next % 64);
+            if rest != 0 {
+                let found = self.next + rest.trailing_zeros();
+                self.next = found + 1;
+                return (found < self.len).then_some(found);
+            }
+            self.next = (at as u32 + 1) * 64;
+        }
+        None
+    }
 }
 
 #[cfg(test)]

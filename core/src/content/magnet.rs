@@ -157,7 +157,11 @@ fn read_selection(text: &str) -> Result<Vec<u32>, ContentError> {
             chosen.set(index as u32);
         }
     }
-    Ok(chosen.iter().collect())
+    let mut select = Vec::new();
+    for index in chosen.iter() {
+        select.push(index);
+    }
+    Ok(select)
 }
 
 fn push_selection(text: &mut String, select: &[u32]) {

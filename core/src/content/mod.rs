@@ -18,7 +18,7 @@ mod url;
 #[cfg(test)]
 mod tests;
 
-pub use bitfield::Bitfield;
+pub use bitfield::{Bitfield, Ones};
 pub use builder::{Builder, Built};
 pub use error::ContentError;
 pub use info::{FileEntry, Info, content_id, topic_of};

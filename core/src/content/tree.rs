@@ -32,7 +32,11 @@ pub fn parent(left: &Hash, right: &Hash) -> Hash {
 /// The node at `level` over nothing but padding. A missing leaf is 32 zero bytes as its hash (BEP 52).
 #[must_use]
 pub fn zero_hash(level: u8) -> Hash {
-    (0..level).fold(Hash([0; 32]), |zero, _| parent(&zero, &zero))
+    let mut zero = Hash([0; 32]);
+    for _ in 0..level {
+        zero = parent(&zero, &zero);
+    }
+    zero
 }
 
 /// Why hashes did not enter a tree.
@@ -151,7 +155,7 @@ impl Tree {
         }
         let first = index << height;
         let end = self.width(level).min(first + (1 << height));
-        let mut run: Vec<Hash> = (first..end).map(|at| self.node(level, at)).collect::<Option<_>>()?;
+        let mut run = self.row(level, first..end)?;
         run.resize(1 << height, zero_hash(level));
         Some(run)
     }
@@ -197,8 +201,16 @@ impl Tree {
     /// The hashes of all pieces, in order, if they are known: what a host may keep of a tree.
     #[must_use]
     pub fn piece_hashes(&self) -> Option<Vec<Hash>> {
-        let level = self.piece_level();
-        (0..self.layout.pieces()).map(|piece| self.node(level, piece)).collect()
+        self.row(self.piece_level(), 0..self.layout.pieces())
+    }
+
+    /// Nodes side by side, if they are all known.
+    fn row(&self, level: u8, range: Range<u32>) -> Option<Vec<Hash>> {
+        let mut nodes = Vec::with_capacity(range.len());
+        for at in range {
+            nodes.push(self.node(level, at)?);
+        }
+        Some(nodes)
     }
 
     /// Learns the hashes of all pieces, as [`Self::piece_hashes`] gave them.
@@ -228,8 +240,10 @@ impl Tree {
     #[must_use]
     pub fn provable(&self, piece: PieceIndex) -> Range<u32> {
         let steps = self.layout.height() - self.piece_level();
-        let is_known = |step: &u8| self.node(self.piece_level() + step, piece.get() >> step).is_some();
-        let step = (0..=steps).find(is_known).unwrap_or(steps);
+        let mut step = 0;
+        while step < steps && self.node(self.piece_level() + step, piece.get() >> step).is_none() {
+            step += 1;
+        }
         let first = piece.get() >> step << step;
         first..(first + (1 << step)).min(self.layout.pieces())
     }
@@ -267,24 +281,27 @@ impl Tree {
     /// [`Self::insert`], at most 512 hashes, and provable by what is known. `None` when all are known.
     #[must_use]
     pub fn missing_layer(&self) -> Option<(u8, u8, u32)> {
-        self.missing_layers().next()
-    }
-
-    /// All runs that can be asked for now, to the same end.
-    pub fn missing_layers(&self) -> impl Iterator<Item = (u8, u8, u32)> + '_ {
         let low = self.piece_level();
         let steps = self.layout.height() - low;
+        if steps == 0 {
+            return None;
+        }
         let height = steps.min(RUN_HEIGHT_MAX);
         // Above 512 pieces the layer needs two steps: first the tops of the runs, then each run.
-        let above = (low + height, steps - height, 0);
-        let has_tops =
-            above.1 == 0 || (0..self.width(above.0)).all(|run| self.nodes.contains_key(&(above.0, run)));
-        let tops = (!has_tops).then_some(above).into_iter();
-        let runs = (0u32..).zip(&self.known).filter(move |(run, known)| {
-            let first = run << height;
-            steps > 0 && has_tops && u32::from(**known) < (self.layout.pieces() - first).min(1 << height)
-        });
-        tops.chain(runs.map(move |(run, _)| (low, height, run)))
+        if steps > height {
+            let above = low + height;
+            for run in 0..self.width(above) {
+                if !self.nodes.contains_key(&(above, run)) {
+                    return Some((above, steps - height, 0));
+                }
+            }
+        }
+        for (run, known) in (0u32..).zip(&self.known) {
+            if u32::from(*known) < (self.layout.pieces() - (run << height)).min(1 << height) {
+                return Some((low, height, run));
+            }
+        }
+        None
     }
 
     /// The level of the piece hashes; in a file below one piece the root takes their place.
@@ -341,7 +358,10 @@ fn rows(run: Vec<Hash>, level: u8, height: u8) -> Vec<Vec<Hash>> {
     let mut rows = vec![run];
     for _ in 0..height {
         let below = rows.last().map_or(&[][..], Vec::as_slice);
-        let row = below.chunks(2).map(|pair| parent(&pair[0], pair.get(1).unwrap_or(&zero))).collect();
+        let mut row = Vec::with_capacity(below.len().div_ceil(2));
+        for pair in below.chunks(2) {
+            row.push(parent(&pair[0], pair.get(1).unwrap_or(&zero)));
+        }
         zero = parent(&zero, &zero);
         rows.push(row);
     }

@@ -150,7 +150,7 @@ proptest! {
         let mut tree = Tree::new(seed.root(), layout);
         while let Some((level, height, index)) = tree.missing_layer() {
             prop_assert!(height <= 9);
-            prop_assert!(tree.missing_layers().all(|(level, height, index)| tree.node(level + height, index).is_some()));
+            prop_assert!(tree.node(level + height, index).is_some());
             let run = seed.run(level, height, index).unwrap();
             prop_assert_eq!(tree.insert(level, height, index, &run), Ok(()));
         }
@@ -214,7 +214,7 @@ proptest! {
             let piece = layout.piece(index).unwrap();
             prop_assert!(tree.knows_piece(piece) && tree.knows_leaves(piece));
         }
-        for (level, height, index) in tree.missing_layers().collect::<Vec<_>>() {
+        while let Some((level, height, index)) = tree.missing_layer() {
             let run = seed.run(level, height, index).unwrap();
             prop_assert_eq!(tree.insert(level, height, index, &run), Ok(()));
         }
