@@ -1,5 +1,8 @@
 //! Identities: 32-byte values that must never be mistaken for one another.
 
+use crate::util::text::{hex, push_hex};
+use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
@@ -18,21 +21,29 @@ macro_rules! id32 {
             /// Reads 64 hexadecimal digits.
             #[must_use]
             pub fn from_hex(text: &str) -> Option<Self> {
-                parse_hex32(text).map(Self)
+                let mut bytes = [0; 32];
+                hex(text.as_bytes(), &mut bytes)?;
+                Some(Self(bytes))
+            }
+            /// All digits after a prefix: the name of a record.
+            pub(crate) fn named(&self, prefix: &str) -> String {
+                let mut name = String::from(prefix);
+                push_hex(&mut name, &self.0);
+                name
             }
         }
 
         /// All 64 hexadecimal digits.
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+                f.write_str(&self.named(""))
             }
         }
 
         /// The first 8 hexadecimal digits: enough to tell values apart in a log.
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.iter().take(4).try_for_each(|byte| write!(f, "{byte:02x}"))
+                f.write_str(&self.named("")[..8])
             }
         }
     };
@@ -63,6 +74,27 @@ id32!(
     Hash
 );
 
+impl Hash {
+    /// The hashes that stand in a row of bytes.
+    pub(crate) fn row(bytes: &[u8]) -> Vec<Self> {
+        let rows = bytes.as_chunks().0;
+        let mut hashes = Vec::with_capacity(rows.len());
+        for row in rows {
+            hashes.push(Self(*row));
+        }
+        hashes
+    }
+
+    /// The bytes of hashes in a row.
+    pub(crate) fn flatten(hashes: &[Self]) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(hashes.len() * 32);
+        for hash in hashes {
+            bytes.extend_from_slice(&hash.0);
+        }
+        bytes
+    }
+}
+
 impl Root {
     /// The root seen as the top node of its tree.
     #[must_use]
@@ -79,25 +111,3 @@ pub struct LinkId(pub u32);
 /// One piece of host work, from `Action::Start` to `Input::Done`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JobId(pub u64);
-
-fn parse_hex32(text: &str) -> Option<[u8; 32]> {
-    let digits = text.as_bytes();
-    if digits.len() != 64 {
-        return None;
-    }
-    let mut out = [0; 32];
-    for (byte, pair) in out.iter_mut().zip(digits.chunks_exact(2)) {
-        let [high, low] = pair else { return None };
-        *byte = nibble(*high)? << 4 | nibble(*low)?;
-    }
-    Some(out)
-}
-
-const fn nibble(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        b'A'..=b'F' => Some(digit - b'A' + 10),
-        _ => None,
-    }
-}

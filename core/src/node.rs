@@ -8,7 +8,7 @@ use crate::content::Torrent;
 use crate::fault::Fault;
 use crate::id::{ContentId, JobId, LinkId, PeerId, Topic};
 use crate::input::{Command, Input, Outcome};
-use crate::link::dial::{Dialer, Say};
+use crate::link::dial::Dialer;
 use crate::link::proof::Identity;
 use crate::link::{Links, Proven};
 use crate::outbox::{Cx, Outbox};
@@ -16,9 +16,9 @@ use crate::rng::Rng;
 use crate::snapshot::Snapshot;
 use crate::swarm::{Fact, Swarm};
 use crate::time::{Instant, earliest};
-use crate::tracker::client::{Client, Heard};
-use crate::util::{Map, Set};
-use crate::wire::{Frame, Message, PeerView, Signal};
+use crate::tracker::client::{Client, News};
+use crate::util::Set;
+use crate::wire::{Frame, Message, PeerView, Signal, ToClient};
 use crate::{Action, Event};
 use alloc::vec::Vec;
 
@@ -28,16 +28,11 @@ const BANNED_MAX: usize = 4096;
 /// A peer's whole protocol behaviour.
 pub struct Node {
     me: Identity,
-    config: Config,
-    now: Instant,
-    rng: Rng,
-    out: Outbox,
+    cx: Cx,
     client: Client,
     dialer: Dialer,
     links: Links,
     swarm: Swarm,
-    /// Swarms that a link being made is for.
-    greeting: Map<LinkId, Topic>,
     banned: Set<PeerId>,
     redial_at: Option<Instant>,
     wire_in: u64,
@@ -51,16 +46,12 @@ impl Node {
         let mut rng = Rng::new(seed);
         let me = Identity::new(&rng.bytes32());
         Self {
-            me,
-            now,
-            rng,
-            out: Outbox::new(config.channel_high_bytes),
             client: Client::new(&config),
-            dialer: Dialer::new(),
+            dialer: Dialer::new(me.peer()),
+            me,
             links: Links::default(),
-            swarm: Swarm::new(config.clone(), now),
-            config,
-            greeting: Map::new(),
+            swarm: Swarm::new(&config, now),
+            cx: Cx { now, rng, out: Outbox::new(config.channel_high_bytes), config, is_up: false },
             banned: Set::new(),
             redial_at: None,
             wire_in: 0,
@@ -76,19 +67,33 @@ impl Node {
 
     /// Takes in one thing that happened. Time never runs backwards: an earlier `now` counts as the last one.
     pub fn handle(&mut self, now: Instant, input: Input<'_>) {
-        self.now = self.now.max(now);
+        self.cx.now = self.cx.now.max(now);
         match input {
             Input::Command(command) => self.on_command(command),
-            Input::Linked { link } => self.on_linked(link),
+            Input::Linked { link } => {
+                if let Some(opened) = self.dialer.on_linked(link) {
+                    self.links.open(opened, &self.me, &mut self.cx);
+                }
+            }
             Input::Received { link, bytes, .. } => self.on_received(link, bytes),
-            Input::Writable { link, channel, buffered } => self.out.on_writable(link, channel, buffered),
-            Input::Unlinked { link } => self.on_unlinked(link),
+            Input::Writable { link, channel, buffered } => self.cx.out.on_writable(link, channel, buffered),
+            Input::Unlinked { link } => {
+                if self.links.contains(link) {
+                    self.unlink(link, None);
+                } else {
+                    self.dialer.on_unlinked(link, &mut self.cx);
+                }
+            }
             Input::Found { link, candidate } => {
-                let say = candidate.and_then(|candidate| self.dialer.on_found(link, candidate));
-                self.say(say);
+                if let Some(candidate) = candidate {
+                    self.dialer.on_found(link, candidate, &mut self.cx);
+                }
             }
             Input::Signalled { bytes } => self.on_signalled(bytes),
-            Input::SignallerLost => self.with(|node, cx| node.client.on_lost(cx), Self::on_heard),
+            Input::SignallerLost => {
+                let news = self.client.on_lost(&mut self.cx);
+                self.on_news(news);
+            }
             Input::Done { job, outcome } => self.on_done(job, &outcome),
             Input::Timeout => self.on_timeout(),
         }
@@ -98,7 +103,7 @@ impl Node {
     /// The next order to the host.
     #[must_use]
     pub fn poll_action(&mut self) -> Option<Action> {
-        self.out.pop()
+        self.cx.out.pop()
     }
 
     /// When `Input::Timeout` is due.
@@ -107,15 +112,10 @@ impl Node {
         if self.closed {
             return None;
         }
-        [
-            self.client.deadline(),
-            self.dialer.deadline(),
-            self.links.deadline(&self.config),
-            self.swarm.deadline(),
-            self.redial_at,
-        ]
-        .into_iter()
-        .fold(None, earliest)
+        let mut due = earliest(self.client.deadline(), self.dialer.deadline());
+        due = earliest(due, self.links.deadline(&self.cx.config));
+        due = earliest(due, self.swarm.deadline());
+        earliest(due, self.redial_at)
     }
 
     /// What it looks like from outside.
@@ -123,19 +123,18 @@ impl Node {
     pub fn snapshot(&self) -> Snapshot {
         let mut totals = self.swarm.totals();
         totals.wire_in = self.wire_in;
-        totals.wire_out = self.out.wire_out();
-        totals.banned = u32::try_from(self.banned.len()).unwrap_or(u32::MAX);
-        let links = self.links.proven();
+        totals.wire_out = self.cx.out.wire_out();
+        totals.banned = self.banned.len() as u32;
+        let mut links = Vec::new();
+        for (peer, link) in self.links.proven() {
+            links.extend(self.swarm.link_view(*link, *peer, self.links.rtt(*link), &self.cx));
+        }
         Snapshot {
-            signaller: self.client.is_up(),
-            links: links
-                .filter_map(|(link, peer)| {
-                    self.swarm.link_view(link, peer, self.links.rtt(link), self.now, &self.out)
-                })
-                .collect(),
-            dialling: u32::try_from(self.dialer.len()).unwrap_or(u32::MAX),
+            signaller: self.cx.is_up,
+            links,
+            dialling: self.dialer.len() as u32,
             connections_made: self.dialer.made(),
-            shares: self.swarm.share_views(self.now),
+            shares: self.swarm.share_views(self.cx.now),
             totals,
         }
     }
@@ -146,66 +145,28 @@ impl Node {
         self.swarm.torrent(content)
     }
 
-    /// Runs one machine, and hands its result on.
-    fn with<T>(
-        &mut self,
-        run: impl FnOnce(&mut Parts<'_>, &mut Cx<'_>) -> T,
-        then: impl FnOnce(&mut Self, T),
-    ) {
-        let mut cx = Cx { now: self.now, rng: &mut self.rng, out: &mut self.out };
-        let mut parts = Parts {
-            client: &mut self.client,
-            dialer: &mut self.dialer,
-            links: &mut self.links,
-            swarm: &mut self.swarm,
-            me: &self.me,
-            config: &self.config,
-        };
-        let result = run(&mut parts, &mut cx);
-        then(self, result);
-    }
-
     fn on_command(&mut self, command: Command) {
-        self.closed |= matches!(command, Command::Close);
-        self.with(
-            |node, cx| match command {
-                Command::Seed { torrent, leaves } => node.swarm.seed(*torrent, leaves, cx),
-                Command::Add { magnet, torrent, select } => {
-                    node.swarm.add(&magnet, torrent.map(|torrent| *torrent), select, cx);
+        let (swarm, cx) = (&mut self.swarm, &mut self.cx);
+        match command {
+            Command::Seed { torrent, leaves } => swarm.seed(*torrent, leaves, cx),
+            Command::Add { magnet, torrent, select } => swarm.add(&magnet, torrent, select, cx),
+            Command::Select { content, files } => swarm.select(content, files, cx),
+            Command::Pause(content) => swarm.pause(content, cx),
+            Command::Resume(content) => swarm.resume(content, cx),
+            Command::Remove { content, keep } => swarm.remove(content, keep, cx),
+            Command::Read { read, root, start, length } => swarm.read(read, root, start, length, cx),
+            Command::CancelRead(read) => swarm.cancel_read(read),
+            Command::Online => self.client.set_online(true, cx),
+            Command::Offline => self.client.set_online(false, cx),
+            Command::Close => {
+                self.closed = true;
+                for link in self.links.ids() {
+                    cx.out.control(link, &Message::Goodbye);
+                    cx.out.unlink(link);
                 }
-                Command::Select { content, files } => node.swarm.select(content, files, cx),
-                Command::Pause(content) => node.swarm.pause(content, cx),
-                Command::Resume(content) => node.swarm.resume(content, cx),
-                Command::Remove { content, keep } => node.swarm.remove(content, keep, cx),
-                Command::Read { read, root, start, length } => node.swarm.read(read, root, start, length, cx),
-                Command::CancelRead(read) => node.swarm.cancel_read(read),
-                Command::Online => node.client.set_online(true, cx),
-                Command::Offline => node.client.set_online(false, cx),
-                Command::Close => {
-                    for link in node.links.ids() {
-                        cx.out.control(link, &Message::Goodbye);
-                        cx.out.unlink(link);
-                    }
-                    node.client.set_online(false, cx);
-                }
-            },
-            |_, ()| {},
-        );
-    }
-
-    fn on_linked(&mut self, link: LinkId) {
-        self.with(
-            |node, cx| {
-                let (opened, topic) = node.dialer.on_linked(link)?;
-                node.links.open(opened, node.me, cx);
-                Some(topic)
-            },
-            |node, topic| {
-                if let Some(topic) = topic {
-                    node.greeting.insert(link, topic);
-                }
-            },
-        );
+                self.client.set_online(false, cx);
+            }
+        }
     }
 
     fn on_received(&mut self, link: LinkId, bytes: &[u8]) {
@@ -213,7 +174,7 @@ impl Node {
             return;
         }
         self.wire_in += bytes.len() as u64;
-        self.links.on_heard(link, self.now);
+        self.links.on_heard(link, self.cx.now);
         let result = match Frame::decode(bytes) {
             Ok(frame) => self.on_frame(link, frame),
             Err(_) => Err(Fault::Malformed),
@@ -224,20 +185,17 @@ impl Node {
     }
 
     fn on_frame(&mut self, link: LinkId, frame: Frame<'_>) -> Result<(), Fault> {
-        let mut cx = Cx { now: self.now, rng: &mut self.rng, out: &mut self.out };
         match &frame.message {
-            Message::Hello(hello) => self.links.on_hello(link, hello, &self.me, &mut cx),
+            Message::Hello(hello) => self.links.on_hello(link, hello, &self.me, &mut self.cx),
             Message::Proof(proof) => {
-                let proven = self.links.on_proof(link, proof, &self.me, self.now)?;
+                let proven = self.links.on_proof(link, proof, &self.me, self.cx.now)?;
                 self.on_proven(link, &proven);
                 Ok(())
             }
-            Message::Ping { nonce } => self.links.on_ping(link, *nonce, &mut cx),
+            Message::Ping { nonce } => self.links.on_ping(link, *nonce, &mut self.cx),
             Message::Pong { nonce } => {
-                self.links.on_pong(link, *nonce, self.now)?;
-                if let Some(rtt) = self.links.rtt(link) {
-                    self.swarm.on_rtt(link, rtt);
-                }
+                let rtt = self.links.on_pong(link, *nonce, self.cx.now)?;
+                self.swarm.on_rtt(link, rtt);
                 Ok(())
             }
             Message::Goodbye => {
@@ -245,85 +203,70 @@ impl Node {
                 Ok(())
             }
             _ if !self.links.is_proven(link) => Err(Fault::Unexpected),
-            _ => self.swarm.on_frame(link, frame, &mut cx),
+            _ => self.swarm.on_frame(link, frame, &mut self.cx),
         }
     }
 
     fn on_proven(&mut self, link: LinkId, proven: &Proven) {
-        let peer = proven.peer;
         let took_ms = u32::try_from(proven.took.as_millis()).unwrap_or(u32::MAX);
-        self.out.notify(Event::LinkUp { peer, took_ms });
-        let mut topics: Vec<Topic> = self.dialer.topics_of(&peer).to_vec();
-        topics.extend(self.greeting.remove(&link));
-        self.with(
-            |node, cx| {
-                node.links.measure(link, cx);
-                node.swarm.on_peer(link, &topics, cx);
-            },
-            |_, ()| {},
-        );
-    }
-
-    fn on_unlinked(&mut self, link: LinkId) {
-        if self.links.contains(link) {
-            return self.unlink(link, None);
-        }
-        self.with(|node, cx| node.dialer.on_unlinked(link, cx), Self::say);
+        self.cx.out.notify(Event::LinkUp { peer: proven.peer, took_ms });
+        self.links.measure(link, &mut self.cx);
+        self.swarm.on_peer(link, self.dialer.topics_of(&proven.peer), proven.topic, &mut self.cx);
     }
 
     /// Ends a link, whoever's fault it is.
     fn unlink(&mut self, link: LinkId, fault: Option<Fault>) {
         let Some((peer, proven)) = self.links.close(link) else { return };
-        self.out.unlink(link);
-        self.greeting.remove(&link);
-        self.with(
-            |node, cx| {
-                node.dialer.on_lost(&peer, cx);
-                node.swarm.on_peer_gone(link, cx);
-            },
-            |_, ()| {},
-        );
-        let event = match (proven, fault) {
-            (true, fault) => Event::LinkDown { peer, fault },
-            (false, fault) => Event::DialFailed { peer, fault: fault.unwrap_or(Fault::Deadline) },
-        };
-        self.out.notify(event);
-        if let Some(fault) = fault.filter(|fault| fault.bans()) {
+        self.cx.out.unlink(link);
+        self.dialer.on_lost(&peer, &mut self.cx);
+        self.swarm.on_peer_gone(link, &mut self.cx);
+        self.cx.out.notify(if proven {
+            Event::LinkDown { peer, fault }
+        } else {
+            Event::DialFailed { peer, fault: fault.unwrap_or(Fault::Deadline) }
+        });
+        if let Some(fault) = fault
+            && fault.bans()
+        {
             if self.banned.len() < BANNED_MAX {
                 self.banned.insert(peer);
             }
-            self.with(|node, cx| node.dialer.ban(&peer, cx), |_, ()| {});
-            self.out.notify(Event::Banned { peer, fault });
+            self.dialer.ban(&peer, &mut self.cx);
+            self.cx.out.notify(Event::Banned { peer, fault });
         }
     }
 
     fn on_signalled(&mut self, bytes: &[u8]) {
-        self.with(|node, cx| node.client.on_message(bytes, cx), Self::on_heard);
+        let Ok(message) = ToClient::decode(bytes) else {
+            let news = self.client.give_up(&mut self.cx);
+            return self.on_news(news);
+        };
+        let news = self.client.on_message(&message, &mut self.cx);
+        if news != News::Accepted {
+            return self.on_news(news);
+        }
+        match message {
+            ToClient::Challenge { nonce } => {
+                let peer = self.me.peer();
+                let signature = self.me.sign(&crate::tracker::challenge_bytes(&nonce, &peer));
+                Client::hello(peer, signature, &mut self.cx);
+            }
+            ToClient::Peers { topic, seeds, leeches, peers } => self.on_peers(topic, seeds, leeches, &peers),
+            ToClient::Relayed { from, signal } => self.on_signal(from, signal),
+            ToClient::Absent { peer } => self.dialer.absent(&peer, &mut self.cx),
+            ToClient::Refused { reason, .. } => {
+                self.cx.out.notify(Event::SignallerRefused { reason: reason.name() });
+            }
+            ToClient::Welcome { .. } => self.cx.out.notify(Event::SignallerUp),
+            ToClient::GoAway { .. } => {}
+        }
     }
 
-    fn on_heard(&mut self, heard: Heard) {
-        match heard {
-            Heard::Up => self.out.notify(Event::SignallerUp),
-            Heard::Challenge(nonce) => {
-                let signature = self.me.sign(&crate::tracker::challenge_bytes(&nonce, &self.me.peer()));
-                self.with(
-                    |node, cx| node.client.hello(node.me.peer(), signature, node.config, cx),
-                    |_, ()| {},
-                );
-            }
-            Heard::Peers { topic, seeds, leeches, peers } => self.on_peers(topic, seeds, leeches, &peers),
-            Heard::Signal(peer, signal) => self.on_signal(peer, signal),
-            Heard::Absent(peer) => self.with(|node, cx| node.dialer.absent(&peer, cx), Self::say),
-            Heard::Refused(reason) => self.out.notify(Event::SignallerRefused { reason: reason.name() }),
-            Heard::Broken => {
-                let retry_ms = self.client.retry_ms(self.now);
-                self.out.notify(Event::SignallerDown { retry_ms });
-                self.with(
-                    |node, cx| node.dialer.on_signaller_lost(cx),
-                    |node, says| says.into_iter().for_each(|say| node.say(Some(say))),
-                );
-            }
-            Heard::Nothing => {}
+    fn on_news(&mut self, news: News) {
+        if news == News::Broken {
+            let retry_ms = self.client.retry_ms(self.cx.now);
+            self.cx.out.notify(Event::SignallerDown { retry_ms });
+            self.dialer.on_signaller_lost(&mut self.cx);
         }
     }
 
@@ -334,8 +277,10 @@ impl Node {
                 continue;
             }
             self.dialer.learn(view.peer, topic, view.complete);
-            if let Some(link) = self.links.with(&view.peer).filter(|link| self.links.is_proven(*link)) {
-                self.with(|node, cx| node.swarm.on_topic(link, topic, cx), |_, ()| {});
+            if let Some(link) = self.links.with(&view.peer)
+                && self.links.is_proven(link)
+            {
+                self.swarm.on_topic(link, topic, &mut self.cx);
             }
         }
     }
@@ -345,92 +290,58 @@ impl Node {
         if let Signal::Knock { topic, .. } = &signal {
             welcome &= self.swarm.is_in(topic);
             // Who knocks has no link with us, whatever we believe.
-            if let Some(stale) = self.links.with(&peer).filter(|_| welcome) {
+            if welcome && let Some(stale) = self.links.with(&peer) {
                 self.unlink(stale, None);
             }
         }
-        let links = self.links.len();
-        self.with(
-            |node, cx| node.dialer.on_signal(&node.me.peer(), peer, signal, welcome, links, node.config, cx),
-            Self::say,
-        );
-    }
-
-    fn say(&mut self, say: Option<Say>) {
-        match say {
-            Some(Say::Signal(peer, signal)) => {
-                self.with(|node, cx| node.client.relay(peer, signal, cx), |_, ()| {});
-            }
-            Some(Say::Failed(peer, fault)) => self.out.notify(Event::DialFailed { peer, fault }),
-            None => {}
-        }
+        self.dialer.on_signal(peer, signal, welcome, self.links.len(), &mut self.cx);
     }
 
     fn on_done(&mut self, job: JobId, outcome: &Outcome<'_>) {
-        let opened = matches!(outcome, Outcome::Ok);
-        let mut heard = None;
-        let mut says = None;
-        self.with(
-            |node, cx| {
-                heard = node.client.on_done(job, opened, cx);
-                if heard.is_none() {
-                    says = node.dialer.on_done(job, outcome, cx);
-                }
-                if heard.is_none() && says.is_none() {
-                    node.swarm.on_done(job, outcome, cx);
-                }
-            },
-            |_, ()| {},
-        );
-        if let Some(heard) = heard {
-            self.on_heard(heard);
+        if let Some(news) = self.client.on_done(job, matches!(outcome, Outcome::Ok), &mut self.cx) {
+            self.on_news(news);
+        } else if !self.dialer.on_done(job, outcome, &mut self.cx) {
+            self.swarm.on_done(job, outcome, &mut self.cx);
         }
-        says.into_iter().flatten().for_each(|say| self.say(Some(say)));
     }
 
     fn on_timeout(&mut self) {
-        self.redial_at = self.redial_at.filter(|at| *at > self.now);
-        self.with(|node, cx| node.client.on_timeout(cx), Self::on_heard);
-        self.with(
-            |node, cx| node.dialer.on_timeout(cx),
-            |node, says| says.into_iter().for_each(|say| node.say(Some(say))),
-        );
-        self.with(
-            |node, cx| node.links.on_timeout(node.config, cx),
-            |node, dead| dead.into_iter().for_each(|(link, fault)| node.unlink(link, Some(fault))),
-        );
-        self.with(|node, cx| node.swarm.on_timeout(cx), |_, ()| {});
-        for link in self.out.clogged().collect::<Vec<_>>() {
+        if self.redial_at.is_some_and(|at| at <= self.cx.now) {
+            self.redial_at = None;
+        }
+        let news = self.client.on_timeout(&mut self.cx);
+        self.on_news(news);
+        self.dialer.on_timeout(&mut self.cx);
+        for (link, fault) in self.links.on_timeout(&mut self.cx) {
+            self.unlink(link, Some(fault));
+        }
+        self.swarm.on_timeout(&mut self.cx);
+        for link in self.cx.out.clogged() {
             self.unlink(link, Some(Fault::Stalled));
         }
     }
 
     /// After each input: facts are handed on, and all that there is room for is done.
     fn settle(&mut self) {
-        self.with(|node, cx| node.swarm.pump(cx), |_, ()| {});
+        self.swarm.pump(&mut self.cx);
         loop {
             let facts = self.swarm.take_facts();
             if facts.is_empty() {
                 break;
             }
-            facts.into_iter().for_each(|fact| self.on_fact(fact));
+            for fact in facts {
+                self.on_fact(fact);
+            }
         }
         self.find_peers();
     }
 
     fn on_fact(&mut self, fact: Fact) {
         match fact {
-            Fact::Joined { topic, complete } => {
-                self.with(|node, cx| node.client.join(topic, complete, cx), |_, ()| {});
-            }
+            Fact::Joined { topic, complete } => self.client.join(topic, complete, &mut self.cx),
             Fact::Left(topic) => {
-                self.with(
-                    |node, cx| {
-                        node.client.leave(&topic, cx);
-                        node.dialer.forget_topic(&topic, cx);
-                    },
-                    |_, ()| {},
-                );
+                self.client.leave(&topic, &mut self.cx);
+                self.dialer.forget_topic(&topic, &mut self.cx);
             }
             Fact::Fault(link, fault) => self.unlink(link, Some(fault)),
         }
@@ -438,39 +349,25 @@ impl Node {
 
     /// Knocks at known peers of swarms where links are wanted, and asks for more peers where none are known.
     fn find_peers(&mut self) {
-        if self.closed || !self.client.is_up() {
+        if self.closed || !self.cx.is_up {
             return;
         }
-        let mut cx = Cx { now: self.now, rng: &mut self.rng, out: &mut self.out };
+        let wanted = self.cx.config.links_wanted as usize;
         for (topic, complete, links) in self.swarm.topics() {
             let mut have = links + self.dialer.dialling(&topic);
-            while have < self.config.links_wanted as usize
-                && self.dialer.may_knock(&self.config, self.links.len())
-            {
-                let busy = |peer: &PeerId| self.links.with(peer).is_some();
-                let Some(peer) = self.dialer.choose(&topic, complete, busy, &mut cx) else { break };
-                let Say::Signal(peer, signal) = self.dialer.knock(peer, topic, &self.config, &mut cx) else {
+            while have < wanted && self.dialer.may_knock(self.links.len(), &self.cx.config) {
+                let Some(peer) = self.dialer.choose(&topic, complete, &self.links, &mut self.cx) else {
                     break;
                 };
-                self.client.relay(peer, signal, &mut cx);
+                self.dialer.knock(peer, topic, &mut self.cx);
                 have += 1;
             }
-            if complete || have >= self.config.links_wanted as usize / 2 {
+            if complete || have >= wanted / 2 {
                 self.client.ask_no_more(&topic);
             } else {
-                self.client.ask_again(&topic, &mut cx);
+                self.client.ask_again(&topic, &mut self.cx);
             }
         }
-        self.redial_at = self.dialer.retry_at(self.now);
+        self.redial_at = self.dialer.retry_at(self.cx.now);
     }
-}
-
-/// What a step may touch, borrowed apart.
-struct Parts<'a> {
-    client: &'a mut Client,
-    dialer: &'a mut Dialer,
-    links: &'a mut Links,
-    swarm: &'a mut Swarm,
-    me: &'a Identity,
-    config: &'a Config,
 }

@@ -5,14 +5,14 @@
 //! lets them pile up is cut off.
 
 use crate::action::{Action, Event, Work};
-use crate::config::CHANNEL_LOW_BYTES;
-use crate::id::{JobId, LinkId};
+use crate::config::{CHANNEL_LOW_BYTES, Config};
+use crate::id::{JobId, LinkId, PeerId};
 use crate::input::Channel;
 use crate::rate::Rate;
 use crate::rng::Rng;
 use crate::time::Instant;
 use crate::util::Map;
-use crate::wire::Message;
+use crate::wire::{Message, Signal, ToTracker};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
@@ -22,11 +22,23 @@ const CONTROL_BYTES_MAX: u64 = 1024 * 1024;
 /// reports, little enough that a cancel still helps (theory §1.3).
 const BUFFER_SHARE: u64 = 10;
 
-/// What every machine is lent for one input: the time, the dice and the outbox.
-pub(crate) struct Cx<'a> {
+/// What every machine is lent for one input: the time, the dice, the settings and the outbox.
+pub(crate) struct Cx {
     pub(crate) now: Instant,
-    pub(crate) rng: &'a mut Rng,
-    pub(crate) out: &'a mut Outbox,
+    pub(crate) rng: Rng,
+    pub(crate) config: Config,
+    pub(crate) out: Outbox,
+    /// The signaller has let us in.
+    pub(crate) is_up: bool,
+}
+
+impl Cx {
+    /// Has the signaller pass something on to a peer.
+    pub(crate) fn relay(&mut self, to: PeerId, signal: Signal) {
+        if self.is_up {
+            self.out.signal(&ToTracker::Relay { to, signal });
+        }
+    }
 }
 
 /// Orders to the host, and the room on each link.
@@ -55,23 +67,23 @@ impl Outbox {
         self.queue.pop_front()
     }
 
-    pub(crate) fn signal(&mut self, bytes: Vec<u8>) {
-        self.queue.push_back(Action::Signal { bytes });
+    pub(crate) fn signal(&mut self, message: &ToTracker) {
+        self.put(Action::Signal { bytes: message.encode() });
     }
 
     pub(crate) fn notify(&mut self, event: Event) {
-        self.queue.push_back(Action::Notify(event));
+        self.put(Action::Notify(event));
     }
 
     pub(crate) fn start(&mut self, work: Work) -> JobId {
         let job = JobId(self.next_job);
         self.next_job += 1;
-        self.queue.push_back(Action::Start { job, work });
+        self.put(Action::Start { job, work });
         job
     }
 
     pub(crate) fn abort(&mut self, job: JobId) {
-        self.queue.push_back(Action::Abort { job });
+        self.put(Action::Abort { job });
     }
 
     /// The channels of a link are open.
@@ -82,7 +94,7 @@ impl Outbox {
     /// Ends a connection, whatever state it is in.
     pub(crate) fn unlink(&mut self, link: LinkId) {
         self.outlets.remove(&link);
-        self.queue.push_back(Action::Unlink { link });
+        self.put(Action::Unlink { link });
     }
 
     /// Sends a control message.
@@ -98,6 +110,10 @@ impl Outbox {
         self.push(link, Channel::Bulk, message.encode(tail));
     }
 
+    fn put(&mut self, action: Action) {
+        self.queue.push_back(action);
+    }
+
     fn push(&mut self, link: LinkId, channel: Channel, bytes: Vec<u8>) {
         let Some(outlet) = self.outlets.get_mut(&link) else { return };
         let length = bytes.len() as u64;
@@ -106,7 +122,7 @@ impl Outbox {
             Channel::Bulk => outlet.bulk += length,
         }
         self.wire_out += length;
-        self.queue.push_back(Action::Send { link, channel, bytes });
+        self.put(Action::Send { link, channel, bytes });
     }
 
     /// The host reports what it still holds for a channel.
@@ -138,8 +154,14 @@ impl Outbox {
     }
 
     /// Links whose peers do not read what they are told.
-    pub(crate) fn clogged(&self) -> impl Iterator<Item = LinkId> + '_ {
-        self.outlets.iter().filter(|(_, outlet)| outlet.control > CONTROL_BYTES_MAX).map(|(link, _)| *link)
+    pub(crate) fn clogged(&self) -> Vec<LinkId> {
+        let mut links = Vec::new();
+        for (link, outlet) in &self.outlets {
+            if outlet.control > CONTROL_BYTES_MAX {
+                links.push(*link);
+            }
+        }
+        links
     }
 
     /// All bytes sent on data channels since the start.

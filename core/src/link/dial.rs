@@ -7,11 +7,11 @@
 //!
 //! Glare: when two knocks cross, the peer with the greater id offers and the other waits.
 
-use super::Opened;
-use crate::action::Work;
+use super::{Links, Opened};
+use crate::action::{Event, Work};
 use crate::config::Config;
 use crate::fault::Fault;
-use crate::id::{JobId, LinkId, PeerId, Topic};
+use crate::id::{Fingerprint, JobId, LinkId, PeerId, Topic};
 use crate::input::Outcome;
 use crate::outbox::Cx;
 use crate::time::{Instant, earliest};
@@ -31,6 +31,7 @@ const INBOUND_EXTRA: u32 = 6;
 
 /// All attempts under way, and who could be tried.
 pub(crate) struct Dialer {
+    me: PeerId,
     dials: Map<PeerId, Dial>,
     known: Map<PeerId, Known>,
     next_link: u32,
@@ -44,8 +45,8 @@ struct Dial {
     link: Option<LinkId>,
     began: Instant,
     deadline: Instant,
-    local: Option<Description>,
-    remote: Option<Description>,
+    local: Option<Fingerprint>,
+    remote: Option<Fingerprint>,
     /// Found before our description was sent.
     held: Vec<Candidate>,
     sent: usize,
@@ -75,31 +76,20 @@ struct Known {
     not_before: Instant,
 }
 
-/// What a signal or a failure means for the rest of the node.
-#[derive(Debug, PartialEq)]
-pub(crate) enum Say {
-    /// Pass this on.
-    Signal(PeerId, Signal),
-    /// The attempt has ended.
-    Failed(PeerId, Fault),
-}
-
 impl Dialer {
-    pub(crate) const fn new() -> Self {
-        Self { dials: Map::new(), known: Map::new(), next_link: 0, made: 0 }
+    pub(crate) const fn new(me: PeerId) -> Self {
+        Self { me, dials: Map::new(), known: Map::new(), next_link: 0, made: 0 }
     }
 
     /// Notes that `peer` is in `topic`.
     pub(crate) fn learn(&mut self, peer: PeerId, topic: Topic, complete: bool) {
         if self.known.len() >= KNOWN_MAX && !self.known.contains_key(&peer) {
-            let Some(worst) = self
-                .known
-                .iter()
-                .max_by_key(|(_, known)| (known.failures, known.not_before))
-                .map(|(id, _)| *id)
-            else {
-                return;
-            };
+            let (mut worst, mut rank) = (peer, (0, Instant::ZERO));
+            for (id, known) in &self.known {
+                if (known.failures, known.not_before) >= rank {
+                    (worst, rank) = (*id, (known.failures, known.not_before));
+                }
+            }
             self.known.remove(&worst);
         }
         let known = self.known.entry(peer).or_default();
@@ -110,10 +100,13 @@ impl Dialer {
     }
 
     /// Forgets that `peer` can be reached: the signaller says it is not there.
-    pub(crate) fn absent(&mut self, peer: &PeerId, cx: &mut Cx<'_>) -> Option<Say> {
+    pub(crate) fn absent(&mut self, peer: &PeerId, cx: &mut Cx) {
         self.known.remove(peer);
-        matches!(self.dials.get(peer)?.step, Step::Knocked | Step::Offered)
-            .then(|| self.fail(*peer, Fault::Deadline, cx))
+        if let Some(dial) = self.dials.get(peer)
+            && matches!(dial.step, Step::Knocked | Step::Offered)
+        {
+            self.fail(*peer, Fault::Deadline, cx);
+        }
     }
 
     /// The best peer of `topic` to knock at now: never tried before tried, then by chance.
@@ -121,30 +114,44 @@ impl Dialer {
         &self,
         topic: &Topic,
         we_are_complete: bool,
-        busy: impl Fn(&PeerId) -> bool,
-        cx: &mut Cx<'_>,
+        links: &Links,
+        cx: &mut Cx,
     ) -> Option<PeerId> {
-        let fits = |id: &PeerId, known: &Known| {
-            known.topics.contains(topic)
-                && known.not_before <= cx.now
-                && !(known.complete && we_are_complete)
-                && !self.dials.contains_key(id)
-                && !busy(id)
-        };
-        let fresh: Vec<_> = self.known.iter().filter(|(id, known)| fits(id, known)).collect();
-        let fewest = fresh.iter().map(|(_, known)| known.failures).min()?;
-        let best: Vec<PeerId> =
-            fresh.iter().filter(|(_, known)| known.failures == fewest).map(|(id, _)| **id).collect();
-        cx.rng.pick(&best).copied()
+        let mut best = Vec::new();
+        let mut fewest = u32::MAX;
+        for (id, known) in &self.known {
+            if known.failures > fewest
+                || known.not_before > cx.now
+                || (known.complete && we_are_complete)
+                || !known.topics.contains(topic)
+                || self.dials.contains_key(id)
+                || links.with(id).is_some()
+            {
+                continue;
+            }
+            if known.failures < fewest {
+                fewest = known.failures;
+                best.clear();
+            }
+            best.push(*id);
+        }
+        // Chance is drawn only where there is a choice to make.
+        if best.is_empty() { None } else { cx.rng.pick(&best).copied() }
     }
 
     /// When the next known peer of a topic may be tried again.
     pub(crate) fn retry_at(&self, now: Instant) -> Option<Instant> {
-        self.known.values().map(|known| known.not_before).filter(|at| *at > now).min()
+        let mut first = None;
+        for (_, known) in &self.known {
+            if known.not_before > now {
+                first = earliest(first, Some(known.not_before));
+            }
+        }
+        first
     }
 
     /// Whether one more attempt of our own fits the budget.
-    pub(crate) fn may_knock(&self, config: &Config, links: usize) -> bool {
+    pub(crate) fn may_knock(&self, links: usize, config: &Config) -> bool {
         let dials = self.dials.len();
         dials < config.dials_max as usize
             && links + dials < config.links_max as usize
@@ -152,55 +159,47 @@ impl Dialer {
     }
 
     /// Asks `peer` for a link.
-    pub(crate) fn knock(&mut self, peer: PeerId, topic: Topic, config: &Config, cx: &mut Cx<'_>) -> Say {
+    pub(crate) fn knock(&mut self, peer: PeerId, topic: Topic, cx: &mut Cx) {
         let attempt = u32::try_from(cx.rng.below(1 << 32)).unwrap_or(0);
-        self.dials.insert(peer, Dial::new(attempt, topic, Step::Knocked, config, cx.now));
-        Say::Signal(peer, Signal::Knock { attempt, topic })
+        self.dials.insert(peer, Dial::new(attempt, topic, Step::Knocked, cx));
+        cx.relay(peer, Signal::Knock { attempt, topic });
     }
 
     /// Somebody signals. `welcome` says whether the application side wants a link with this peer at all.
-    #[expect(clippy::too_many_arguments, reason = "one caller; a struct would only rename them")]
     pub(crate) fn on_signal(
         &mut self,
-        me: &PeerId,
         peer: PeerId,
         signal: Signal,
         welcome: bool,
         links: usize,
-        config: &Config,
-        cx: &mut Cx<'_>,
-    ) -> Option<Say> {
+        cx: &mut Cx,
+    ) {
         match signal {
             Signal::Knock { attempt, topic } => {
-                self.on_knock(me, peer, attempt, topic, welcome, links, config, cx)
+                self.on_knock(peer, attempt, topic, welcome, links, cx);
             }
             Signal::Offer { attempt, topic: _, description } => self.on_offer(peer, attempt, description, cx),
             Signal::Answer { attempt, description } => self.on_answer(peer, attempt, description, cx),
-            Signal::Candidate { attempt, candidate } => {
-                self.on_candidate(&peer, attempt, candidate, cx);
-                None
-            }
+            Signal::Candidate { attempt, candidate } => self.on_candidate(&peer, attempt, candidate, cx),
             Signal::Decline { attempt } => {
-                let declined = self.dials.get(&peer).is_some_and(|dial| dial.attempt == attempt);
-                declined.then(|| self.fail(peer, Fault::Refused, cx))
+                if self.dials.get(&peer).is_some_and(|dial| dial.attempt == attempt) {
+                    self.fail(peer, Fault::Refused, cx);
+                }
             }
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one caller; a struct would only rename them")]
     fn on_knock(
         &mut self,
-        me: &PeerId,
         peer: PeerId,
         attempt: u32,
         topic: Topic,
         welcome: bool,
         links: usize,
-        config: &Config,
-        cx: &mut Cx<'_>,
-    ) -> Option<Say> {
+        cx: &mut Cx,
+    ) {
         let began = match self.dials.get(&peer) {
-            Some(dial) if dial.step == Step::Knocked && *me < peer => return None,
+            Some(dial) if dial.step == Step::Knocked && self.me < peer => return,
             Some(dial) => {
                 let began = dial.began;
                 self.drop_dial(&peer, cx);
@@ -208,59 +207,44 @@ impl Dialer {
             }
             None => None,
         };
-        let room = self.dials.len() < (config.dials_max + INBOUND_EXTRA) as usize
-            && links + self.dials.len() < config.links_max as usize
-            && self.made < config.connections_max;
+        let room = self.dials.len() < (cx.config.dials_max + INBOUND_EXTRA) as usize
+            && links + self.dials.len() < cx.config.links_max as usize
+            && self.made < cx.config.connections_max;
         if !welcome || !room {
-            return Some(Say::Signal(peer, Signal::Decline { attempt }));
+            return cx.relay(peer, Signal::Decline { attempt });
         }
         let link = self.mint();
         let job = cx.out.start(Work::Dial { link });
-        let mut dial = Dial::new(attempt, topic, Step::Offering(job), config, cx.now);
+        let mut dial = Dial::new(attempt, topic, Step::Offering(job), cx);
         dial.link = Some(link);
         dial.began = began.unwrap_or(cx.now);
         self.dials.insert(peer, dial);
-        None
     }
 
-    fn on_offer(
-        &mut self,
-        peer: PeerId,
-        attempt: u32,
-        description: Description,
-        cx: &mut Cx<'_>,
-    ) -> Option<Say> {
+    fn on_offer(&mut self, peer: PeerId, attempt: u32, description: Description, cx: &mut Cx) {
         let link = self.mint();
-        let dial = self.dials.get_mut(&peer)?;
+        let Some(dial) = self.dials.get_mut(&peer) else { return };
         if dial.attempt != attempt || dial.step != Step::Knocked || description.role != Role::Actpass {
-            return None;
+            return;
         }
         dial.link = Some(link);
-        dial.remote = Some(description.clone());
+        dial.remote = Some(description.fingerprint);
         let job = cx.out.start(Work::Accept { link, remote: description });
         dial.step = Step::Answering(job);
-        None
     }
 
-    fn on_answer(
-        &mut self,
-        peer: PeerId,
-        attempt: u32,
-        description: Description,
-        cx: &mut Cx<'_>,
-    ) -> Option<Say> {
-        let dial = self.dials.get_mut(&peer)?;
-        let link = dial.link?;
+    fn on_answer(&mut self, peer: PeerId, attempt: u32, description: Description, cx: &mut Cx) {
+        let Some(dial) = self.dials.get_mut(&peer) else { return };
+        let Some(link) = dial.link else { return };
         if dial.attempt != attempt || dial.step != Step::Offered || description.role == Role::Actpass {
-            return None;
+            return;
         }
-        dial.remote = Some(description.clone());
+        dial.remote = Some(description.fingerprint);
         dial.step = Step::Connecting;
         cx.out.start(Work::Complete { link, remote: description });
-        None
     }
 
-    fn on_candidate(&mut self, peer: &PeerId, attempt: u32, candidate: Candidate, cx: &mut Cx<'_>) {
+    fn on_candidate(&mut self, peer: &PeerId, attempt: u32, candidate: Candidate, cx: &mut Cx) {
         let Some(dial) = self.dials.get_mut(peer) else { return };
         let (Some(link), true) = (dial.link, dial.remote.is_some()) else { return };
         if dial.attempt == attempt && dial.added < CANDIDATES_MAX {
@@ -269,119 +253,125 @@ impl Dialer {
         }
     }
 
-    /// The host describes our side. `None`: not our job.
-    pub(crate) fn on_done(&mut self, job: JobId, outcome: &Outcome<'_>, cx: &mut Cx<'_>) -> Option<Vec<Say>> {
-        let (peer, dial) = self
-            .dials
-            .iter_mut()
-            .find(|(_, dial)| matches!(dial.step, Step::Offering(j) | Step::Answering(j) if j == job))?;
-        let peer = *peer;
+    /// The host describes our side. `false`: not our job.
+    pub(crate) fn on_done(&mut self, job: JobId, outcome: &Outcome<'_>, cx: &mut Cx) -> bool {
+        let ours = |dial: &Dial| matches!(dial.step, Step::Offering(of) | Step::Answering(of) if of == job);
+        let Some(peer) = self.first(&ours) else { return false };
         let Outcome::Described(description) = outcome else {
-            return Some(alloc::vec![self.fail(peer, Fault::Refused, cx)]);
+            self.fail(peer, Fault::Refused, cx);
+            return true;
         };
-        dial.local = Some(description.clone());
+        let Some(dial) = self.dials.get_mut(&peer) else { return true };
+        dial.local = Some(description.fingerprint);
         let attempt = dial.attempt;
         let description = description.clone();
-        let first = if matches!(dial.step, Step::Offering(_)) {
+        let signal = if matches!(dial.step, Step::Offering(_)) {
             dial.step = Step::Offered;
             Signal::Offer { attempt, topic: dial.topic, description }
         } else {
             dial.step = Step::Connecting;
             Signal::Answer { attempt, description }
         };
-        let mut says = alloc::vec![Say::Signal(peer, first)];
+        cx.relay(peer, signal);
         for candidate in core::mem::take(&mut dial.held) {
             dial.sent += 1;
-            says.push(Say::Signal(peer, Signal::Candidate { attempt, candidate }));
+            cx.relay(peer, Signal::Candidate { attempt, candidate });
         }
-        Some(says)
+        true
     }
 
     /// The host found a way to reach us.
-    pub(crate) fn on_found(&mut self, link: LinkId, candidate: Candidate) -> Option<Say> {
-        let (peer, dial) = self.dials.iter_mut().find(|(_, dial)| dial.link == Some(link))?;
+    pub(crate) fn on_found(&mut self, link: LinkId, candidate: Candidate, cx: &mut Cx) {
+        let Some(peer) = self.peer_of(link) else { return };
+        let Some(dial) = self.dials.get_mut(&peer) else { return };
         if dial.sent + dial.held.len() >= CANDIDATES_MAX {
-            return None;
+            return;
         }
         if dial.local.is_none() {
-            dial.held.push(candidate);
-            return None;
+            return dial.held.push(candidate);
         }
         dial.sent += 1;
-        Some(Say::Signal(*peer, Signal::Candidate { attempt: dial.attempt, candidate }))
+        cx.relay(peer, Signal::Candidate { attempt: dial.attempt, candidate });
     }
 
     /// The channels of a link are open: the attempt has succeeded. `None`: not a link of ours.
-    pub(crate) fn on_linked(&mut self, link: LinkId) -> Option<(Opened, Topic)> {
+    pub(crate) fn on_linked(&mut self, link: LinkId) -> Option<Opened> {
         let peer = self.peer_of(link)?;
         let dial = self.dials.remove(&peer)?;
-        let (local, remote) = (dial.local?.fingerprint, dial.remote?.fingerprint);
+        let (local, remote) = (dial.local?, dial.remote?);
         if let Some(known) = self.known.get_mut(&peer) {
             known.failures = 0;
         }
-        Some((Opened { link, peer, local, remote, began: dial.began }, dial.topic))
+        Some(Opened { link, peer, local, remote, began: dial.began, topic: dial.topic })
     }
 
     /// A connection failed before it opened.
-    pub(crate) fn on_unlinked(&mut self, link: LinkId, cx: &mut Cx<'_>) -> Option<Say> {
-        let peer = self.peer_of(link)?;
-        Some(self.fail(peer, Fault::Deadline, cx))
+    pub(crate) fn on_unlinked(&mut self, link: LinkId, cx: &mut Cx) {
+        if let Some(peer) = self.peer_of(link) {
+            self.fail(peer, Fault::Deadline, cx);
+        }
     }
 
     /// A proven or greeting link to `peer` ended: wait a moment before the next attempt.
-    pub(crate) fn on_lost(&mut self, peer: &PeerId, cx: &mut Cx<'_>) {
+    pub(crate) fn on_lost(&mut self, peer: &PeerId, cx: &mut Cx) {
         if let Some(known) = self.known.get_mut(peer) {
             known.back_off(cx);
         }
     }
 
     /// Ends attempts that took too long.
-    pub(crate) fn on_timeout(&mut self, cx: &mut Cx<'_>) -> Vec<Say> {
-        let late: Vec<PeerId> =
-            self.dials.iter().filter(|(_, dial)| dial.deadline <= cx.now).map(|(peer, _)| *peer).collect();
-        late.into_iter().map(|peer| self.fail(peer, Fault::Deadline, cx)).collect()
+    pub(crate) fn on_timeout(&mut self, cx: &mut Cx) {
+        let now = cx.now;
+        while let Some(peer) = self.first(&|dial| dial.deadline <= now) {
+            self.fail(peer, Fault::Deadline, cx);
+        }
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.dials.values().fold(None, |first, dial| earliest(first, Some(dial.deadline)))
+        let mut first = None;
+        for (_, dial) in &self.dials {
+            first = earliest(first, Some(dial.deadline));
+        }
+        first
     }
 
     /// Ends every attempt whose signals can no longer be carried: the signaller is gone.
-    pub(crate) fn on_signaller_lost(&mut self, cx: &mut Cx<'_>) -> Vec<Say> {
-        let stranded: Vec<PeerId> = self
-            .dials
-            .iter()
-            .filter(|(_, dial)| dial.step != Step::Connecting)
-            .map(|(peer, _)| *peer)
-            .collect();
-        stranded.into_iter().map(|peer| self.fail(peer, Fault::Deadline, cx)).collect()
+    pub(crate) fn on_signaller_lost(&mut self, cx: &mut Cx) {
+        while let Some(peer) = self.first(&|dial| dial.step != Step::Connecting) {
+            self.fail(peer, Fault::Deadline, cx);
+        }
     }
 
     /// Never try this peer again.
-    pub(crate) fn ban(&mut self, peer: &PeerId, cx: &mut Cx<'_>) {
+    pub(crate) fn ban(&mut self, peer: &PeerId, cx: &mut Cx) {
         self.drop_dial(peer, cx);
         self.known.remove(peer);
     }
 
-    pub(crate) fn forget_topic(&mut self, topic: &Topic, cx: &mut Cx<'_>) {
-        let stale: Vec<PeerId> =
-            self.dials.iter().filter(|(_, dial)| dial.topic == *topic).map(|(peer, _)| *peer).collect();
-        for peer in stale {
+    pub(crate) fn forget_topic(&mut self, topic: &Topic, cx: &mut Cx) {
+        while let Some(peer) = self.first(&|dial| dial.topic == *topic) {
             self.drop_dial(&peer, cx);
         }
-        for known in self.known.values_mut() {
+        self.known.retain(|_, known| {
             known.topics.retain(|known| known != topic);
-        }
-        self.known.retain(|_, known| !known.topics.is_empty());
+            !known.topics.is_empty()
+        });
     }
 
     /// The topics that `peer` is known to be in.
     pub(crate) fn topics_of(&self, peer: &PeerId) -> &[Topic] {
-        self.known.get(peer).map_or(&[], |known| &known.topics)
+        match self.known.get(peer) {
+            Some(known) => &known.topics,
+            None => &[],
+        }
     }
 
     pub(crate) fn dialling(&self, topic: &Topic) -> usize {
-        self.dials.values().filter(|dial| dial.topic == *topic).count()
+        let mut count = 0;
+        for (_, dial) in &self.dials {
+            count += usize::from(dial.topic == *topic);
+        }
+        count
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -398,19 +388,29 @@ impl Dialer {
         LinkId(self.next_link)
     }
 
-    fn peer_of(&self, link: LinkId) -> Option<PeerId> {
-        self.dials.iter().find(|(_, dial)| dial.link == Some(link)).map(|(peer, _)| *peer)
+    /// With whom the first attempt is that `fits`.
+    fn first(&self, fits: &dyn Fn(&Dial) -> bool) -> Option<PeerId> {
+        for (peer, dial) in &self.dials {
+            if fits(dial) {
+                return Some(*peer);
+            }
+        }
+        None
     }
 
-    fn fail(&mut self, peer: PeerId, fault: Fault, cx: &mut Cx<'_>) -> Say {
+    fn peer_of(&self, link: LinkId) -> Option<PeerId> {
+        self.first(&|dial| dial.link == Some(link))
+    }
+
+    fn fail(&mut self, peer: PeerId, fault: Fault, cx: &mut Cx) {
         self.drop_dial(&peer, cx);
         if let Some(known) = self.known.get_mut(&peer) {
             known.back_off(cx);
         }
-        Say::Failed(peer, fault)
+        cx.out.notify(Event::DialFailed { peer, fault });
     }
 
-    fn drop_dial(&mut self, peer: &PeerId, cx: &mut Cx<'_>) {
+    fn drop_dial(&mut self, peer: &PeerId, cx: &mut Cx) {
         if let Some(link) = self.dials.remove(peer).and_then(|dial| dial.link) {
             cx.out.unlink(link);
         }
@@ -418,14 +418,14 @@ impl Dialer {
 }
 
 impl Dial {
-    fn new(attempt: u32, topic: Topic, step: Step, config: &Config, now: Instant) -> Self {
+    fn new(attempt: u32, topic: Topic, step: Step, cx: &Cx) -> Self {
         Self {
             attempt,
             topic,
             step,
             link: None,
-            began: now,
-            deadline: now + config.dial_deadline,
+            began: cx.now,
+            deadline: cx.now + cx.config.dial_deadline,
             local: None,
             remote: None,
             held: Vec::new(),
@@ -436,7 +436,7 @@ impl Dial {
 }
 
 impl Known {
-    fn back_off(&mut self, cx: &mut Cx<'_>) {
+    fn back_off(&mut self, cx: &mut Cx) {
         let wait = BACKOFF * (1 << self.failures.min(6));
         self.failures = self.failures.saturating_add(1);
         self.not_before = cx.now + wait / 2 + cx.rng.jitter(wait / 2);

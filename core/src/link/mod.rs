@@ -8,7 +8,7 @@ pub(crate) mod proof;
 
 use crate::config::Config;
 use crate::fault::Fault;
-use crate::id::{Fingerprint, LinkId, PeerId};
+use crate::id::{Fingerprint, LinkId, PeerId, Topic};
 use crate::outbox::Cx;
 use crate::time::{Instant, earliest};
 use crate::util::Map;
@@ -31,11 +31,14 @@ pub(crate) struct Opened {
     pub(crate) local: Fingerprint,
     pub(crate) remote: Fingerprint,
     pub(crate) began: Instant,
+    /// The swarm that it was made for.
+    pub(crate) topic: Topic,
 }
 
 /// A link that has just been proven.
 pub(crate) struct Proven {
     pub(crate) peer: PeerId,
+    pub(crate) topic: Topic,
     pub(crate) took: Duration,
 }
 
@@ -47,10 +50,7 @@ pub(crate) struct Links {
 }
 
 struct Link {
-    peer: PeerId,
-    local: Fingerprint,
-    remote: Fingerprint,
-    began: Instant,
+    of: Opened,
     opened: Instant,
     nonce: [u8; 32],
     their_nonce: Option<[u8; 32]>,
@@ -62,16 +62,14 @@ struct Link {
 
 impl Links {
     /// Greets on channels that have just opened.
-    pub(crate) fn open(&mut self, opened: Opened, me: &Identity, cx: &mut Cx<'_>) {
+    pub(crate) fn open(&mut self, opened: Opened, me: &Identity, cx: &mut Cx) {
         let nonce = cx.rng.bytes32();
         let hello = Hello { version: wire::VERSION, features: FEATURES, peer: me.peer(), nonce };
-        cx.out.open(opened.link);
-        cx.out.control(opened.link, &Message::Hello(hello));
+        let id = opened.link;
+        cx.out.open(id);
+        cx.out.control(id, &Message::Hello(hello));
         let link = Link {
-            peer: opened.peer,
-            local: opened.local,
-            remote: opened.remote,
-            began: opened.began,
+            of: opened,
             opened: cx.now,
             nonce,
             their_nonce: None,
@@ -80,7 +78,7 @@ impl Links {
             asked: None,
             rtt: None,
         };
-        self.links.insert(opened.link, link);
+        self.links.insert(id, link);
     }
 
     pub(crate) fn on_hello(
@@ -88,7 +86,7 @@ impl Links {
         id: LinkId,
         hello: &Hello,
         me: &Identity,
-        cx: &mut Cx<'_>,
+        cx: &mut Cx,
     ) -> Result<(), Fault> {
         let link = self.links.get_mut(&id).ok_or(Fault::Unexpected)?;
         if hello.version != wire::VERSION {
@@ -97,7 +95,7 @@ impl Links {
         if link.their_nonce.replace(hello.nonce).is_some() {
             return Err(Fault::Unexpected);
         }
-        if hello.peer != link.peer {
+        if hello.peer != link.of.peer {
             return Err(Fault::Identity);
         }
         let transcript = proof::transcript(link.mine(&me.peer()), link.theirs(&hello.nonce));
@@ -118,18 +116,18 @@ impl Links {
             return Err(Fault::Unexpected);
         }
         let transcript = proof::transcript(link.theirs(&nonce), link.mine(&me.peer()));
-        if !proof::verify(&link.peer, &transcript, &proof.signature) {
+        if !proof::verify(&link.of.peer, &transcript, &proof.signature) {
             return Err(Fault::Identity);
         }
-        if self.by_peer.contains_key(&link.peer) {
+        if self.by_peer.contains_key(&link.of.peer) {
             return Err(Fault::Duplicate);
         }
         link.proven = true;
-        self.by_peer.insert(link.peer, id);
-        Ok(Proven { peer: link.peer, took: now.since(link.began) })
+        self.by_peer.insert(link.of.peer, id);
+        Ok(Proven { peer: link.of.peer, topic: link.of.topic, took: now.since(link.of.began) })
     }
 
-    pub(crate) fn on_ping(&self, id: LinkId, nonce: u32, cx: &mut Cx<'_>) -> Result<(), Fault> {
+    pub(crate) fn on_ping(&self, id: LinkId, nonce: u32, cx: &mut Cx) -> Result<(), Fault> {
         if !self.is_proven(id) {
             return Err(Fault::Unexpected);
         }
@@ -137,14 +135,15 @@ impl Links {
         Ok(())
     }
 
-    pub(crate) fn on_pong(&mut self, id: LinkId, nonce: u32, now: Instant) -> Result<(), Fault> {
+    pub(crate) fn on_pong(&mut self, id: LinkId, nonce: u32, now: Instant) -> Result<Duration, Fault> {
         let link = self.links.get_mut(&id).ok_or(Fault::Unexpected)?;
         let Some((asked, at)) = link.asked.take() else { return Err(Fault::Unexpected) };
         if asked != nonce {
             return Err(Fault::Unexpected);
         }
-        link.rtt = Some(now.since(at));
-        Ok(())
+        let rtt = now.since(at);
+        link.rtt = Some(rtt);
+        Ok(rtt)
     }
 
     /// Notes that something came in.
@@ -155,16 +154,16 @@ impl Links {
     }
 
     /// Asks quiet peers, and names those that are gone.
-    pub(crate) fn on_timeout(&mut self, config: &Config, cx: &mut Cx<'_>) -> Vec<(LinkId, Fault)> {
+    pub(crate) fn on_timeout(&mut self, cx: &mut Cx) -> Vec<(LinkId, Fault)> {
         let mut dead = Vec::new();
         for (id, link) in &mut self.links {
             if !link.proven {
                 if cx.now.since(link.opened) >= GREETING_DEADLINE {
                     dead.push((*id, Fault::Deadline));
                 }
-            } else if link.dead_at(config).is_some_and(|due| (due..due + LATE).contains(&cx.now)) {
+            } else if link.dead_at(&cx.config).is_some_and(|due| due <= cx.now && cx.now < due + LATE) {
                 dead.push((*id, Fault::Stalled));
-            } else if cx.now >= link.ping_at(config) {
+            } else if cx.now >= link.ping_at(&cx.config) {
                 Self::ping(*id, link, cx);
             }
         }
@@ -172,36 +171,38 @@ impl Links {
     }
 
     /// Measures the round trip of a link that has just been proven.
-    pub(crate) fn measure(&mut self, id: LinkId, cx: &mut Cx<'_>) {
+    pub(crate) fn measure(&mut self, id: LinkId, cx: &mut Cx) {
         if let Some(link) = self.links.get_mut(&id) {
             Self::ping(id, link, cx);
         }
     }
 
-    fn ping(id: LinkId, link: &mut Link, cx: &mut Cx<'_>) {
+    fn ping(id: LinkId, link: &mut Link, cx: &mut Cx) {
         let nonce = u32::try_from(cx.rng.below(1 << 32)).unwrap_or(0);
         link.asked = Some((nonce, cx.now));
         cx.out.control(id, &Message::Ping { nonce });
     }
 
     pub(crate) fn deadline(&self, config: &Config) -> Option<Instant> {
-        self.links.values().fold(None, |first, link| {
+        let mut first = None;
+        for (_, link) in &self.links {
             let due = match (link.proven, link.asked) {
                 (false, _) => link.opened + GREETING_DEADLINE,
                 (true, None) => link.ping_at(config),
                 (true, Some(_)) => link.dead_at(config).unwrap_or_else(|| link.ping_at(config)),
             };
-            earliest(first, Some(due))
-        })
+            first = earliest(first, Some(due));
+        }
+        first
     }
 
     /// Forgets a link. Answers whose it was, and whether it was proven.
     pub(crate) fn close(&mut self, id: LinkId) -> Option<(PeerId, bool)> {
         let link = self.links.remove(&id)?;
         if link.proven {
-            self.by_peer.remove(&link.peer);
+            self.by_peer.remove(&link.of.peer);
         }
-        Some((link.peer, link.proven))
+        Some((link.of.peer, link.proven))
     }
 
     pub(crate) fn is_proven(&self, id: LinkId) -> bool {
@@ -218,10 +219,15 @@ impl Links {
 
     /// The open link with a peer, proven or not.
     pub(crate) fn with(&self, peer: &PeerId) -> Option<LinkId> {
-        self.by_peer
-            .get(peer)
-            .copied()
-            .or_else(|| self.links.iter().find(|(_, link)| link.peer == *peer).map(|(id, _)| *id))
+        if let Some(id) = self.by_peer.get(peer) {
+            return Some(*id);
+        }
+        for (id, link) in &self.links {
+            if link.of.peer == *peer {
+                return Some(*id);
+            }
+        }
+        None
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -229,22 +235,26 @@ impl Links {
     }
 
     pub(crate) fn ids(&self) -> Vec<LinkId> {
-        self.links.keys().copied().collect()
+        let mut ids = Vec::new();
+        for (id, _) in &self.links {
+            ids.push(*id);
+        }
+        ids
     }
 
     /// Proven links.
-    pub(crate) fn proven(&self) -> impl Iterator<Item = (LinkId, PeerId)> + '_ {
-        self.by_peer.iter().map(|(peer, id)| (*id, *peer))
+    pub(crate) const fn proven(&self) -> &Map<PeerId, LinkId> {
+        &self.by_peer
     }
 }
 
 impl Link {
     fn mine<'a>(&'a self, me: &'a PeerId) -> Side<'a> {
-        Side { peer: me, fingerprint: &self.local, nonce: &self.nonce }
+        Side { peer: me, fingerprint: &self.of.local, nonce: &self.nonce }
     }
 
     const fn theirs<'a>(&'a self, nonce: &'a [u8; 32]) -> Side<'a> {
-        Side { peer: &self.peer, fingerprint: &self.remote, nonce }
+        Side { peer: &self.of.peer, fingerprint: &self.of.remote, nonce }
     }
 
     /// When silence is asked about; again when the answer was slept through.

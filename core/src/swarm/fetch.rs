@@ -2,7 +2,7 @@
 
 use super::ledger::Kept;
 use super::peer::Peer;
-use super::picker::{self, Candidate};
+use super::picker::{self, Choice};
 use super::{ANSWER_DEADLINE, Fact, Job, Swarm};
 use crate::action::{Event, Work};
 use crate::config::{BLOCK_LEAVES_MAX, LEAF_BYTES};
@@ -25,24 +25,21 @@ const ENDGAME_GAIN: Duration = Duration::from_millis(500);
 
 impl Swarm {
     /// Asks a peer for as much as its window lets through.
-    pub(super) fn ask(&mut self, link: LinkId, cx: &mut Cx<'_>) {
+    pub(super) fn ask(&mut self, link: LinkId, cx: &mut Cx) {
         let Some(peer) = self.peers.get(&link) else { return };
         let leaf = u64::from(LEAF_BYTES);
         let rate = peer.down.per_second(cx.now);
-        let most = if peer.snubs > 0 { 4 } else { self.config.window_leaves_max };
+        let most = if peer.snubs > 0 { 4 } else { cx.config.window_leaves_max };
         let window = picker::window(rate, peer.rtt, peer.received / leaf, most);
         let room = window.saturating_sub(peer.asked_leaves());
         // A quarter of the window at a time: few messages, and the source never runs dry.
         if peer.idle || room == 0 || (room < window / 4 && peer.asked_leaves() > 0) {
             return;
         }
-        let held: u64 = self.storing_bytes
-            + self
-                .wanted
-                .iter()
-                .filter_map(|root| self.files.get(root))
-                .map(|file| file.ledger.open_bytes())
-                .sum::<u64>();
+        let mut held = self.storing_bytes;
+        for root in &self.wanted {
+            held += self.files.get(root).map_or(0, |file| file.ledger.open_bytes());
+        }
         let mut plan = Plan { room, spans: Map::new() };
         self.continue_pieces(link, &mut plan);
         if plan.room > 0 && held < HELD_BYTES_MAX {
@@ -55,7 +52,9 @@ impl Swarm {
         peer.idle = plan.room == room && held < HELD_BYTES_MAX;
         for (root, spans) in plan.spans {
             for spans in spans.chunks(limits::SPANS_MAX) {
-                spans.iter().for_each(|span| peer.ask(root, *span, cx.now));
+                for span in spans {
+                    peer.ask(root, *span, cx.now);
+                }
                 cx.out.control(link, &Message::Request { root, spans: spans.to_vec() });
             }
         }
@@ -66,9 +65,10 @@ impl Swarm {
         let Some(peer) = self.peers.get(&link) else { return };
         for root in &self.wanted {
             let (Some(file), Some(has)) = (self.files.get_mut(root), peer.has.get(root)) else { continue };
-            let open: Vec<PieceIndex> =
-                file.ledger.open_pieces().filter(|piece| has.get(piece.get())).collect();
-            for piece in open {
+            for piece in file.ledger.open_pieces() {
+                if !has.get(piece.get()) {
+                    continue;
+                }
                 take_spans(file, *root, piece, peer, plan);
                 if plan.room == 0 {
                     return;
@@ -78,25 +78,23 @@ impl Swarm {
     }
 
     /// New pieces, rarest first.
-    fn begin_pieces(&mut self, link: LinkId, plan: &mut Plan, cx: &mut Cx<'_>) {
+    fn begin_pieces(&mut self, link: LinkId, plan: &mut Plan, cx: &mut Cx) {
         let Some(peer) = self.peers.get(&link) else { return };
-        let candidates = self
-            .wanted
-            .iter()
-            .filter_map(|root| Some((root, self.files.get(root)?, peer.has.get(root)?)))
-            .flat_map(|(root, file, has)| {
-                let free = file.ledger.have().missing_from(has).filter_map(|piece| file.layout.piece(piece));
-                free.filter(|piece| {
-                    file.recalling == 0 && file.ledger.is_free(*piece) && file.tree.knows_piece(*piece)
-                })
-                .map(|piece| Candidate {
-                    key: (*root, piece),
-                    urgent: file.urgent.contains(&piece.get()),
-                    holders: file.rarity.of(piece.get()),
-                })
-            });
-        let most = plan.room.div_ceil(BLOCK_LEAVES_MAX) as usize;
-        for (root, piece) in picker::choose(candidates, most, cx.rng) {
+        let mut choice = Choice::new(plan.room.div_ceil(BLOCK_LEAVES_MAX) as usize);
+        for root in &self.wanted {
+            let (Some(file), Some(has)) = (self.files.get(root), peer.has.get(root)) else { continue };
+            if file.recalling > 0 {
+                continue;
+            }
+            for index in file.ledger.have().missing_from(has) {
+                let Some(piece) = file.layout.piece(index) else { continue };
+                if file.ledger.is_free(piece) && file.tree.knows_piece(piece) {
+                    let urgent = file.urgent.contains(&index);
+                    choice.offer((*root, piece), urgent, file.rarity.of(index), &mut cx.rng);
+                }
+            }
+        }
+        for (_, (root, piece)) in choice.best {
             let Some(file) = self.files.get_mut(&root) else { continue };
             file.ledger.open(piece);
             take_spans(file, root, piece, peer, plan);
@@ -107,33 +105,36 @@ impl Swarm {
     }
 
     /// Endgame: when all is asked for, an idle peer is asked for one run that a much slower one owes us.
-    fn double_late(&mut self, link: LinkId, plan: &mut Plan, cx: &Cx<'_>) {
+    fn double_late(&mut self, link: LinkId, plan: &mut Plan, cx: &Cx) {
         let Some(peer) = self.peers.get(&link) else { return };
-        let unasked =
-            self.wanted.iter().filter_map(|root| self.files.get(root)).any(|file| file.ledger.has_unasked());
         let rate = peer.down.per_second(cx.now);
-        if unasked || rate == 0 || peer.asked_leaves() > 0 {
+        if rate == 0 || peer.asked_leaves() > 0 {
             return;
+        }
+        for root in &self.wanted {
+            if self.files.get(root).is_some_and(|file| file.ledger.has_unasked()) {
+                return;
+            }
         }
         let block = u64::from(LEAF_BYTES * BLOCK_LEAVES_MAX);
         let mine = Duration::from_micros(block * 1_000_000 / rate) + peer.rtt.unwrap_or_default();
-        let slow =
-            self.peers.iter().filter(|(other, _)| **other != link).map(|(_, slow)| (slow.eta(cx.now), slow));
-        let Some((_, slow)) = slow
-            .filter(|(eta, slow)| slow.asked_leaves() > 0 && *eta > mine * 2 + ENDGAME_GAIN)
-            .max_by_key(|(eta, _)| *eta)
-        else {
-            return;
-        };
-        for (root, start, asked) in slow.owes() {
-            let Some(file) = self.files.get_mut(&root) else { continue };
-            let Some(piece) = file.layout.leaf(start).map(|leaf| file.layout.piece_of(leaf)) else {
-                continue;
-            };
-            let useful = peer.has.get(&root).is_some_and(|has| has.get(piece.get()));
-            if useful && file.ledger.ask_too(start, asked.count) {
+        let mut slowest = None;
+        let mut longest = mine * 2 + ENDGAME_GAIN;
+        for (other, slow) in &self.peers {
+            let eta = slow.eta(cx.now);
+            let longer = if slowest.is_none() { eta > longest } else { eta >= longest };
+            if longer && *other != link && slow.asked_leaves() > 0 {
+                (slowest, longest) = (Some(slow), eta);
+            }
+        }
+        let Some(slow) = slowest else { return };
+        for ((root, start), asked) in slow.owes() {
+            let (Some(file), Some(has)) = (self.files.get_mut(root), peer.has.get(root)) else { continue };
+            let Some(leaf) = file.layout.leaf(*start) else { continue };
+            let piece = file.layout.piece_of(leaf);
+            if has.get(piece.get()) && file.ledger.ask_too(*start, asked.count) {
                 let proof = !file.tree.knows_leaves(piece);
-                return plan.push(root, Span { start, count: asked.count, proof });
+                return plan.push(*root, Span { start: *start, count: asked.count, proof });
             }
         }
     }
@@ -145,14 +146,14 @@ impl Swarm {
         root: Root,
         start: u32,
         tail: &[u8],
-        cx: &mut Cx<'_>,
+        cx: &mut Cx,
     ) -> Result<(), Fault> {
-        let peer = self.peers.get_mut(&link).ok_or(Fault::Unexpected)?;
+        let peer = self.peer(link)?;
         let Some(answer) = peer.answered(root, start) else { return self.stray(link, tail.len()) };
         peer.progress = cx.now;
         peer.snubs = 0;
         let Some(file) = self.files.get_mut(&root) else { return self.stray(link, tail.len()) };
-        let leaves = u32::try_from(tail.len().div_ceil(LEAF_BYTES as usize)).map_err(|_| Fault::Malformed)?;
+        let leaves = tail.len().div_ceil(LEAF_BYTES as usize) as u32;
         if let Some(asked) = answer {
             file.ledger.unask(start, asked.count);
             if leaves != u32::from(asked.count) {
@@ -162,8 +163,8 @@ impl Swarm {
         if file.layout.span_bytes(start, leaves) != Some(tail.len() as u64) {
             return Err(Fault::Malformed);
         }
-        for (index, bytes) in (start..).zip(tail.chunks(LEAF_BYTES as usize)) {
-            self.on_leaf(link, root, index, bytes, cx)?;
+        for (index, bytes) in tail.chunks(LEAF_BYTES as usize).enumerate() {
+            self.on_leaf(link, root, start + index as u32, bytes, cx)?;
         }
         Ok(())
     }
@@ -174,7 +175,7 @@ impl Swarm {
         root: Root,
         index: u32,
         bytes: &[u8],
-        cx: &mut Cx<'_>,
+        cx: &mut Cx,
     ) -> Result<(), Fault> {
         let Some(file) = self.files.get_mut(&root) else { return Ok(()) };
         let Some(leaf) = file.layout.leaf(index) else { return Err(Fault::Malformed) };
@@ -205,7 +206,7 @@ impl Swarm {
     }
 
     /// Counts a verified leaf for the peer and for each share of the file.
-    fn credit(&mut self, link: LinkId, root: Root, bytes: usize, cx: &mut Cx<'_>) {
+    fn credit(&mut self, link: LinkId, root: Root, bytes: usize, cx: &mut Cx) {
         let bytes = bytes as u64;
         self.totals.from_peers += bytes;
         if let Some(peer) = self.peers.get_mut(&link) {
@@ -226,35 +227,51 @@ impl Swarm {
 
     fn waste(&mut self, root: Root, bytes: usize) {
         self.totals.wasted += bytes as u64;
-        let Some(file) = self.files.get(&root) else { return };
-        for content in &file.shares {
-            if let Some(share) = self.shares.get_mut(content) {
-                share.moved.wasted += bytes as u64;
-            }
-        }
+        self.moved(&root, &mut |moved| moved.wasted += bytes as u64);
     }
 
     /// A leaf that others were asked for too has come.
-    fn cancel_elsewhere(&mut self, from: LinkId, root: Root, index: u32, cx: &mut Cx<'_>) {
-        for (link, peer) in self.peers.iter_mut().filter(|(link, _)| **link != from) {
-            let covers = |start: u32, count: u8| (start..start + u32::from(count)).contains(&index);
-            let Some((_, start, asked)) =
-                peer.owes().find(|(of, start, asked)| *of == root && covers(*start, asked.count))
-            else {
-                continue;
-            };
-            peer.give_up(root, start);
-            peer.idle = false;
-            if let Some(file) = self.files.get_mut(&root) {
-                file.ledger.unask(start, asked.count);
+    fn cancel_elsewhere(&mut self, from: LinkId, root: Root, index: u32, cx: &mut Cx) {
+        for link in self.links() {
+            if link != from {
+                let covers = |run: &Span| run.start <= index && index - run.start < u32::from(run.count);
+                if self.take_back(link, Some(root), &covers, cx)
+                    && let Some(peer) = self.peers.get_mut(&link)
+                {
+                    peer.idle = false;
+                }
             }
-            let span = Span { start, count: asked.count, proof: asked.proof };
-            cx.out.control(*link, &Message::Cancel { root, spans: alloc::vec![span] });
         }
     }
 
+    /// Takes runs back that a peer was asked for, of one file or of all. `false`: there were none.
+    pub(super) fn take_back(
+        &mut self,
+        link: LinkId,
+        root: Option<Root>,
+        fits: &dyn Fn(&Span) -> bool,
+        cx: &mut Cx,
+    ) -> bool {
+        let Some(peer) = self.peers.get_mut(&link) else { return false };
+        let mut runs = Vec::new();
+        for ((of, start), asked) in peer.owes() {
+            let span = Span { start: *start, count: asked.count, proof: asked.proof };
+            if root.is_none_or(|root| root == *of) && fits(&span) {
+                runs.push((*of, span));
+            }
+        }
+        for (root, span) in &runs {
+            peer.give_up(*root, span.start);
+            if let Some(file) = self.files.get_mut(root) {
+                file.ledger.unask(span.start, span.count);
+            }
+            cx.out.control(link, &Message::Cancel { root: *root, spans: alloc::vec![*span] });
+        }
+        !runs.is_empty()
+    }
+
     /// Stores a whole piece.
-    pub(super) fn keep(&mut self, root: Root, piece: PieceIndex, bytes: Vec<u8>, cx: &mut Cx<'_>) {
+    pub(super) fn keep(&mut self, root: Root, piece: PieceIndex, bytes: Vec<u8>, cx: &mut Cx) {
         let Some(file) = self.files.get(&root) else { return };
         let length = bytes.len() as u64;
         let (total, start) = (file.layout.length(), file.layout.piece_start(piece));
@@ -270,12 +287,10 @@ impl Swarm {
             let Some(file) = self.files.get_mut(&root) else { continue };
             file.ledger.unask(span.start, asked.count);
             // What it rejects it does not have, whatever it said before.
-            let piece = file.layout.leaf(span.start).map(|leaf| file.layout.piece_of(leaf).get());
-            if let (Some(piece), Some(has)) = (piece, peer.has.get_mut(&root)) {
-                let mut lost = crate::content::Bitfield::new(has.len());
+            if let (Some(leaf), Some(has)) = (file.layout.leaf(span.start), peer.has.get_mut(&root)) {
+                let piece = file.layout.piece_of(leaf).get();
                 if has.clear(piece) {
-                    lost.set(piece);
-                    file.rarity.lose_all(&lost);
+                    file.rarity.lose(piece);
                 }
             }
         }
@@ -284,18 +299,19 @@ impl Swarm {
     }
 
     /// Asks for the hashes that prove pieces, where they are missing.
-    pub(super) fn seek_hashes(&mut self, cx: &mut Cx<'_>) {
+    pub(super) fn seek_hashes(&mut self, cx: &mut Cx) {
         for root in &self.wanted {
             let Some(file) = self.files.get_mut(root) else { continue };
             if file.hashes.is_some() || file.recalling > 0 {
                 continue;
             }
             let Some((level, height, index)) = file.tree.missing_layer() else { continue };
-            let fits = |peer: &Peer| {
-                peer.has.get(root).is_some_and(|has| !has.is_empty()) && !peer.no_hashes.contains(root)
-            };
-            let able: Vec<LinkId> =
-                self.peers.iter().filter(|(_, peer)| fits(peer)).map(|(link, _)| *link).collect();
+            let mut able = Vec::new();
+            for (link, peer) in &self.peers {
+                if peer.has.get(root).is_some_and(|has| !has.is_empty()) && !peer.no_hashes.contains(root) {
+                    able.push(*link);
+                }
+            }
             let Some(link) = cx.rng.pick(&able).copied() else { continue };
             file.hashes = Some((link, cx.now + ANSWER_DEADLINE));
             cx.out.control(link, &Message::GetHashes(HashRange { root: *root, level, height, index }));
@@ -307,23 +323,18 @@ impl Swarm {
         link: LinkId,
         range: HashRange,
         tail: &[u8],
-        cx: &mut Cx<'_>,
+        cx: &mut Cx,
     ) -> Result<(), Fault> {
         let Some(file) = self.files.get_mut(&range.root) else { return self.stray(link, tail.len()) };
         let peer = self.peers.get(&link).ok_or(Fault::Unexpected)?;
         let answers = file.hashes.is_some_and(|(from, _)| from == link) && range.level > 0;
-        let proves = range.level == 0
-            && file
-                .layout
-                .piece(range.index)
-                .is_some_and(|piece| peer.asked_proof(range.root, file.layout.leaves_of(piece)));
+        let piece = file.layout.piece(range.index).filter(|_| range.level == 0);
+        let proves = piece.is_some_and(|piece| peer.asked_proof(range.root, file.layout.leaves_of(piece)));
         let whole = range.level == 0 && file.layout.pieces() == 1;
         if !answers && !proves && !whole {
             return self.stray(link, tail.len());
         }
-        let hashes: Vec<Hash> =
-            tail.chunks_exact(32).filter_map(|bytes| bytes.try_into().ok().map(Hash)).collect();
-        if file.tree.insert(range.level, range.height, range.index, &hashes).is_err() {
+        if file.tree.insert(range.level, range.height, range.index, &Hash::row(tail)).is_err() {
             return Err(Fault::BadData);
         }
         if answers {
@@ -336,53 +347,41 @@ impl Swarm {
         Ok(())
     }
 
-    pub(super) fn on_no_hashes(
-        &mut self,
-        link: LinkId,
-        range: HashRange,
-        cx: &mut Cx<'_>,
-    ) -> Result<(), Fault> {
+    pub(super) fn on_no_hashes(&mut self, link: LinkId, range: HashRange, cx: &mut Cx) -> Result<(), Fault> {
         let peer = self.peers.get_mut(&link).ok_or(Fault::Unexpected)?;
         if let Some(file) = self.files.get_mut(&range.root) {
             peer.no_hashes.insert(range.root);
-            file.hashes = file.hashes.filter(|(from, _)| *from != link);
+            if file.hashes.is_some_and(|(from, _)| from == link) {
+                file.hashes = None;
+            }
         }
         self.seek_hashes(cx);
         Ok(())
     }
 
     /// Takes its work from a peer that is silent.
-    pub(super) fn snub_silent(&mut self, cx: &mut Cx<'_>) {
-        let silent: Vec<LinkId> = self
-            .peers
-            .iter()
-            .filter(|(_, peer)| peer.snub_at(peer.rtt).is_some_and(|at| at <= cx.now))
-            .map(|(link, _)| *link)
-            .collect();
-        for link in silent {
+    pub(super) fn snub_silent(&mut self, cx: &mut Cx) {
+        for link in self.links() {
             let Some(peer) = self.peers.get_mut(&link) else { continue };
-            peer.snubs += 1;
-            let owed: Vec<_> = peer.owes().collect();
-            for (root, start, asked) in owed {
-                peer.give_up(root, start);
-                if let Some(file) = self.files.get_mut(&root) {
-                    file.ledger.unask(start, asked.count);
-                }
-                let span = Span { start, count: asked.count, proof: asked.proof };
-                cx.out.control(link, &Message::Cancel { root, spans: alloc::vec![span] });
+            if peer.snub_at().is_none_or(|at| at > cx.now) {
+                continue;
             }
-            if self.peers.get(&link).is_some_and(|peer| peer.snubs >= SNUBS_MAX) {
+            peer.snubs += 1;
+            if peer.snubs >= SNUBS_MAX {
                 self.facts.push(Fact::Fault(link, Fault::Stalled));
             }
+            self.take_back(link, None, &|_| true, cx);
             self.wake_all();
         }
     }
 
     /// Asks somebody else for hashes and lists of files that did not come.
-    pub(super) fn drop_late_answers(&mut self, cx: &mut Cx<'_>) {
+    pub(super) fn drop_late_answers(&mut self, cx: &mut Cx) {
         let mut late = false;
         for (root, file) in &mut self.files {
-            if let Some((link, _)) = file.hashes.filter(|(_, at)| *at <= cx.now) {
+            if let Some((link, at)) = file.hashes
+                && at <= cx.now
+            {
                 file.hashes = None;
                 late = true;
                 if let Some(peer) = self.peers.get_mut(&link) {
@@ -391,7 +390,9 @@ impl Swarm {
             }
         }
         for (content, share) in &mut self.shares {
-            if let Some((link, _)) = share.info.from.filter(|(_, at)| *at <= cx.now) {
+            if let Some((link, at)) = share.info.from
+                && at <= cx.now
+            {
                 share.info.from = None;
                 late = true;
                 if let Some(peer) = self.peers.get_mut(&link) {

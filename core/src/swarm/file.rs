@@ -1,12 +1,17 @@
 //! One file: its tree, its pieces, how rare they are, and what is to be written down of it.
 
 use super::ledger::Ledger;
+use crate::config::LEAF_BYTES;
 use crate::content::{Bitfield, Layout, Tree};
 use crate::id::{ContentId, LinkId, Root};
 use crate::time::Instant;
 use crate::util::Set;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::ops::Range;
+
+/// A run that can only be proven as a whole may be this long; beyond it peers must supply the hashes.
+const RUN_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// A file that some share here consists of.
 pub(crate) struct File {
@@ -16,6 +21,8 @@ pub(crate) struct File {
     pub(crate) rarity: Rarity,
     /// How often each piece was given away: while we are the only source, fresh pieces go first.
     pub(crate) given: Rarity,
+    /// An active share wants it.
+    pub(crate) wanted: bool,
     /// The shares it belongs to.
     pub(crate) shares: Set<ContentId>,
     /// Its bytes are the application's own files: never stored, never discarded.
@@ -36,6 +43,7 @@ impl File {
             rarity: Rarity::new(layout.pieces()),
             given: Rarity::new(layout.pieces()),
             tree,
+            wanted: false,
             shares: Set::new(),
             is_source: false,
             recalling: 0,
@@ -44,24 +52,75 @@ impl File {
         }
     }
 
+    /// Missing pieces that no link has.
+    pub(crate) fn unavailable(&self) -> u32 {
+        let mut count = 0;
+        for piece in self.ledger.have().iter_missing() {
+            count += u32::from(self.rarity.of(piece) == 0);
+        }
+        count
+    }
+
+    /// Whether all pieces of a range of bytes are here.
+    pub(crate) fn has_bytes(&self, start: u64, end: u64) -> bool {
+        for piece in self.layout.pieces_of_bytes(start, end) {
+            if !self.ledger.have().get(piece) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// A provable run of free pieces from `piece` on, of about `most` bytes.
+    pub(crate) fn free_run(&self, piece: u32, most: u32) -> Option<Range<u32>> {
+        let mut run = self.tree.provable(self.layout.piece(piece)?);
+        if !self.is_free(&run) || self.length_of(&run) > RUN_BYTES_MAX {
+            return None;
+        }
+        while let Some(next) = self.layout.piece(run.end) {
+            let more = self.tree.provable(next);
+            let longer = run.start..more.end;
+            if self.length_of(&longer) > u64::from(most) || more.start != run.end || !self.is_free(&more) {
+                break;
+            }
+            run = longer;
+        }
+        Some(run)
+    }
+
+    fn is_free(&self, run: &Range<u32>) -> bool {
+        for piece in run.clone() {
+            if !self.layout.piece(piece).is_some_and(|piece| self.ledger.is_free(piece)) {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn length_of(&self, run: &Range<u32>) -> u64 {
+        u64::from(run.end - run.start) * u64::from(self.layout.piece_length())
+    }
+
+    /// The first leaf that is not the content, of `bytes` that begin with leaf `start`.
+    pub(crate) fn first_bad(&self, start: u32, bytes: &[u8]) -> Option<u32> {
+        let mut index = start;
+        for leaf in bytes.chunks(LEAF_BYTES as usize) {
+            match self.layout.leaf(index) {
+                Some(at) if self.tree.check_leaf(at, leaf) == Some(true) => index += 1,
+                _ => return Some(index),
+            }
+        }
+        None
+    }
+
     /// The name of the record that says which pieces are stored.
     pub(crate) fn have_key(root: &Root) -> String {
-        alloc::format!("have-{root}")
+        root.named("have-")
     }
 
     /// The name of the record of its piece hashes.
     pub(crate) fn tree_key(root: &Root) -> String {
-        alloc::format!("tree-{root}")
-    }
-
-    /// All piece hashes in a row, for the record.
-    pub(crate) fn piece_hashes(&self) -> Option<Vec<u8>> {
-        let level = self.layout.piece_level().min(self.layout.height());
-        let mut out = Vec::with_capacity(self.layout.pieces() as usize * 32);
-        for piece in 0..self.layout.pieces() {
-            out.extend_from_slice(&self.tree.node(level, piece)?.0);
-        }
-        Some(out)
+        root.named("tree-")
     }
 }
 
@@ -74,7 +133,10 @@ impl Rarity {
     }
 
     pub(crate) fn of(&self, piece: u32) -> u16 {
-        self.0.get(piece as usize).copied().unwrap_or(0)
+        match self.0.get(piece as usize) {
+            Some(count) => *count,
+            None => 0,
+        }
     }
 
     pub(crate) fn gain(&mut self, piece: u32) {
@@ -84,14 +146,20 @@ impl Rarity {
     }
 
     pub(crate) fn gain_all(&mut self, pieces: &Bitfield) {
-        pieces.iter().for_each(|piece| self.gain(piece));
+        for piece in pieces.iter() {
+            self.gain(piece);
+        }
     }
 
     pub(crate) fn lose_all(&mut self, pieces: &Bitfield) {
         for piece in pieces.iter() {
-            if let Some(count) = self.0.get_mut(piece as usize) {
-                *count = count.saturating_sub(1);
-            }
+            self.lose(piece);
+        }
+    }
+
+    pub(crate) fn lose(&mut self, piece: u32) {
+        if let Some(count) = self.0.get_mut(piece as usize) {
+            *count = count.saturating_sub(1);
         }
     }
 }

@@ -3,7 +3,7 @@
 //! missing → open (leaves come from peers) or fetching (over HTTP) → storing → had.
 //! claimed (the store said so before) → checking → had, or missing again.
 
-use crate::content::{Bitfield, Layout, LeafIndex, PieceIndex};
+use crate::content::{Bitfield, Layout, LeafIndex, PieceIndex, Tree};
 use crate::util::Map;
 use crate::wire::Span;
 use alloc::vec::Vec;
@@ -89,7 +89,15 @@ impl Ledger {
     }
 
     pub(crate) fn is_checking(&self) -> bool {
-        !self.claimed.is_empty() || self.active.values().any(|active| matches!(active, Active::Checking))
+        if !self.claimed.is_empty() {
+            return true;
+        }
+        for (_, active) in &self.active {
+            if matches!(active, Active::Checking) {
+                return true;
+            }
+        }
+        false
     }
 
     /// Whether a piece is missing and nobody is at work on it.
@@ -99,17 +107,29 @@ impl Ledger {
 
     /// Whether there are leaves that nobody has been asked for.
     pub(crate) fn has_unasked(&self) -> bool {
-        let begun =
-            self.have.count() + self.claimed.count() + u32::try_from(self.active.len()).unwrap_or(u32::MAX);
-        begun < self.layout.pieces()
-            || self.active.values().any(
-                |active| matches!(active, Active::Open(partial) if partial.slots.contains(&Slot::Missing)),
-            )
+        let begun = self.have.count() + self.claimed.count() + self.active.len() as u32;
+        if begun < self.layout.pieces() {
+            return true;
+        }
+        for (_, active) in &self.active {
+            if let Active::Open(partial) = active
+                && partial.slots.contains(&Slot::Missing)
+            {
+                return true;
+            }
+        }
+        false
     }
 
     /// Pieces that some leaves have been asked for.
-    pub(crate) fn open_pieces(&self) -> impl Iterator<Item = PieceIndex> + '_ {
-        self.active.iter().filter(|(_, active)| matches!(active, Active::Open(_))).map(|(piece, _)| *piece)
+    pub(crate) fn open_pieces(&self) -> Vec<PieceIndex> {
+        let mut open = Vec::new();
+        for (piece, active) in &self.active {
+            if matches!(active, Active::Open(_)) {
+                open.push(*piece);
+            }
+        }
+        open
     }
 
     /// Begins to collect the leaves of a free piece.
@@ -131,37 +151,46 @@ impl Ledger {
     pub(crate) fn ask(&mut self, piece: PieceIndex, most: u32) -> Option<Span> {
         let first = self.layout.leaves_of(piece).start;
         let partial = self.partial(piece)?;
-        let at = partial.slots.iter().position(|slot| *slot == Slot::Missing)?;
-        let run =
-            partial.slots[at..].iter().take(most as usize).take_while(|slot| **slot == Slot::Missing).count();
-        for slot in &mut partial.slots[at..at + run] {
-            *slot = Slot::Asked(1);
+        let (mut start, mut count) = (first, 0);
+        for slot in &mut partial.slots {
+            if *slot == Slot::Missing && u32::from(count) < most {
+                *slot = Slot::Asked(1);
+                count += 1;
+            } else if count == 0 {
+                start += 1;
+            } else {
+                break;
+            }
         }
-        Some(Span { start: first + u32::try_from(at).ok()?, count: u8::try_from(run).ok()?, proof: false })
+        if count == 0 { None } else { Some(Span { start, count, proof: false }) }
     }
 
     /// Asks one more source for a run that is under way. `false`: it has come, or enough are asked.
     pub(crate) fn ask_too(&mut self, start: u32, count: u8) -> bool {
-        let fits = self
-            .slots_of(start, count)
-            .is_some_and(|slots| slots.iter().all(|slot| matches!(slot, Slot::Asked(n) if *n < COPIES_MAX)));
-        if fits {
-            self.each_slot(start, count, |slot| {
-                if let Slot::Asked(n) = slot {
-                    *n += 1;
-                }
-            });
+        let Some(slots) = self.slots_of(start, count) else { return false };
+        for slot in &mut *slots {
+            if !matches!(slot, Slot::Asked(n) if *n < COPIES_MAX) {
+                return false;
+            }
         }
-        fits
+        for slot in slots {
+            if let Slot::Asked(n) = slot {
+                *n += 1;
+            }
+        }
+        true
     }
 
     /// A source will not send this run.
     pub(crate) fn unask(&mut self, start: u32, count: u8) {
-        self.each_slot(start, count, |slot| match slot {
-            Slot::Asked(1) => *slot = Slot::Missing,
-            Slot::Asked(n) => *n -= 1,
-            Slot::Missing | Slot::Got => {}
-        });
+        let Some(slots) = self.slots_of(start, count) else { return };
+        for slot in slots {
+            match slot {
+                Slot::Asked(1) => *slot = Slot::Missing,
+                Slot::Asked(n) => *n -= 1,
+                Slot::Missing | Slot::Got => {}
+            }
+        }
     }
 
     /// Takes in a verified leaf.
@@ -227,19 +256,26 @@ impl Ledger {
     /// The store says that it has these pieces. A hint, to be checked.
     pub(crate) fn claim(&mut self, pieces: &Bitfield) {
         if pieces.len() == self.claimed.len() {
-            for piece in pieces.iter().filter(|piece| !self.have.get(*piece)) {
-                self.claimed.set(piece);
+            for piece in pieces.iter() {
+                if !self.have.get(piece) {
+                    self.claimed.set(piece);
+                }
             }
         }
     }
 
-    /// The next claimed piece to look at that `ready` lets through; it is now being checked.
-    pub(crate) fn next_check(&mut self, ready: impl Fn(PieceIndex) -> bool) -> Option<PieceIndex> {
-        let piece =
-            self.claimed.iter().filter_map(|piece| self.layout.piece(piece)).find(|piece| ready(*piece))?;
-        self.claimed.clear(piece.get());
-        self.active.insert(piece, Active::Checking);
-        Some(piece)
+    /// The next claimed piece to look at whose hash is known; it is now being checked.
+    pub(crate) fn next_check(&mut self, tree: &Tree) -> Option<PieceIndex> {
+        let mut next = None;
+        for piece in self.claimed.iter() {
+            next = self.layout.piece(piece).filter(|piece| tree.knows_piece(*piece));
+            if next.is_some() {
+                break;
+            }
+        }
+        self.claimed.clear(next?.get());
+        self.active.insert(next?, Active::Checking);
+        next
     }
 
     fn partial(&mut self, piece: PieceIndex) -> Option<&mut Partial> {
@@ -254,11 +290,5 @@ impl Ledger {
         let first = self.layout.leaves_of(piece).start;
         let at = (start - first) as usize;
         self.partial(piece)?.slots.get_mut(at..at + usize::from(count))
-    }
-
-    fn each_slot(&mut self, start: u32, count: u8, change: impl FnMut(&mut Slot)) {
-        if let Some(slots) = self.slots_of(start, count) {
-            slots.iter_mut().for_each(change);
-        }
     }
 }

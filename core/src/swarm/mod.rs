@@ -32,12 +32,13 @@ use crate::snapshot::Totals;
 use crate::time::{Instant, earliest};
 use crate::util::{Map, Set};
 use crate::wire::{Frame, Message, Pieces, peer as limits};
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::time::Duration;
 use file::File;
 use peer::{Peer, WANTS_MAX, Wish};
 use reads::Read;
-use share::Share;
+use share::{Moved, Share};
 use upload::Throttle;
 
 /// Haves are collected for this long before they are told (theory §1.3: at most 100 ms).
@@ -52,9 +53,8 @@ const ANSWER_DEADLINE: Duration = Duration::from_secs(8);
 
 /// All shares, files and peers.
 pub(crate) struct Swarm {
-    config: Config,
     shares: Map<ContentId, Share>,
-    files: Map<Root, File>,
+    files: Map<Root, Box<File>>,
     /// Files of active shares that are wanted and not complete.
     wanted: Set<Root>,
     peers: Map<LinkId, Peer>,
@@ -105,10 +105,9 @@ enum Job {
 }
 
 impl Swarm {
-    pub(crate) fn new(config: Config, now: Instant) -> Self {
+    pub(crate) fn new(config: &Config, now: Instant) -> Self {
         Self {
             throttle: Throttle::new(config.upload_rate_max, now),
-            config,
             shares: Map::new(),
             files: Map::new(),
             wanted: Set::new(),
@@ -136,40 +135,41 @@ impl Swarm {
     }
 
     /// A link is proven.
-    pub(crate) fn on_peer(&mut self, link: LinkId, topics: &[Topic], cx: &mut Cx<'_>) {
+    pub(crate) fn on_peer(&mut self, link: LinkId, topics: &[Topic], topic: Topic, cx: &mut Cx) {
         self.peers.insert(link, Peer::new(cx.now));
         for topic in topics {
             self.on_topic(link, *topic, cx);
         }
+        self.on_topic(link, topic, cx);
     }
 
     /// A linked peer is in this swarm too.
-    pub(crate) fn on_topic(&mut self, link: LinkId, topic: Topic, cx: &mut Cx<'_>) {
-        if self.peers.get_mut(&link).is_some_and(|peer| peer.topics.insert(topic)) {
+    pub(crate) fn on_topic(&mut self, link: LinkId, topic: Topic, cx: &mut Cx) {
+        if let Some(peer) = self.peers.get_mut(&link)
+            && peer.topics.insert(topic)
+        {
             self.tell_wants(link, cx);
             self.seek_infos(cx);
         }
     }
 
     /// A link is gone.
-    pub(crate) fn on_peer_gone(&mut self, link: LinkId, cx: &mut Cx<'_>) {
+    pub(crate) fn on_peer_gone(&mut self, link: LinkId, cx: &mut Cx) {
         let Some(peer) = self.peers.remove(&link) else { return };
-        for (root, start, asked) in peer.owes() {
-            if let Some(file) = self.files.get_mut(&root) {
-                file.ledger.unask(start, asked.count);
-            }
+        for ((root, start), asked) in peer.owes() {
+            self.unask(root, *start, asked.count);
         }
         for (root, pieces) in &peer.has {
             if let Some(file) = self.files.get_mut(root) {
                 file.rarity.lose_all(pieces);
             }
         }
-        for file in self.files.values_mut() {
+        for (_, file) in &mut self.files {
             if file.hashes.is_some_and(|(from, _)| from == link) {
                 file.hashes = None;
             }
         }
-        for share in self.shares.values_mut() {
+        for (_, share) in &mut self.shares {
             if share.info.from.is_some_and(|(from, _)| from == link) {
                 share.info.from = None;
             }
@@ -186,7 +186,7 @@ impl Swarm {
     }
 
     /// A proven peer says something.
-    pub(crate) fn on_frame(&mut self, link: LinkId, frame: Frame<'_>, cx: &mut Cx<'_>) -> Result<(), Fault> {
+    pub(crate) fn on_frame(&mut self, link: LinkId, frame: Frame<'_>, cx: &mut Cx) -> Result<(), Fault> {
         let tail = frame.tail;
         match frame.message {
             Message::Want { roots } => self.on_want(link, roots, cx),
@@ -212,7 +212,7 @@ impl Swarm {
     }
 
     /// Host work ended. `false`: not ours.
-    pub(crate) fn on_done(&mut self, job: JobId, outcome: &Outcome<'_>, cx: &mut Cx<'_>) -> bool {
+    pub(crate) fn on_done(&mut self, job: JobId, outcome: &Outcome<'_>, cx: &mut Cx) -> bool {
         let Some(job) = self.jobs.remove(&job) else { return false };
         match job {
             Job::Info(content) => self.on_info_recalled(content, outcome, cx),
@@ -224,24 +224,23 @@ impl Swarm {
             Job::Serve { link, wish, bytes } => self.on_loaded(link, wish, bytes, outcome, cx),
             Job::Read(read) => self.on_read_loaded(read, outcome, cx),
             Job::Fetch { content, origin, root, first, end } => {
-                self.on_fetched(content, origin, root, first..end, outcome, cx);
+                self.on_fetched((content, origin), root, first..end, outcome, cx);
             }
         }
         true
     }
 
     /// Does all that there is room for. Called once after each input.
-    pub(crate) fn pump(&mut self, cx: &mut Cx<'_>) {
+    pub(crate) fn pump(&mut self, cx: &mut Cx) {
         self.check_more(cx);
-        let links: Vec<LinkId> = self.peers.keys().copied().collect();
-        for link in links {
+        for link in self.links() {
             self.ask(link, cx);
         }
         self.fetch_more(cx);
         self.serve(cx);
     }
 
-    pub(crate) fn on_timeout(&mut self, cx: &mut Cx<'_>) {
+    pub(crate) fn on_timeout(&mut self, cx: &mut Cx) {
         if self.tell_at.is_some_and(|at| at <= cx.now) {
             self.tell_gains(cx);
         }
@@ -259,43 +258,98 @@ impl Swarm {
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let mut due =
-            [self.tell_at, self.write_at, self.serve_at, self.origin_at].into_iter().fold(None, earliest);
-        for peer in self.peers.values() {
-            due = earliest(due, peer.snub_at(peer.rtt));
+            earliest(earliest(self.tell_at, self.write_at), earliest(self.serve_at, self.origin_at));
+        for (_, peer) in &self.peers {
+            due = earliest(due, peer.snub_at());
         }
-        for share in self.shares.values() {
+        for (_, share) in &self.shares {
             due = earliest(due, share.info.from.map(|(_, at)| at));
         }
         for root in &self.wanted {
-            due = earliest(due, self.files.get(root).and_then(|file| file.hashes).map(|(_, at)| at));
+            if let Some(file) = self.files.get(root) {
+                due = earliest(due, file.hashes.map(|(_, at)| at));
+            }
         }
         due
     }
 
     /// Something may be asked for again: everybody is looked at anew.
     fn wake_all(&mut self) {
-        for peer in self.peers.values_mut() {
+        for (_, peer) in &mut self.peers {
             peer.idle = false;
         }
+    }
+
+    fn links(&self) -> Vec<LinkId> {
+        let mut links = Vec::with_capacity(self.peers.len());
+        for (link, _) in &self.peers {
+            links.push(*link);
+        }
+        links
+    }
+
+    /// Links with peers of a swarm.
+    fn peers_in(&self, topic: &Topic) -> u32 {
+        let mut count = 0;
+        for (_, peer) in &self.peers {
+            count += u32::from(peer.topics.contains(topic));
+        }
+        count
+    }
+
+    fn peer(&mut self, link: LinkId) -> Result<&mut Peer, Fault> {
+        self.peers.get_mut(&link).ok_or(Fault::Unexpected)
+    }
+
+    /// A source will not send this run.
+    fn unask(&mut self, root: &Root, start: u32, count: u8) {
+        if let Some(file) = self.files.get_mut(root) {
+            file.ledger.unask(start, count);
+        }
+    }
+
+    /// What was moved for each share of a file.
+    fn moved(&mut self, root: &Root, see: &mut dyn FnMut(&mut Moved)) {
+        let Some(file) = self.files.get(root) else { return };
+        for content in &file.shares {
+            if let Some(share) = self.shares.get_mut(content) {
+                see(&mut share.moved);
+            }
+        }
+    }
+
+    /// The shares of a file.
+    fn shares_of(&self, root: &Root) -> Vec<ContentId> {
+        let mut shares = Vec::new();
+        if let Some(file) = self.files.get(root) {
+            for content in &file.shares {
+                shares.push(*content);
+            }
+        }
+        shares
     }
 
     /// Counts what was thrown away, and cuts off who makes a habit of it.
     fn stray(&mut self, link: LinkId, bytes: usize) -> Result<(), Fault> {
         self.totals.wasted += bytes as u64;
-        let peer = self.peers.get_mut(&link).ok_or(Fault::Unexpected)?;
+        let peer = self.peer(link)?;
         peer.strays += 1;
         if peer.strays > STRAYS_MAX { Err(Fault::Flooding) } else { Ok(()) }
     }
 
     fn is_served(&self, root: &Root) -> bool {
-        self.files.get(root).is_some_and(|file| {
-            file.shares.iter().any(|id| self.shares.get(id).is_some_and(Share::is_active))
-        })
+        let Some(file) = self.files.get(root) else { return false };
+        for content in &file.shares {
+            if self.shares.get(content).is_some_and(Share::is_active) {
+                return true;
+            }
+        }
+        false
     }
 
-    fn on_want(&mut self, link: LinkId, roots: Vec<Root>, cx: &mut Cx<'_>) -> Result<(), Fault> {
+    fn on_want(&mut self, link: LinkId, roots: Vec<Root>, cx: &mut Cx) -> Result<(), Fault> {
         for root in roots {
-            let peer = self.peers.get_mut(&link).ok_or(Fault::Unexpected)?;
+            let peer = self.peer(link)?;
             if peer.wants.len() >= WANTS_MAX {
                 return Err(Fault::Flooding);
             }
@@ -308,14 +362,14 @@ impl Swarm {
     }
 
     fn on_unwant(&mut self, link: LinkId, roots: &[Root]) -> Result<(), Fault> {
-        let peer = self.peers.get_mut(&link).ok_or(Fault::Unexpected)?;
+        let peer = self.peer(link)?;
         for root in roots {
             peer.wants.remove(root);
         }
         Ok(())
     }
 
-    fn on_have(&mut self, link: LinkId, root: Root, pieces: &Pieces, cx: &mut Cx<'_>) -> Result<(), Fault> {
+    fn on_have(&mut self, link: LinkId, root: Root, pieces: &Pieces, cx: &mut Cx) -> Result<(), Fault> {
         let peer = self.peers.get_mut(&link).ok_or(Fault::Unexpected)?;
         let Some(file) = self.files.get_mut(&root) else { return Ok(()) };
         let count = file.layout.pieces();
@@ -337,7 +391,10 @@ impl Swarm {
         let peer = self.peers.get_mut(&link).ok_or(Fault::Unexpected)?;
         let Some(file) = self.files.get_mut(&root) else { return Ok(()) };
         let count = file.layout.pieces();
-        let has = peer.has.entry(root).or_insert_with(|| Bitfield::new(count));
+        if !peer.has.contains_key(&root) {
+            peer.has.insert(root, Bitfield::new(count));
+        }
+        let Some(has) = peer.has.get_mut(&root) else { return Ok(()) };
         for piece in gained {
             if *piece >= count {
                 return Err(Fault::Malformed);
@@ -351,7 +408,7 @@ impl Swarm {
     }
 
     /// Tells a peer what we have of a file.
-    fn tell_have(&self, link: LinkId, root: Root, cx: &mut Cx<'_>) {
+    fn tell_have(&self, link: LinkId, root: Root, cx: &mut Cx) {
         let Some(file) = self.files.get(&root) else { return };
         let have = file.ledger.have();
         let pieces = if have.is_full() { Pieces::All } else { Pieces::Bitmap(have.to_bytes()) };
@@ -359,13 +416,16 @@ impl Swarm {
     }
 
     /// Tells everybody who wants to know which pieces we have got.
-    fn tell_gains(&mut self, cx: &mut Cx<'_>) {
+    fn tell_gains(&mut self, cx: &mut Cx) {
         self.tell_at = None;
         for (root, pieces) in core::mem::take(&mut self.untold) {
-            for (link, peer) in self.peers.iter().filter(|(_, peer)| peer.wants.contains(&root)) {
+            for (link, peer) in &self.peers {
+                if !peer.wants.contains(&root) {
+                    continue;
+                }
                 let has = peer.has.get(&root);
-                let news: Vec<u32> =
-                    pieces.iter().copied().filter(|piece| !has.is_some_and(|has| has.get(*piece))).collect();
+                let mut news = pieces.clone();
+                news.retain(|piece| !has.is_some_and(|has| has.get(*piece)));
                 for part in news.chunks(limits::GAINED_MAX) {
                     cx.out.control(*link, &Message::Gained { root, pieces: part.to_vec() });
                 }
@@ -374,30 +434,43 @@ impl Swarm {
     }
 
     /// Brings up to date what a peer knows of our wants.
-    fn tell_wants(&mut self, link: LinkId, cx: &mut Cx<'_>) {
+    fn tell_wants(&mut self, link: LinkId, cx: &mut Cx) {
         let Some(peer) = self.peers.get_mut(&link) else { return };
-        let shares =
-            self.shares.values().filter(|share| share.is_active() && peer.topics.contains(&share.topic));
-        let wanted: Set<Root> = shares
-            .flat_map(Share::wanted_roots)
-            .map(|(_, root)| root)
-            .filter(|root| self.wanted.contains(root))
-            .collect();
-        let news: Vec<Root> = wanted.difference(&peer.told).copied().collect();
-        let olds: Vec<Root> = peer.told.difference(&wanted).copied().collect();
-        for roots in news.chunks(limits::ROOTS_MAX) {
+        let mut wanted = Set::new();
+        for root in &self.wanted {
+            let Some(file) = self.files.get(root) else { continue };
+            for content in &file.shares {
+                if let Some(share) = self.shares.get(content)
+                    && share.is_active()
+                    && peer.topics.contains(&share.topic)
+                {
+                    wanted.insert(*root);
+                }
+            }
+        }
+        for roots in missing_from(&peer.told, &wanted).chunks(limits::ROOTS_MAX) {
             cx.out.control(link, &Message::Want { roots: roots.to_vec() });
         }
-        for roots in olds.chunks(limits::ROOTS_MAX) {
+        for roots in missing_from(&wanted, &peer.told).chunks(limits::ROOTS_MAX) {
             cx.out.control(link, &Message::Unwant { roots: roots.to_vec() });
         }
         peer.told = wanted;
     }
 
-    fn tell_wants_to_all(&mut self, cx: &mut Cx<'_>) {
-        let links: Vec<LinkId> = self.peers.keys().copied().collect();
-        for link in links {
+    fn tell_wants_to_all(&mut self, cx: &mut Cx) {
+        for link in self.links() {
             self.tell_wants(link, cx);
         }
     }
+}
+
+/// What is in `other` and not in `set`.
+fn missing_from(set: &Set<Root>, other: &Set<Root>) -> Vec<Root> {
+    let mut missing = Vec::new();
+    for root in other {
+        if !set.contains(root) {
+            missing.push(*root);
+        }
+    }
+    missing
 }

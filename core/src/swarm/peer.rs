@@ -8,7 +8,7 @@ use crate::rate::Rate;
 use crate::time::Instant;
 use crate::util::{Map, Set};
 use crate::wire::Span;
-use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 /// Files that a peer may want at the same time.
@@ -33,7 +33,7 @@ pub(crate) struct Peer {
     asked_leaves: u32,
     late: Set<(Root, u32)>,
     /// What it asked us for, in its order.
-    pub(crate) queue: VecDeque<Wish>,
+    pub(crate) queue: Vec<Wish>,
     pub(crate) queued_leaves: u32,
     /// Bytes that are being loaded for it.
     pub(crate) loading: u64,
@@ -82,7 +82,7 @@ impl Peer {
             asked: Map::new(),
             asked_leaves: 0,
             late: Set::new(),
-            queue: VecDeque::new(),
+            queue: Vec::new(),
             queued_leaves: 0,
             loading: 0,
             received: 0,
@@ -105,7 +105,12 @@ impl Peer {
 
     /// Whether it was asked for the leaf hashes of this piece's run.
     pub(crate) fn asked_proof(&self, root: Root, leaves: core::ops::Range<u32>) -> bool {
-        self.asked.range((root, leaves.start)..(root, leaves.end)).any(|(_, asked)| asked.proof)
+        for ((of, start), asked) in &self.asked {
+            if asked.proof && *of == root && leaves.contains(start) {
+                return true;
+            }
+        }
+        false
     }
 
     pub(crate) fn ask(&mut self, root: Root, span: Span, now: Instant) {
@@ -123,7 +128,7 @@ impl Peer {
             self.asked_leaves -= u32::from(asked.count);
             return Some(Some(asked));
         }
-        self.late.remove(&(root, start)).then_some(None)
+        if self.late.remove(&(root, start)) { Some(None) } else { None }
     }
 
     /// Gives up on one run. `true`: it was under way.
@@ -137,18 +142,27 @@ impl Peer {
     }
 
     /// All that it owes us.
-    pub(crate) fn owes(&self) -> impl Iterator<Item = (Root, u32, Asked)> + '_ {
-        self.asked.iter().map(|((root, start), asked)| (*root, *start, *asked))
+    pub(crate) const fn owes(&self) -> &Map<(Root, u32), Asked> {
+        &self.asked
+    }
+
+    /// Drops wishes, and counts anew what is left.
+    pub(crate) fn retain_wishes(&mut self, keep: &dyn Fn(&Wish) -> bool) {
+        self.queue.retain(|wish| keep(wish));
+        self.queued_leaves = 0;
+        for wish in &self.queue {
+            self.queued_leaves += u32::from(wish.span.count);
+        }
     }
 
     /// When its silence becomes a snub; `None` while it owes nothing.
-    pub(crate) fn snub_at(&self, rtt: Option<Duration>) -> Option<Instant> {
+    pub(crate) fn snub_at(&self) -> Option<Instant> {
         if self.asked.is_empty() {
             return None;
         }
         // At its own pace a block would take this long; four times that is silence.
         let block = Duration::from_secs(4 * 4 * u64::from(LEAF_BYTES) / self.pace.max(16 * 1024));
-        Some(self.progress + SNUB_AFTER.max(block).max(rtt.unwrap_or_default() * 4))
+        Some(self.progress + SNUB_AFTER.max(block).max(self.rtt.unwrap_or_default() * 4))
     }
 
     /// How long what it owes will take at its pace; without a pace, twice what it has taken so far.

@@ -9,41 +9,37 @@ const WINDOW_MIN: u64 = 4;
 /// Requests reach at least this far ahead (theory §1.3: BDP + 250 ms).
 const AHEAD_MIN: Duration = Duration::from_millis(250);
 
-/// A piece that could be begun.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Candidate<K> {
-    pub(crate) key: K,
-    /// Somebody waits for its bytes.
-    pub(crate) urgent: bool,
-    /// Links that have it.
-    pub(crate) holders: u16,
+/// The best pieces of those that could be begun: urgent before rare before common, ties by chance. Urgent ones
+/// keep their order, since a reader wants them in order.
+pub(crate) struct Choice<K> {
+    most: usize,
+    /// At most `most`, the best first; `most` is small, so insertion is cheaper than a heap.
+    pub(crate) best: Vec<((bool, u64), K)>,
+    order: u64,
 }
 
-/// The best `most` of the candidates: urgent before rare before common, ties by chance. Urgent ones keep
-/// their order, since a reader wants them in order.
-pub(crate) fn choose<K: Copy>(
-    candidates: impl Iterator<Item = Candidate<K>>,
-    most: usize,
-    rng: &mut Rng,
-) -> Vec<K> {
-    // A sorted list of at most `most` entries; most is small, so insertion is cheaper than a heap.
-    let mut best: Vec<((bool, u64), K)> = Vec::with_capacity(most + 1);
-    let mut order = 0;
-    for candidate in candidates {
-        let rank = if candidate.urgent {
-            order += 1;
-            (false, order)
-        } else {
-            (true, u64::from(candidate.holders) << 32 | rng.below(1 << 32))
-        };
-        if best.len() == most && best.last().is_none_or(|(worst, _)| *worst <= rank) {
-            continue;
-        }
-        let at = best.partition_point(|(other, _)| *other <= rank);
-        best.insert(at, (rank, candidate.key));
-        best.truncate(most);
+impl<K> Choice<K> {
+    pub(crate) const fn new(most: usize) -> Self {
+        Self { most, best: Vec::new(), order: 0 }
     }
-    best.into_iter().map(|(_, key)| key).collect()
+
+    /// A piece that could be begun. `urgent`: somebody waits for its bytes; `holders`: links that have it.
+    pub(crate) fn offer(&mut self, key: K, urgent: bool, holders: u16, rng: &mut Rng) {
+        let rank = if urgent {
+            self.order += 1;
+            (false, self.order)
+        } else {
+            (true, u64::from(holders) << 32 | rng.below(1 << 32))
+        };
+        let mut at = self.best.len();
+        while at > 0 && self.best[at - 1].0 > rank {
+            at -= 1;
+        }
+        if at < self.most {
+            self.best.insert(at, (rank, key));
+            self.best.truncate(self.most);
+        }
+    }
 }
 
 /// How many leaves may be outstanding at one source.
@@ -62,31 +58,29 @@ pub(crate) fn window(rate: u64, rtt: Option<Duration>, proven_leaves: u64, most:
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::vec;
 
-    fn candidate(key: u32, urgent: bool, holders: u16) -> Candidate<u32> {
-        Candidate { key, urgent, holders }
+    fn choose(list: &[(u32, bool, u16)], most: usize, rng: &mut Rng) -> Vec<u32> {
+        let mut choice = Choice::new(most);
+        for (key, urgent, holders) in list {
+            choice.offer(*key, *urgent, *holders, rng);
+        }
+        choice.best.iter().map(|(_, key)| *key).collect()
     }
 
     #[test]
     fn urgent_pieces_come_first_and_in_order() {
         let mut rng = Rng::new([1; 32]);
-        let list = vec![
-            candidate(7, false, 1),
-            candidate(3, true, 9),
-            candidate(4, true, 9),
-            candidate(8, false, 5),
-        ];
-        assert_eq!(choose(list.into_iter(), 3, &mut rng), [3, 4, 7]);
+        let list = [(7, false, 1), (3, true, 9), (4, true, 9), (8, false, 5)];
+        assert_eq!(choose(&list, 3, &mut rng), [3, 4, 7]);
     }
 
     #[test]
     fn rare_pieces_come_before_common_ones_and_ties_are_broken_by_chance() {
         let mut rng = Rng::new([2; 32]);
         let mut firsts = std::collections::BTreeSet::new();
+        let list: Vec<_> = (0..10).map(|key| (key, false, if key < 5 { 1 } else { 2 })).collect();
         for _ in 0..50 {
-            let list = (0..10).map(|key| candidate(key, false, if key < 5 { 1 } else { 2 }));
-            let chosen = choose(list, 5, &mut rng);
+            let chosen = choose(&list, 5, &mut rng);
             assert!(chosen.iter().all(|key| *key < 5));
             firsts.insert(chosen[0]);
         }

@@ -6,6 +6,7 @@ use crate::config::{LEAF_BYTES, READ_BYTES_MAX};
 use crate::id::Root;
 use crate::input::Outcome;
 use crate::outbox::Cx;
+use crate::util::Set;
 use alloc::vec::Vec;
 
 /// Reads that may wait at the same time.
@@ -21,12 +22,10 @@ pub(super) struct Read {
 }
 
 impl Swarm {
-    pub(crate) fn read(&mut self, read: u32, root: Root, start: u64, length: u32, cx: &mut Cx<'_>) {
+    pub(crate) fn read(&mut self, read: u32, root: Root, start: u64, length: u32, cx: &mut Cx) {
         let end = start.saturating_add(u64::from(length));
-        let fits = self
-            .files
-            .get(&root)
-            .is_some_and(|file| start < end && end <= file.layout.length() && length <= READ_BYTES_MAX);
+        let total = self.files.get(&root).map_or(0, |file| file.layout.length());
+        let fits = start < end && end <= total && length <= READ_BYTES_MAX;
         if !fits || self.reads.len() >= READS_MAX || self.reads.contains_key(&read) {
             return cx.out.notify(Event::ReadFailed { read });
         }
@@ -41,14 +40,14 @@ impl Swarm {
     }
 
     /// Loads for each read of a file whose pieces are there.
-    pub(super) fn answer_reads(&mut self, root: Root, cx: &mut Cx<'_>) {
+    pub(super) fn answer_reads(&mut self, root: Root, cx: &mut Cx) {
         if self.reads.is_empty() {
             return;
         }
         self.mark_urgent(root);
         let Some(file) = self.files.get(&root) else { return };
-        for (id, read) in self.reads.iter_mut().filter(|(_, read)| read.root == root && !read.loading) {
-            if file.layout.pieces_of_bytes(read.start, read.end).any(|piece| !file.ledger.have().get(piece)) {
+        for (id, read) in &mut self.reads {
+            if read.root != root || read.loading || !file.has_bytes(read.start, read.end) {
                 continue;
             }
             let leaf = u64::from(LEAF_BYTES);
@@ -63,44 +62,46 @@ impl Swarm {
 
     fn mark_urgent(&mut self, root: Root) {
         let Some(file) = self.files.get_mut(&root) else { return };
-        let reads = self.reads.values().filter(|read| read.root == root);
-        let urgent = reads.flat_map(|read| file.layout.pieces_of_bytes(read.start, read.end));
-        file.urgent = urgent.filter(|piece| !file.ledger.have().get(*piece)).collect();
+        file.urgent = Set::new();
+        for (_, read) in &self.reads {
+            if read.root != root {
+                continue;
+            }
+            for piece in file.layout.pieces_of_bytes(read.start, read.end) {
+                if !file.ledger.have().get(piece) {
+                    file.urgent.insert(piece);
+                }
+            }
+        }
         if !file.urgent.is_empty() {
             self.wake_all();
         }
     }
 
-    pub(super) fn on_read_loaded(&mut self, id: u32, outcome: &Outcome<'_>, cx: &mut Cx<'_>) {
+    pub(super) fn on_read_loaded(&mut self, id: u32, outcome: &Outcome<'_>, cx: &mut Cx) {
         let Some(read) = self.reads.get_mut(&id) else { return };
         read.loading = false;
         let read = *read;
         let Some(file) = self.files.get_mut(&read.root) else { return };
         let first = read.start / u64::from(LEAF_BYTES);
-        let mut bad = Vec::new();
+        let layout = file.layout;
+        let mut bad = layout.pieces_of_bytes(read.start, read.end);
         if let Outcome::Bytes(bytes) = outcome {
-            for (index, leaf) in (first..).zip(bytes.chunks(LEAF_BYTES as usize)) {
-                let at = u32::try_from(index).ok().and_then(|index| file.layout.leaf(index));
-                if let Some(at) = at.filter(|at| file.tree.check_leaf(*at, leaf) != Some(true)) {
-                    bad.push(file.layout.piece_of(at));
-                }
-            }
-            let skip = usize::try_from(read.start - first * u64::from(LEAF_BYTES)).unwrap_or(0);
-            let length = usize::try_from(read.end - read.start).unwrap_or(0);
-            if bad.is_empty()
-                && let Some(wanted) = bytes.get(skip..skip + length)
-            {
+            let skip = (read.start - first * u64::from(LEAF_BYTES)) as usize;
+            let length = (read.end - read.start) as usize;
+            if let Some(index) = file.first_bad(first as u32, bytes) {
+                let piece = layout.leaf(index).map_or(bad.start, |leaf| layout.piece_of(leaf).get());
+                bad = piece..piece + 1;
+            } else if let Some(wanted) = bytes.get(skip..skip + length) {
                 self.reads.remove(&id);
                 return cx.out.notify(Event::Bytes { read: id, bytes: wanted.to_vec() });
             }
         }
-        if bad.is_empty() {
-            let pieces = file.layout.pieces_of_bytes(read.start, read.end);
-            bad = pieces.filter_map(|piece| file.layout.piece(piece)).collect();
-        }
         let is_source = file.is_source;
         for piece in bad {
-            self.on_damage(read.root, piece, cx);
+            if let Some(piece) = layout.piece(piece) {
+                self.on_damage(read.root, piece, cx);
+            }
         }
         if is_source {
             self.reads.remove(&id);
@@ -111,13 +112,13 @@ impl Swarm {
     }
 
     /// Reads of files that are no longer here.
-    pub(super) fn fail_reads_without_file(&mut self, cx: &mut Cx<'_>) {
-        let gone: Vec<u32> = self
-            .reads
-            .iter()
-            .filter(|(_, read)| !self.files.contains_key(&read.root))
-            .map(|(id, _)| *id)
-            .collect();
+    pub(super) fn fail_reads_without_file(&mut self, cx: &mut Cx) {
+        let mut gone = Vec::new();
+        for (id, read) in &self.reads {
+            if !self.files.contains_key(&read.root) {
+                gone.push(*id);
+            }
+        }
         for read in gone {
             self.reads.remove(&read);
             cx.out.notify(Event::ReadFailed { read });

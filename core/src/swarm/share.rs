@@ -2,7 +2,7 @@
 
 use super::origin::Origin;
 use crate::action::ShareFailure;
-use crate::content::{Torrent, topic_of};
+use crate::content::{FileEntry, Torrent, topic_of};
 use crate::id::{ContentId, JobId, LinkId, Root, Topic};
 use crate::rate::Rate;
 use crate::time::Instant;
@@ -79,25 +79,36 @@ impl Share {
     }
 
     pub(crate) fn wants(&self, index: u32) -> bool {
-        self.select.as_ref().is_none_or(|select| select.contains(&index))
+        match &self.select {
+            Some(select) => select.contains(&index),
+            None => true,
+        }
     }
 
-    /// Roots of the wanted files that are not empty.
-    pub(crate) fn wanted_roots(&self) -> impl Iterator<Item = (u32, Root)> + '_ {
-        let files = self.torrent.iter().flat_map(|torrent| torrent.info.files.iter());
-        (0u32..)
-            .zip(files)
-            .filter(|(index, _)| self.wants(*index))
-            .filter_map(|(index, file)| Some((index, file.root?)))
+    /// HTTP sources in use.
+    pub(crate) fn sources(&self) -> u32 {
+        let mut count = 0;
+        for origin in &self.origins {
+            count += u32::from(!origin.dropped);
+        }
+        count
     }
 
-    /// Roots of all files that are not empty.
-    pub(crate) fn roots(&self) -> impl Iterator<Item = Root> + '_ {
-        self.torrent.iter().flat_map(|torrent| torrent.info.files.iter()).filter_map(|file| file.root)
+    /// Its files; none while they are unknown.
+    pub(crate) fn files(&self) -> &[FileEntry] {
+        match &self.torrent {
+            Some(torrent) => &torrent.info.files,
+            None => &[],
+        }
+    }
+
+    /// The root of a file, if it is wanted and not empty.
+    pub(crate) fn wanted(&self, index: usize) -> Option<Root> {
+        if self.wants(index as u32) { self.files().get(index)?.root } else { None }
     }
 
     /// The name of the record that keeps its `.torrent`.
     pub(crate) fn record_key(content: &ContentId) -> String {
-        alloc::format!("info-{content}")
+        content.named("info-")
     }
 }

@@ -2,7 +2,6 @@
 
 use super::file::File;
 use super::origin::Origin;
-use super::peer::Peer;
 use super::share::Share;
 use super::{ANSWER_DEADLINE, Fact, Job, Swarm};
 use crate::action::{Event, ShareFailure, Work};
@@ -12,14 +11,15 @@ use crate::fault::Fault;
 use crate::id::{ContentId, Hash, LinkId, Root, Topic};
 use crate::input::Outcome;
 use crate::outbox::Cx;
-use crate::util::{Map, Set};
+use crate::util::{Map, Set, order};
 use crate::wire::{Message, peer as limits};
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 impl Swarm {
     /// Offers a share of the application's own files.
-    pub(crate) fn seed(&mut self, torrent: Torrent, mut leaves: Map<Root, Vec<Hash>>, cx: &mut Cx<'_>) {
+    pub(crate) fn seed(&mut self, torrent: Torrent, mut leaves: Map<Root, Vec<Hash>>, cx: &mut Cx) {
         let content = torrent.info.content;
         if !self.shares.contains_key(&content) && !self.make_room(content, torrent.info.name.clone(), cx) {
             return;
@@ -31,7 +31,10 @@ impl Swarm {
             if tree.root() != root {
                 return self.fail(content, ShareFailure::BadInfo, cx);
             }
-            let file = self.files.entry(root).or_insert_with(|| File::new(layout, Tree::new(root, layout)));
+            if !self.files.contains_key(&root) {
+                self.files.insert(root, Box::new(File::new(layout, Tree::new(root, layout))));
+            }
+            let Some(file) = self.files.get_mut(&root) else { continue };
             file.tree = tree;
             file.ledger = super::ledger::Ledger::full(layout);
             file.is_source = true;
@@ -45,9 +48,9 @@ impl Swarm {
     pub(crate) fn add(
         &mut self,
         magnet: &Magnet,
-        torrent: Option<Torrent>,
+        torrent: Option<Box<Torrent>>,
         select: Option<Vec<u32>>,
-        cx: &mut Cx<'_>,
+        cx: &mut Cx,
     ) {
         let content = magnet.content;
         if !self.shares.contains_key(&content)
@@ -57,7 +60,7 @@ impl Swarm {
         }
         let Some(share) = self.shares.get_mut(&content) else { return };
         if let Some(select) = select.or_else(|| magnet.select.clone()) {
-            share.select = Some(select.into_iter().collect());
+            share.select = Some(set(&select));
         }
         add_origins(share, &magnet.web_seeds);
         let topic = share.topic;
@@ -65,7 +68,7 @@ impl Swarm {
             return self.refresh(cx);
         }
         if let Some(torrent) = torrent.filter(|torrent| torrent.info.content == content) {
-            return self.ready(content, torrent, cx);
+            return self.ready(content, *torrent, cx);
         }
         self.facts.push(Fact::Joined { topic, complete: false });
         let job = cx.out.start(Work::Get { key: Share::record_key(&content) });
@@ -75,8 +78,8 @@ impl Swarm {
         }
     }
 
-    fn make_room(&mut self, content: ContentId, name: String, cx: &mut Cx<'_>) -> bool {
-        if self.shares.len() >= self.config.shares_max as usize {
+    fn make_room(&mut self, content: ContentId, name: String, cx: &mut Cx) -> bool {
+        if self.shares.len() >= cx.config.shares_max as usize {
             cx.out.notify(Event::Failed { content, reason: ShareFailure::TooMany });
             return false;
         }
@@ -85,7 +88,7 @@ impl Swarm {
         true
     }
 
-    pub(crate) fn on_info_recalled(&mut self, content: ContentId, outcome: &Outcome<'_>, cx: &mut Cx<'_>) {
+    pub(crate) fn on_info_recalled(&mut self, content: ContentId, outcome: &Outcome<'_>, cx: &mut Cx) {
         let Some(share) = self.shares.get_mut(&content) else { return };
         share.info.recall = None;
         if let Outcome::Bytes(bytes) = outcome
@@ -98,7 +101,7 @@ impl Swarm {
     }
 
     /// Asks somebody for each list of files that is missing.
-    pub(crate) fn seek_infos(&mut self, cx: &mut Cx<'_>) {
+    pub(crate) fn seek_infos(&mut self, cx: &mut Cx) {
         for (content, share) in &mut self.shares {
             if share.torrent.is_some()
                 || share.info.from.is_some()
@@ -107,10 +110,12 @@ impl Swarm {
             {
                 continue;
             }
-            let fits =
-                |peer: &&mut Peer| peer.topics.contains(&share.topic) && !peer.no_info.contains(content);
-            let able: Vec<LinkId> =
-                self.peers.iter_mut().filter(|(_, peer)| fits(peer)).map(|(link, _)| *link).collect();
+            let mut able = Vec::new();
+            for (link, peer) in &self.peers {
+                if peer.topics.contains(&share.topic) && !peer.no_info.contains(content) {
+                    able.push(*link);
+                }
+            }
             let Some(link) = cx.rng.pick(&able).copied() else { continue };
             share.info.bytes.clear();
             share.info.from = Some((link, cx.now + ANSWER_DEADLINE));
@@ -123,7 +128,7 @@ impl Swarm {
         link: LinkId,
         content: ContentId,
         offset: u32,
-        cx: &mut Cx<'_>,
+        cx: &mut Cx,
     ) -> Result<(), Fault> {
         let share = self.shares.get(&content).filter(|share| share.is_active());
         let Some(bytes) = share.and_then(|share| share.torrent.as_ref()).map(|torrent| torrent.info.bytes())
@@ -145,7 +150,7 @@ impl Swarm {
         total: u32,
         offset: u32,
         tail: &[u8],
-        cx: &mut Cx<'_>,
+        cx: &mut Cx,
     ) -> Result<(), Fault> {
         let share = self
             .shares
@@ -177,35 +182,37 @@ impl Swarm {
         Ok(())
     }
 
-    pub(crate) fn on_no_info(
-        &mut self,
-        link: LinkId,
-        content: ContentId,
-        cx: &mut Cx<'_>,
-    ) -> Result<(), Fault> {
+    pub(crate) fn on_no_info(&mut self, link: LinkId, content: ContentId, cx: &mut Cx) -> Result<(), Fault> {
         let peer = self.peers.get_mut(&link).ok_or(Fault::Unexpected)?;
         let Some(share) = self.shares.get_mut(&content) else { return Ok(()) };
         // It may learn it later: `drop_late_answers` gives it another chance.
         peer.no_info.insert(content);
-        share.info.from = share.info.from.filter(|(from, _)| *from != link);
+        if share.info.from.is_some_and(|(from, _)| from == link) {
+            share.info.from = None;
+        }
         self.seek_infos(cx);
         Ok(())
     }
 
     /// The list of files is known.
-    fn ready(&mut self, content: ContentId, torrent: Torrent, cx: &mut Cx<'_>) {
+    fn ready(&mut self, content: ContentId, torrent: Torrent, cx: &mut Cx) {
         let Some(share) = self.shares.get_mut(&content) else { return };
         share.name.clone_from(&torrent.info.name);
         share.info = super::share::InfoFetch::default();
         add_origins(share, &torrent.web_seeds);
         let mut news = Vec::new();
         let mut sourced = true;
-        for (index, entry) in torrent.info.files.iter().enumerate() {
+        // In the order of their roots, so that each is appended to the files that are there.
+        let files = &torrent.info.files;
+        for index in order(files.len(), &|a, b| files[a].root < files[b].root) {
+            let entry = &files[index];
             let (Some(root), Some(layout)) = (entry.root, Layout::of(entry.length)) else { continue };
-            let file = self.files.entry(root).or_insert_with(|| {
+            if !self.files.contains_key(&root) {
                 news.push(root);
-                File::new(layout, torrent.seed_tree(index).unwrap_or_else(|| Tree::new(root, layout)))
-            });
+                let tree = torrent.seed_tree(index).unwrap_or_else(|| Tree::new(root, layout));
+                self.files.insert(root, Box::new(File::new(layout, tree)));
+            }
+            let Some(file) = self.files.get_mut(&root) else { continue };
             if file.layout != layout {
                 return self.fail(content, ShareFailure::BadInfo, cx);
             }
@@ -224,20 +231,35 @@ impl Swarm {
     }
 
     /// Works out anew which files are wanted, tells everybody, and reports what is complete.
-    pub(crate) fn refresh(&mut self, cx: &mut Cx<'_>) {
-        let active = self.shares.values().filter(|share| share.is_active());
-        let roots = active.flat_map(Share::wanted_roots).map(|(_, root)| root);
-        self.wanted = roots
-            .filter(|root| self.files.get(root).is_some_and(|file| !file.ledger.is_complete()))
-            .collect();
+    pub(crate) fn refresh(&mut self, cx: &mut Cx) {
+        for (_, share) in &self.shares {
+            for index in 0..share.files().len() {
+                if let Some(root) = share.wanted(index)
+                    && let Some(file) = self.files.get_mut(&root)
+                {
+                    file.wanted |= share.is_active();
+                }
+            }
+        }
+        self.wanted = Set::new();
+        for (root, file) in &mut self.files {
+            if core::mem::take(&mut file.wanted) && !file.ledger.is_complete() {
+                self.wanted.insert(*root);
+            }
+        }
         self.wake_all();
         self.tell_wants_to_all(cx);
-        let served: Vec<(LinkId, Root)> =
-            self.peers.iter().flat_map(|(link, peer)| peer.wants.iter().map(|root| (*link, *root))).collect();
-        for (link, root) in served.into_iter().filter(|(_, root)| self.is_served(root)) {
-            self.tell_have(link, root, cx);
+        for (link, peer) in &self.peers {
+            for root in &peer.wants {
+                if self.is_served(root) {
+                    self.tell_have(*link, *root, cx);
+                }
+            }
         }
-        let ids: Vec<ContentId> = self.shares.keys().copied().collect();
+        let mut ids = Vec::new();
+        for (content, _) in &self.shares {
+            ids.push(*content);
+        }
         for content in ids {
             self.report(content, cx);
         }
@@ -246,15 +268,17 @@ impl Swarm {
     }
 
     /// Tells the application and the tracker where a share stands.
-    pub(crate) fn report(&mut self, content: ContentId, cx: &mut Cx<'_>) {
+    pub(crate) fn report(&mut self, content: ContentId, cx: &mut Cx) {
         let Some(share) = self.shares.get_mut(&content) else { return };
         if !share.is_active() {
             return;
         }
-        let done = share.torrent.is_some()
-            && share
-                .wanted_roots()
-                .all(|(_, root)| self.files.get(&root).is_some_and(|file| file.ledger.is_complete()));
+        let mut done = share.torrent.is_some();
+        for index in 0..share.files().len() {
+            if let Some(root) = share.wanted(index) {
+                done &= self.files.get(&root).is_some_and(|file| file.ledger.is_complete());
+            }
+        }
         self.facts.push(Fact::Joined { topic: share.topic, complete: done });
         if done && !share.done_told {
             cx.out.notify(Event::Done { content });
@@ -263,16 +287,14 @@ impl Swarm {
     }
 
     /// A file is whole.
-    pub(crate) fn on_file_complete(&mut self, root: Root, cx: &mut Cx<'_>) {
+    pub(crate) fn on_file_complete(&mut self, root: Root, cx: &mut Cx) {
         self.wanted.remove(&root);
-        let Some(file) = self.files.get(&root) else { return };
-        for content in file.shares.clone() {
-            let Some(torrent) = self.shares.get(&content).and_then(|share| share.torrent.as_ref()) else {
-                continue;
-            };
-            for (index, _) in (0u32..).zip(&torrent.info.files).filter(|(_, entry)| entry.root == Some(root))
-            {
-                cx.out.notify(Event::FileDone { content, file: index });
+        for content in self.shares_of(&root) {
+            let Some(share) = self.shares.get(&content) else { continue };
+            for (index, entry) in share.files().iter().enumerate() {
+                if entry.root == Some(root) {
+                    cx.out.notify(Event::FileDone { content, file: index as u32 });
+                }
             }
             self.report(content, cx);
         }
@@ -283,22 +305,22 @@ impl Swarm {
         }
     }
 
-    pub(crate) fn select(&mut self, content: ContentId, files: Option<Vec<u32>>, cx: &mut Cx<'_>) {
+    pub(crate) fn select(&mut self, content: ContentId, files: Option<Vec<u32>>, cx: &mut Cx) {
         let Some(share) = self.shares.get_mut(&content) else {
             return cx.out.notify(Event::Failed { content, reason: ShareFailure::Unknown });
         };
-        share.select = files.map(|files| files.into_iter().collect::<Set<u32>>());
+        share.select = files.map(|files| set(&files));
         share.done_told = false;
         self.refresh(cx);
     }
 
-    pub(crate) fn pause(&mut self, content: ContentId, cx: &mut Cx<'_>) {
+    pub(crate) fn pause(&mut self, content: ContentId, cx: &mut Cx) {
         let Some(share) = self.shares.get_mut(&content) else { return };
         share.paused = true;
         self.stand_down(content, cx);
     }
 
-    pub(crate) fn resume(&mut self, content: ContentId, cx: &mut Cx<'_>) {
+    pub(crate) fn resume(&mut self, content: ContentId, cx: &mut Cx) {
         let Some(share) = self.shares.get_mut(&content) else { return };
         share.paused = false;
         share.failed = None;
@@ -313,7 +335,7 @@ impl Swarm {
     }
 
     /// A share cannot go on: it is stopped and the application is told.
-    pub(crate) fn fail(&mut self, content: ContentId, reason: ShareFailure, cx: &mut Cx<'_>) {
+    pub(crate) fn fail(&mut self, content: ContentId, reason: ShareFailure, cx: &mut Cx) {
         let Some(share) = self.shares.get_mut(&content) else { return };
         if share.failed.replace(reason).is_none() {
             cx.out.notify(Event::Failed { content, reason });
@@ -322,42 +344,33 @@ impl Swarm {
     }
 
     /// Stops asking and serving for a share.
-    fn stand_down(&mut self, content: ContentId, cx: &mut Cx<'_>) {
+    fn stand_down(&mut self, content: ContentId, cx: &mut Cx) {
         let Some(share) = self.shares.get_mut(&content) else { return };
         share.info.from = None;
         self.facts.push(Fact::Left(share.topic));
         self.abort_fetches(content, cx);
         let Some(share) = self.shares.get(&content) else { return };
-        let roots: Vec<Root> = share.roots().collect();
-        let idle: Vec<Root> = roots.into_iter().filter(|root| !self.is_served(root)).collect();
+        let mut idle = Vec::new();
+        for entry in share.files() {
+            idle.extend(entry.root.filter(|root| !self.is_served(root)));
+        }
         for root in idle {
-            for (link, peer) in &mut self.peers {
-                let stale: Vec<_> = peer.owes().filter(|(of, ..)| *of == root).collect();
-                let mut spans = Vec::new();
-                for (_, start, asked) in stale {
-                    peer.give_up(root, start);
-                    spans.push(crate::wire::Span { start, count: asked.count, proof: asked.proof });
-                    if let Some(file) = self.files.get_mut(&root) {
-                        file.ledger.unask(start, asked.count);
-                    }
-                }
-                for spans in spans.chunks(limits::SPANS_MAX) {
-                    cx.out.control(*link, &Message::Cancel { root, spans: spans.to_vec() });
-                }
+            for link in self.links() {
+                self.take_back(link, Some(root), &|_| true, cx);
             }
             self.reject_all(root, cx);
         }
         self.refresh(cx);
     }
 
-    pub(crate) fn remove(&mut self, content: ContentId, keep: bool, cx: &mut Cx<'_>) {
+    pub(crate) fn remove(&mut self, content: ContentId, keep: bool, cx: &mut Cx) {
         if !self.shares.contains_key(&content) {
             return;
         }
         self.pause(content, cx);
         let Some(share) = self.shares.remove(&content) else { return };
-        let roots: Set<Root> = share.roots().collect();
-        for root in roots {
+        for entry in share.files() {
+            let Some(root) = entry.root else { continue };
             let Some(file) = self.files.get_mut(&root) else { continue };
             file.shares.remove(&content);
             if !file.shares.is_empty() {
@@ -367,7 +380,7 @@ impl Swarm {
             self.untold.remove(&root);
             self.unwritten.remove(&root);
             self.unchecked.remove(&root);
-            for peer in self.peers.values_mut() {
+            for (_, peer) in &mut self.peers {
                 peer.has.remove(&root);
             }
             if !keep && !is_source {
@@ -384,21 +397,32 @@ impl Swarm {
 
     /// The tracker counts the members of a swarm.
     pub(crate) fn on_counts(&mut self, topic: &Topic, seeds: u32, leeches: u32) {
-        for share in self.shares.values_mut().filter(|share| share.topic == *topic) {
-            (share.seeds, share.leeches) = (seeds, leeches);
+        for (_, share) in &mut self.shares {
+            if share.topic == *topic {
+                (share.seeds, share.leeches) = (seeds, leeches);
+            }
         }
     }
 
     /// Swarms that we are in, whether we are complete in them, and how many links we have there.
     pub(crate) fn topics(&self) -> Vec<(Topic, bool, usize)> {
-        let active = self.shares.values().filter(|share| share.is_active());
-        let links = |topic| self.peers.values().filter(|peer| peer.topics.contains(topic)).count();
-        active.map(|share| (share.topic, share.done_told, links(&share.topic))).collect()
+        let mut topics = Vec::new();
+        for (_, share) in &self.shares {
+            if share.is_active() {
+                topics.push((share.topic, share.done_told, self.peers_in(&share.topic) as usize));
+            }
+        }
+        topics
     }
 
     /// Whether we are in a swarm.
     pub(crate) fn is_in(&self, topic: &Topic) -> bool {
-        self.shares.values().any(|share| share.topic == *topic && share.is_active())
+        for (_, share) in &self.shares {
+            if share.topic == *topic && share.is_active() {
+                return true;
+            }
+        }
+        false
     }
 
     /// The `.torrent` of a share, where all that it must contain is known.
@@ -406,20 +430,24 @@ impl Swarm {
         let share = self.shares.get(content)?;
         let mut torrent = share.torrent.clone()?;
         let level = u8::try_from((torrent.info.piece_length / crate::config::LEAF_BYTES).ilog2()).ok()?;
-        for entry in
-            torrent.info.files.iter().filter(|entry| entry.length > u64::from(torrent.info.piece_length))
-        {
-            let root = entry.root?;
+        for entry in &torrent.info.files {
+            let root = entry.root.filter(|_| entry.length > u64::from(torrent.info.piece_length));
+            let Some(root) = root else { continue };
             if torrent.layers.contains_key(&root) {
                 continue;
             }
             let count = u32::try_from(entry.length.div_ceil(u64::from(torrent.info.piece_length))).ok()?;
             let tree = &self.files.get(&root)?.tree;
-            let layer: Option<Vec<Hash>> =
-                (0..count).map(|at| tree.run(level, 0, at)?.first().copied()).collect();
-            torrent.layers.insert(root, layer?);
+            let mut layer = Vec::with_capacity(count as usize);
+            for at in 0..count {
+                layer.push(tree.node(level, at)?);
+            }
+            torrent.layers.insert(root, layer);
         }
-        torrent.web_seeds = share.origins.iter().map(|origin| origin.base.clone()).collect();
+        torrent.web_seeds.clear();
+        for origin in &share.origins {
+            torrent.web_seeds.push(origin.base.clone());
+        }
         Some(torrent)
     }
 }
@@ -428,9 +456,24 @@ impl Swarm {
 const ORIGINS_MAX: usize = 16;
 
 fn add_origins(share: &mut Share, bases: &[String]) {
-    for base in bases.iter().filter(|base| base.starts_with("http://") || base.starts_with("https://")) {
-        if share.origins.len() < ORIGINS_MAX && !share.origins.iter().any(|origin| origin.base == *base) {
-            share.origins.push(Origin::new(base.clone()));
+    'bases: for base in bases {
+        let is_web = base.starts_with("http://") || base.starts_with("https://");
+        if !is_web || share.origins.len() >= ORIGINS_MAX {
+            continue;
         }
+        for origin in &share.origins {
+            if origin.base == *base {
+                continue 'bases;
+            }
+        }
+        share.origins.push(Origin::new(base.clone()));
     }
+}
+
+fn set(indices: &[u32]) -> Set<u32> {
+    let mut set = Set::new();
+    for index in indices {
+        set.insert(*index);
+    }
+    set
 }

@@ -5,7 +5,7 @@ use super::share::Share;
 use super::{Fact, Job, Swarm, TELL_AFTER, WRITE_AFTER};
 use crate::action::{Event, ShareFailure, Work};
 use crate::config::LEAF_BYTES;
-use crate::content::{Bitfield, PieceIndex, leaf_hash, zero_hash};
+use crate::content::{Bitfield, PieceIndex, leaf_hash};
 use crate::id::{ContentId, Hash, Root};
 use crate::input::{Failure, Outcome};
 use crate::outbox::Cx;
@@ -16,7 +16,7 @@ const CHECKS_MAX: u32 = 4;
 
 impl Swarm {
     /// Reads what an earlier visit wrote down about a file.
-    pub(super) fn recall(&mut self, root: Root, cx: &mut Cx<'_>) {
+    pub(super) fn recall(&mut self, root: Root, cx: &mut Cx) {
         let Some(file) = self.files.get_mut(&root).filter(|file| !file.is_source) else { return };
         let job = cx.out.start(Work::Get { key: File::have_key(&root) });
         self.jobs.insert(job, Job::Have(root));
@@ -28,7 +28,7 @@ impl Swarm {
         }
     }
 
-    pub(super) fn on_have_recalled(&mut self, root: Root, outcome: &Outcome<'_>, cx: &mut Cx<'_>) {
+    pub(super) fn on_have_recalled(&mut self, root: Root, outcome: &Outcome<'_>, cx: &mut Cx) {
         let Some(file) = self.files.get_mut(&root) else { return };
         if let Outcome::Bytes(bytes) = outcome
             && let Some(claimed) = Bitfield::from_bytes(bytes, file.layout.pieces())
@@ -38,18 +38,16 @@ impl Swarm {
         self.on_recalled(root, cx);
     }
 
-    pub(super) fn on_hashes_recalled(&mut self, root: Root, outcome: &Outcome<'_>, cx: &mut Cx<'_>) {
+    pub(super) fn on_hashes_recalled(&mut self, root: Root, outcome: &Outcome<'_>, cx: &mut Cx) {
         let Some(file) = self.files.get_mut(&root) else { return };
         if let Outcome::Bytes(bytes) = outcome {
-            let hashes: Vec<Hash> =
-                bytes.chunks_exact(32).filter_map(|bytes| bytes.try_into().ok().map(Hash)).collect();
             // A damaged record is no record: its hashes do not fit the root.
-            let _ = load_pieces(file, hashes);
+            let _ = file.tree.learn_pieces(&Hash::row(bytes));
         }
         self.on_recalled(root, cx);
     }
 
-    fn on_recalled(&mut self, root: Root, cx: &mut Cx<'_>) {
+    fn on_recalled(&mut self, root: Root, cx: &mut Cx) {
         let Some(file) = self.files.get_mut(&root) else { return };
         file.recalling = file.recalling.saturating_sub(1);
         if file.recalling == 0 {
@@ -60,18 +58,11 @@ impl Swarm {
     }
 
     /// Looks through claimed pieces, a few at a time.
-    pub(super) fn check_more(&mut self, cx: &mut Cx<'_>) {
+    pub(super) fn check_more(&mut self, cx: &mut Cx) {
         while self.checks < CHECKS_MAX {
-            let Some((root, file)) =
-                self.unchecked.iter().find_map(|root| Some((*root, self.files.get(root)?)))
-            else {
-                return;
-            };
-            let tree = &file.tree;
-            let known: Vec<PieceIndex> =
-                file.layout.all_pieces().filter(|piece| tree.knows_piece(*piece)).collect();
-            let Some(file) = self.files.get_mut(&root) else { return };
-            let Some(piece) = file.ledger.next_check(|piece| known.binary_search(&piece).is_ok()) else {
+            let Some(root) = self.unchecked.iter().next().copied() else { return };
+            let next = self.files.get_mut(&root).and_then(|file| file.ledger.next_check(&file.tree));
+            let (Some(piece), Some(file)) = (next, self.files.get(&root)) else {
                 self.unchecked.remove(&root);
                 continue;
             };
@@ -82,32 +73,19 @@ impl Swarm {
         }
     }
 
-    pub(super) fn on_checked(&mut self, root: Root, piece: u32, outcome: &Outcome<'_>, cx: &mut Cx<'_>) {
+    pub(super) fn on_checked(&mut self, root: Root, piece: u32, outcome: &Outcome<'_>, cx: &mut Cx) {
         self.checks -= 1;
         let Some(file) = self.files.get_mut(&root) else { return };
         let Some(piece) = file.layout.piece(piece) else { return };
         let length = file.layout.piece_bytes(piece);
-        let good = match outcome {
-            Outcome::Bytes(bytes) if bytes.len() == length as usize => {
-                let hashes: Vec<Hash> = bytes.chunks(LEAF_BYTES as usize).map(leaf_hash).collect();
-                file.tree.learn_piece(piece, &hashes).is_ok()
-            }
-            Outcome::Bytes(_)
-            | Outcome::Ok
-            | Outcome::Missing
-            | Outcome::Described(_)
-            | Outcome::Failed(_) => false,
-        };
+        let good = matches!(outcome, Outcome::Bytes(bytes) if bytes.len() == length as usize
+            && file.tree.learn_piece(piece, &leaf_hashes(bytes)).is_ok());
         if !good {
             file.ledger.free(piece);
             self.wake_all();
             return cx.out.notify(Event::Damaged { root });
         }
-        for content in &file.shares {
-            if let Some(share) = self.shares.get_mut(content) {
-                share.moved.from_store += u64::from(length);
-            }
-        }
+        self.moved(&root, &mut |moved| moved.from_store += u64::from(length));
         self.on_piece(root, piece, cx);
     }
 
@@ -117,7 +95,7 @@ impl Swarm {
         piece: u32,
         bytes: u64,
         outcome: &Outcome<'_>,
-        cx: &mut Cx<'_>,
+        cx: &mut Cx,
     ) {
         self.storing_bytes -= bytes;
         let Some(file) = self.files.get_mut(&root) else { return };
@@ -127,14 +105,13 @@ impl Swarm {
         }
         file.ledger.free(piece);
         let failure = if let Outcome::Failed(failure) = outcome { *failure } else { Failure::Host };
-        let shares: Vec<ContentId> = file.shares.iter().copied().collect();
-        for content in shares {
+        for content in self.shares_of(&root) {
             self.fail(content, ShareFailure::Storage(failure), cx);
         }
     }
 
     /// A piece is verified and stored.
-    fn on_piece(&mut self, root: Root, piece: PieceIndex, cx: &mut Cx<'_>) {
+    fn on_piece(&mut self, root: Root, piece: PieceIndex, cx: &mut Cx) {
         let Some(file) = self.files.get_mut(&root) else { return };
         file.ledger.stored(piece);
         file.urgent.remove(&piece.get());
@@ -151,7 +128,7 @@ impl Swarm {
     }
 
     /// Writes down which pieces are stored.
-    pub(super) fn write_records(&mut self, cx: &mut Cx<'_>) {
+    pub(super) fn write_records(&mut self, cx: &mut Cx) {
         self.write_at = None;
         for root in core::mem::take(&mut self.unwritten) {
             let Some(file) = self.files.get(&root).filter(|file| !file.is_source) else { continue };
@@ -162,37 +139,37 @@ impl Swarm {
         }
     }
 
-    pub(super) fn on_written(&mut self, cx: &Cx<'_>) {
+    pub(super) fn on_written(&mut self, cx: &Cx) {
         self.writing -= 1;
         self.write_soon(cx);
     }
 
     /// Sees to it that changed records are written.
-    fn write_soon(&mut self, cx: &Cx<'_>) {
+    fn write_soon(&mut self, cx: &Cx) {
         if self.writing == 0 && !self.unwritten.is_empty() {
             self.write_at.get_or_insert(cx.now + WRITE_AFTER);
         }
     }
 
     /// Writes down the list of files of a share.
-    pub(super) fn write_info(&self, content: ContentId, cx: &mut Cx<'_>) {
+    pub(super) fn write_info(&self, content: ContentId, cx: &mut Cx) {
         let Some(share) = self.shares.get(&content) else { return };
         let Some(torrent) = self.torrent(&content).or_else(|| share.torrent.clone()) else { return };
         cx.out.start(Work::Put { key: Share::record_key(&content), value: torrent.encode() });
     }
 
     /// All piece hashes of a file are known: they are kept, and what waited for them goes on.
-    pub(super) fn on_layer_known(&mut self, root: Root, cx: &mut Cx<'_>) {
+    pub(super) fn on_layer_known(&mut self, root: Root, cx: &mut Cx) {
         self.wake_all();
         let Some(file) = self.files.get(&root) else { return };
         if file.ledger.is_checking() {
             self.unchecked.insert(root);
         }
-        if let Some(value) = file.piece_hashes() {
+        if let Some(hashes) = file.tree.piece_hashes() {
+            let value = Hash::flatten(&hashes);
             cx.out.start(Work::Put { key: File::tree_key(&root), value });
         }
-        let shares: Vec<ContentId> = file.shares.iter().copied().collect();
-        for content in shares {
+        for content in self.shares_of(&root) {
             if self.torrent(&content).is_some() {
                 self.write_info(content, cx);
             }
@@ -200,14 +177,13 @@ impl Swarm {
     }
 
     /// Stored bytes do not fit their hashes: they are forgotten and fetched again.
-    pub(super) fn on_damage(&mut self, root: Root, piece: PieceIndex, cx: &mut Cx<'_>) {
+    pub(super) fn on_damage(&mut self, root: Root, piece: PieceIndex, cx: &mut Cx) {
         let Some(file) = self.files.get_mut(&root) else { return };
         if !file.ledger.have().get(piece.get()) {
             return;
         }
-        let shares: Vec<ContentId> = file.shares.iter().copied().collect();
         if file.is_source {
-            for content in shares {
+            for content in self.shares_of(&root) {
                 self.fail(content, ShareFailure::SourceGone, cx);
             }
             return;
@@ -216,7 +192,7 @@ impl Swarm {
         self.unwritten.insert(root);
         self.write_soon(cx);
         cx.out.notify(Event::Damaged { root });
-        for content in shares {
+        for content in self.shares_of(&root) {
             if let Some(share) = self.shares.get_mut(&content) {
                 share.done_told = false;
                 self.facts.push(Fact::Joined { topic: share.topic, complete: false });
@@ -226,25 +202,11 @@ impl Swarm {
     }
 }
 
-/// Loads a row of piece hashes into a tree, level by level from the top.
-fn load_pieces(file: &mut File, pieces: Vec<Hash>) -> Option<()> {
-    if pieces.len() != file.layout.pieces() as usize {
-        return None;
+/// The hashes of bytes that begin with a leaf.
+pub(super) fn leaf_hashes(bytes: &[u8]) -> Vec<Hash> {
+    let mut hashes = Vec::new();
+    for leaf in bytes.chunks(LEAF_BYTES as usize) {
+        hashes.push(leaf_hash(leaf));
     }
-    let piece_level = file.layout.piece_level().min(file.layout.height());
-    while let Some((level, height, index)) = file.tree.missing_layer() {
-        let mut row = pieces.clone();
-        for below in piece_level..level {
-            row = row
-                .chunks(2)
-                .map(|pair| crate::content::parent(&pair[0], pair.get(1).unwrap_or(&zero_hash(below))))
-                .collect();
-        }
-        let first = (index as usize) << height;
-        let run: Vec<Hash> = (first..first + (1 << height))
-            .map(|at| row.get(at).copied().unwrap_or_else(|| zero_hash(level)))
-            .collect();
-        file.tree.insert(level, height, index, &run).ok()?;
-    }
-    Some(())
+    hashes
 }

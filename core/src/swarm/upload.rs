@@ -11,28 +11,13 @@ const AHEAD_DIVISOR: u64 = 4;
 /// But at least this much, or a fast link runs dry.
 const AHEAD_MIN: u64 = 256 * 1024;
 
-/// A peer with waiting requests and room on its channel.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Claim<K> {
-    pub(crate) key: K,
-    /// Verified bytes it gave us.
-    pub(crate) received: u64,
-    /// Bytes we gave it.
-    pub(crate) sent: u64,
-    /// How many copies of what it wants are known to be out already.
-    pub(crate) copies: u32,
-}
-
-/// The claim to serve next: the greatest deficit, then the freshest piece (theory §0.3: the origin's policy
-/// matters more than the picker), then who got least, then the first in the order given.
-pub(crate) fn next<K: Copy>(claims: impl Iterator<Item = Claim<K>>) -> Option<K> {
-    claims.reduce(|best, claim| if rank(&claim) > rank(&best) { claim } else { best }).map(|claim| claim.key)
-}
-
-fn rank<K>(claim: &Claim<K>) -> (i128, Reverse<u32>, Reverse<u64>) {
+/// How good a claim to be served next is, from the verified bytes that a peer gave us (`received`), the bytes we gave
+/// it (`sent`), and how many copies of what it wants are known to be out already: the greatest deficit, then the
+/// freshest piece (theory §0.3: the origin's policy matters more than the picker), then who got least.
+pub(crate) fn rank(received: u64, sent: u64, copies: u32) -> (i64, Reverse<u32>, Reverse<u64>) {
     // Who never gave anything has no deficit to be ranked by, however much it got: seeds serve such peers only.
-    let deficit = if claim.received == 0 { 0 } else { i128::from(claim.received) - i128::from(claim.sent) };
-    (deficit, Reverse(claim.copies), Reverse(claim.sent))
+    let deficit = if received == 0 { 0 } else { received.cast_signed() - sent.cast_signed() };
+    (deficit, Reverse(copies), Reverse(sent))
 }
 
 /// Bytes that may be under way to all peers together.
@@ -78,20 +63,14 @@ impl Throttle {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::vec;
 
     #[test]
     fn the_greatest_deficit_is_served_first_and_ties_go_to_who_got_least() {
-        let claim = |key, received, sent| Claim { key, received, sent, copies: 0 };
-        assert_eq!(
-            next(vec![claim('a', 10, 0), claim('b', 50, 10), claim('c', 0, 0)].into_iter()),
-            Some('b')
-        );
-        assert_eq!(next(vec![claim('a', 90, 90), claim('b', 20, 20)].into_iter()), Some('b'));
-        let fresh = Claim { key: 'd', received: 0, sent: 70, copies: 0 };
-        let stale = Claim { key: 'e', received: 0, sent: 10, copies: 1 };
-        assert_eq!(next(vec![stale, fresh].into_iter()), Some('d'));
-        assert_eq!(next(core::iter::empty::<Claim<char>>()), None);
+        assert!(rank(50, 10, 0) > rank(10, 0, 0));
+        assert!(rank(10, 0, 0) > rank(0, 0, 0));
+        assert!(rank(20, 20, 0) > rank(90, 90, 0));
+        // A fresh piece for who got much, rather than a stale one for who got little.
+        assert!(rank(0, 70, 0) > rank(0, 10, 1));
     }
 
     #[test]

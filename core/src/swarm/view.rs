@@ -3,7 +3,7 @@
 use super::Swarm;
 use super::share::Share;
 use crate::id::{ContentId, LinkId, PeerId};
-use crate::outbox::Outbox;
+use crate::outbox::Cx;
 use crate::snapshot::{FileView, LinkView, ShareState, ShareView, Totals};
 use crate::time::Instant;
 use crate::util::order;
@@ -20,54 +20,42 @@ impl Swarm {
         link: LinkId,
         peer: PeerId,
         rtt: Option<Duration>,
-        now: Instant,
-        out: &Outbox,
+        cx: &Cx,
     ) -> Option<LinkView> {
         let state = self.peers.get(&link)?;
         Some(LinkView {
             peer,
             received: state.received,
             sent: state.sent,
-            down_rate: state.down.per_second(now),
-            up_rate: out.up_rate(now, link),
-            rtt_us: rtt.map_or(0, |rtt| u32::try_from(rtt.as_micros()).unwrap_or(u32::MAX)),
+            down_rate: state.down.per_second(cx.now),
+            up_rate: cx.out.up_rate(cx.now, link),
+            rtt_us: rtt.map_or(0, |rtt| rtt.as_micros() as u32),
             requested: state.asked_leaves(),
         })
     }
 
+    /// All shares, in the order they were added.
     pub(crate) fn share_views(&self, now: Instant) -> Vec<ShareView> {
-        let shares: Vec<_> = self.shares.iter().collect();
-        let order = order(shares.len(), &|a, b| shares[a].1.order < shares[b].1.order);
-        order.into_iter().map(|at| self.share_view(*shares[at].0, shares[at].1, now)).collect()
+        let mut shares = Vec::with_capacity(self.shares.len());
+        for (content, share) in &self.shares {
+            shares.push((content, share));
+        }
+        let mut views = Vec::with_capacity(shares.len());
+        for at in order(shares.len(), &|a, b| shares[a].1.order < shares[b].1.order) {
+            let (content, share) = shares[at];
+            views.push(self.share_view(*content, share, now));
+        }
+        views
     }
 
     fn share_view(&self, content: ContentId, share: &Share, now: Instant) -> ShareView {
-        let files: Vec<FileView> = share
-            .torrent
-            .iter()
-            .flat_map(|torrent| torrent.info.files.iter())
-            .zip(0u32..)
-            .map(|(entry, index)| FileView {
-                path: entry.path.clone(),
-                length: entry.length,
-                root: entry.root,
-                done: entry
-                    .root
-                    .and_then(|root| self.files.get(&root))
-                    .map_or(0, |file| file.ledger.done_bytes()),
-                wanted: share.wants(index),
-            })
-            .collect();
-        let wanted = files.iter().filter(|file| file.wanted);
-        let peers = self.peers.values().filter(|peer| peer.topics.contains(&share.topic)).count();
-        let sources = share.origins.iter().filter(|origin| !origin.dropped).count();
         let moved = &share.moved;
-        ShareView {
+        let mut view = ShareView {
             content,
             name: share.name.clone(),
             state: self.state_of(share),
-            wanted: wanted.clone().map(|file| file.length).sum(),
-            done: wanted.map(|file| file.done).sum(),
+            wanted: 0,
+            done: 0,
             from_peers: moved.from_peers,
             from_http: moved.from_http,
             from_store: moved.from_store,
@@ -75,13 +63,30 @@ impl Swarm {
             wasted: moved.wasted,
             down_rate: moved.down.per_second(now),
             up_rate: moved.up.per_second(now),
-            peers: u32::try_from(peers).unwrap_or(u32::MAX),
+            peers: self.peers_in(&share.topic),
             swarm_seeds: share.seeds,
             swarm_leeches: share.leeches,
-            sources: u32::try_from(sources).unwrap_or(u32::MAX),
-            unavailable: if sources > 0 { 0 } else { self.unavailable(share) },
-            files,
+            sources: share.sources(),
+            unavailable: 0,
+            files: Vec::with_capacity(share.files().len()),
+        };
+        for (index, entry) in share.files().iter().enumerate() {
+            let file = entry.root.and_then(|root| self.files.get(&root));
+            let done = file.map_or(0, |file| file.ledger.done_bytes());
+            let wanted = share.wants(index as u32);
+            if wanted {
+                view.wanted += entry.length;
+                view.done += done;
+                if view.sources == 0
+                    && let Some(file) = file
+                {
+                    view.unavailable += file.unavailable();
+                }
+            }
+            let (path, length, root) = (entry.path.clone(), entry.length, entry.root);
+            view.files.push(FileView { path, length, root, done, wanted });
         }
+        view
     }
 
     fn state_of(&self, share: &Share) -> ShareState {
@@ -94,22 +99,14 @@ impl Swarm {
         if share.torrent.is_none() {
             return ShareState::Finding;
         }
-        let mut files = share.wanted_roots().filter_map(|(_, root)| self.files.get(&root));
-        if files.any(|file| file.recalling > 0 || file.ledger.is_checking()) {
-            ShareState::Checking
-        } else if share.done_told {
-            ShareState::Seeding
-        } else {
-            ShareState::Fetching
+        for index in 0..share.files().len() {
+            if let Some(root) = share.wanted(index)
+                && let Some(file) = self.files.get(&root)
+                && (file.recalling > 0 || file.ledger.is_checking())
+            {
+                return ShareState::Checking;
+            }
         }
-    }
-
-    /// Missing pieces that no link has.
-    fn unavailable(&self, share: &Share) -> u32 {
-        let files = share.wanted_roots().filter_map(|(_, root)| self.files.get(&root));
-        let missing = files.map(|file| {
-            file.ledger.have().iter_missing().filter(|piece| file.rarity.of(*piece) == 0).count()
-        });
-        u32::try_from(missing.sum::<usize>()).unwrap_or(u32::MAX)
+        if share.done_told { ShareState::Seeding } else { ShareState::Fetching }
     }
 }

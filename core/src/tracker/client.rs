@@ -9,8 +9,7 @@ use crate::id::{JobId, PeerId, Topic};
 use crate::outbox::Cx;
 use crate::time::{Instant, earliest};
 use crate::util::Map;
-use crate::wire::{self, PeerView, Refusal, Signal, Signature, ToClient, ToTracker};
-use alloc::vec::Vec;
+use crate::wire::{self, Signature, ToClient, ToTracker};
 use core::time::Duration;
 
 /// First wait before a new try; doubles up to `RETRY_MAX`, with full jitter (reliability F4).
@@ -45,24 +44,14 @@ struct Membership {
     ask_at: Option<Instant>,
 }
 
-/// What a message means for the rest of the node.
-#[derive(Debug, PartialEq)]
-pub(crate) enum Heard {
-    /// We are in.
-    Up,
-    /// Sign this and call [`Client::hello`].
-    Challenge([u8; 32]),
-    /// Members of a swarm.
-    Peers { topic: Topic, seeds: u32, leeches: u32, peers: Vec<PeerView> },
-    /// A peer signals.
-    Signal(PeerId, Signal),
-    /// A peer is not there.
-    Absent(PeerId),
-    /// The signaller said no.
-    Refused(Refusal),
+/// What something means for the rest of the node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    /// The message is in its place: act on it. A challenge is answered by [`Client::hello`].
+    Accepted,
     /// Nothing to do.
     Nothing,
-    /// The socket is of no use: lost after this many milliseconds until the next try.
+    /// The socket is of no use: lost until the next try.
     Broken,
 }
 
@@ -72,32 +61,31 @@ impl Client {
         Self { state, retries: 0, topics: Map::new(), enabled: config.signaller }
     }
 
-    pub(crate) const fn is_up(&self) -> bool {
-        matches!(self.state, State::Up { .. })
-    }
-
     /// Joins a swarm, or says that we are now complete in it.
-    pub(crate) fn join(&mut self, topic: Topic, complete: bool, cx: &mut Cx<'_>) {
+    pub(crate) fn join(&mut self, topic: Topic, complete: bool, cx: &mut Cx) {
         let known = self.topics.entry(topic).or_default();
         if known.said && known.complete == complete {
             return;
         }
         *known = Membership { complete, said: false, ask_at: None };
-        if self.is_up() {
-            self.announce(topic, cx);
+        if cx.is_up {
+            known.announce(topic, cx);
         } else {
             self.wake(cx);
         }
     }
 
-    pub(crate) fn leave(&mut self, topic: &Topic, cx: &mut Cx<'_>) {
-        if self.topics.remove(topic).is_some_and(|known| known.said) && self.is_up() {
-            cx.out.signal(ToTracker::Leave { topic: *topic }.encode());
+    pub(crate) fn leave(&mut self, topic: &Topic, cx: &mut Cx) {
+        if let Some(known) = self.topics.remove(topic)
+            && known.said
+            && cx.is_up
+        {
+            cx.out.signal(&ToTracker::Leave { topic: *topic });
         }
     }
 
     /// Asks for more peers of a swarm, soon.
-    pub(crate) fn ask_again(&mut self, topic: &Topic, cx: &mut Cx<'_>) {
+    pub(crate) fn ask_again(&mut self, topic: &Topic, cx: &mut Cx) {
         if let Some(known) = self.topics.get_mut(topic)
             && known.ask_at.is_none()
         {
@@ -112,69 +100,58 @@ impl Client {
         }
     }
 
-    pub(crate) fn relay(&self, to: PeerId, signal: Signal, cx: &mut Cx<'_>) {
-        if self.is_up() {
-            cx.out.signal(ToTracker::Relay { to, signal }.encode());
-        }
-    }
-
     /// The socket opened, or could not be. `None`: not our job.
-    pub(crate) fn on_done(&mut self, job: JobId, opened: bool, cx: &mut Cx<'_>) -> Option<Heard> {
+    pub(crate) fn on_done(&mut self, job: JobId, opened: bool, cx: &mut Cx) -> Option<News> {
         if !matches!(self.state, State::Opening(ours) if ours == job) {
             return None;
         }
         if opened {
             self.state = State::Greeting { deadline: cx.now + WELCOME_DEADLINE };
-            return Some(Heard::Nothing);
+            return Some(News::Nothing);
         }
         Some(self.on_lost(cx))
     }
 
-    pub(crate) fn on_message(&mut self, bytes: &[u8], cx: &mut Cx<'_>) -> Heard {
-        let Ok(message) = ToClient::decode(bytes) else { return self.give_up(cx) };
+    pub(crate) fn on_message(&mut self, message: &ToClient, cx: &mut Cx) -> News {
         match (message, &self.state) {
-            (ToClient::Challenge { nonce }, State::Greeting { .. }) => Heard::Challenge(nonce),
-            (ToClient::Welcome { version, .. }, State::Greeting { .. }) if version == wire::VERSION => {
+            (ToClient::Challenge { .. }, State::Greeting { .. }) => {}
+            (ToClient::Welcome { version, .. }, State::Greeting { .. }) if *version == wire::VERSION => {
                 self.state = State::Up { since: cx.now };
-                let topics: Vec<Topic> = self.topics.keys().copied().collect();
-                for topic in topics {
-                    self.announce(topic, cx);
+                cx.is_up = true;
+                for (topic, known) in &mut self.topics {
+                    known.announce(*topic, cx);
                 }
-                Heard::Up
             }
-            (ToClient::Peers { topic, seeds, leeches, peers }, State::Up { .. }) => {
-                Heard::Peers { topic, seeds, leeches, peers }
-            }
-            (ToClient::Relayed { from, signal }, State::Up { .. }) => Heard::Signal(from, signal),
-            (ToClient::Absent { peer }, State::Up { .. }) => Heard::Absent(peer),
-            (ToClient::Refused { reason, retry_ms }, _) => {
-                if matches!(self.state, State::Greeting { .. }) {
-                    self.give_up_for(Duration::from_millis(u64::from(retry_ms)), cx);
+            (
+                ToClient::Peers { .. } | ToClient::Relayed { .. } | ToClient::Absent { .. },
+                State::Up { .. },
+            ) => {}
+            (ToClient::Refused { retry_ms, .. }, state) => {
+                if matches!(state, State::Greeting { .. }) {
+                    self.give_up_for(Duration::from_millis(u64::from(*retry_ms)), cx);
                 }
-                Heard::Refused(reason)
             }
             (ToClient::GoAway { spread_ms }, State::Up { .. }) => {
-                let spread = Duration::from_millis(u64::from(spread_ms)).min(RETRY_MAX);
+                let spread = Duration::from_millis(u64::from(*spread_ms)).min(RETRY_MAX);
                 let wait = cx.rng.jitter(spread);
                 self.give_up_for(wait, cx);
-                Heard::Broken
+                return News::Broken;
             }
-            _ => self.give_up(cx),
+            _ => return self.give_up(cx),
         }
+        News::Accepted
     }
 
     /// Answers the challenge.
-    pub(crate) fn hello(&self, peer: PeerId, signature: Signature, config: &Config, cx: &mut Cx<'_>) {
-        let token = config.token.clone();
-        cx.out.signal(
-            ToTracker::Hello { version: wire::VERSION, features: 0, peer, signature, token }.encode(),
-        );
+    pub(crate) fn hello(peer: PeerId, signature: Signature, cx: &mut Cx) {
+        let token = cx.config.token.clone();
+        cx.out.signal(&ToTracker::Hello { version: wire::VERSION, features: 0, peer, signature, token });
     }
 
     /// The socket closed.
-    pub(crate) fn on_lost(&mut self, cx: &mut Cx<'_>) -> Heard {
+    pub(crate) fn on_lost(&mut self, cx: &mut Cx) -> News {
         if matches!(self.state, State::Waiting { .. } | State::Off) {
-            return Heard::Nothing;
+            return News::Nothing;
         }
         if matches!(self.state, State::Up { since } if cx.now.since(since) >= RETRY_MAX) {
             self.retries = 0;
@@ -182,30 +159,32 @@ impl Client {
         let span = (RETRY_MIN * (1 << self.retries.min(7))).min(RETRY_MAX);
         self.retries += 1;
         let wait = span / 4 + cx.rng.jitter(span);
-        self.rest(cx.now + wait);
-        Heard::Broken
+        self.rest(cx.now + wait, cx);
+        News::Broken
     }
 
-    fn give_up(&mut self, cx: &mut Cx<'_>) -> Heard {
+    /// The socket cannot be trusted.
+    pub(crate) fn give_up(&mut self, cx: &mut Cx) -> News {
         cx.out.start(Work::CloseSignaller);
         self.on_lost(cx)
     }
 
-    fn give_up_for(&mut self, wait: Duration, cx: &mut Cx<'_>) {
+    fn give_up_for(&mut self, wait: Duration, cx: &mut Cx) {
         cx.out.start(Work::CloseSignaller);
         self.retries += 1;
-        self.rest(cx.now + wait.clamp(RETRY_MIN, RETRY_MAX));
+        self.rest(cx.now + wait.clamp(RETRY_MIN, RETRY_MAX), cx);
     }
 
-    fn rest(&mut self, until: Instant) {
+    fn rest(&mut self, until: Instant, cx: &mut Cx) {
+        cx.is_up = false;
         self.state = State::Waiting { until };
-        for known in self.topics.values_mut() {
+        for (_, known) in &mut self.topics {
             known.said = false;
             known.ask_at = None;
         }
     }
 
-    pub(crate) fn set_online(&mut self, online: bool, cx: &mut Cx<'_>) {
+    pub(crate) fn set_online(&mut self, online: bool, cx: &mut Cx) {
         if !self.enabled {
             return;
         }
@@ -217,36 +196,38 @@ impl Client {
             }
         } else if !matches!(self.state, State::Off) {
             cx.out.start(Work::CloseSignaller);
-            self.rest(cx.now);
+            self.rest(cx.now, cx);
             self.state = State::Off;
         }
     }
 
-    pub(crate) fn on_timeout(&mut self, cx: &mut Cx<'_>) -> Heard {
+    pub(crate) fn on_timeout(&mut self, cx: &mut Cx) -> News {
         match self.state {
             State::Waiting { .. } => self.wake(cx),
             State::Greeting { deadline } if deadline <= cx.now => return self.give_up(cx),
             State::Up { .. } => {
-                let due: Vec<Topic> = self
-                    .topics
-                    .iter()
-                    .filter(|(_, known)| known.ask_at.is_some_and(|at| at <= cx.now))
-                    .map(|(topic, _)| *topic)
-                    .collect();
-                for topic in due {
-                    self.announce(topic, cx);
+                for (topic, known) in &mut self.topics {
+                    if known.ask_at.is_some_and(|at| at <= cx.now) {
+                        known.announce(*topic, cx);
+                    }
                 }
             }
             State::Greeting { .. } | State::Opening(_) | State::Off => {}
         }
-        Heard::Nothing
+        News::Nothing
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match self.state {
             State::Waiting { until } => (!self.topics.is_empty()).then_some(until),
             State::Greeting { deadline } => Some(deadline),
-            State::Up { .. } => self.topics.values().fold(None, |first, known| earliest(first, known.ask_at)),
+            State::Up { .. } => {
+                let mut first = None;
+                for (_, known) in &self.topics {
+                    first = earliest(first, known.ask_at);
+                }
+                first
+            }
             State::Opening(_) | State::Off => None,
         }
     }
@@ -260,7 +241,7 @@ impl Client {
     }
 
     /// Opens the socket when it is time and there is something to say.
-    fn wake(&mut self, cx: &mut Cx<'_>) {
+    fn wake(&mut self, cx: &mut Cx) {
         if let State::Waiting { until } = self.state
             && until <= cx.now
             && !self.topics.is_empty()
@@ -268,12 +249,13 @@ impl Client {
             self.state = State::Opening(cx.out.start(Work::OpenSignaller));
         }
     }
+}
 
-    fn announce(&mut self, topic: Topic, cx: &mut Cx<'_>) {
-        let Some(known) = self.topics.get_mut(&topic) else { return };
-        known.said = true;
-        known.ask_at = None;
-        let want = u8::try_from(wire::tracker::PEERS_MAX).unwrap_or(u8::MAX);
-        cx.out.signal(ToTracker::Announce { topic, complete: known.complete, want }.encode());
+impl Membership {
+    fn announce(&mut self, topic: Topic, cx: &mut Cx) {
+        self.said = true;
+        self.ask_at = None;
+        let want = wire::tracker::PEERS_MAX as u8;
+        cx.out.signal(&ToTracker::Announce { topic, complete: self.complete, want });
     }
 }
