@@ -62,15 +62,24 @@ pub(crate) fn is_missing(exception: &JsValue) -> bool {
 /// A list of indices; `undefined` and `null` are `None`.
 pub(crate) fn indices(value: &JsValue) -> Option<Vec<u32>> {
     let list = value.dyn_ref::<Array>()?;
-    Some(list.iter().filter_map(|item| item.as_f64()).map(|item| item as u32).collect())
+    let mut indices = Vec::new();
+    for at in 0..list.length() {
+        if let Some(index) = list.get(at).as_f64() {
+            indices.push(index as u32);
+        }
+    }
+    Some(indices)
 }
 
 /// A list of texts.
 pub(crate) fn texts(value: &JsValue) -> Vec<String> {
-    value
-        .dyn_ref::<Array>()
-        .map(|list| list.iter().filter_map(|item| item.as_string()).collect())
-        .unwrap_or_default()
+    let mut texts = Vec::new();
+    if let Some(list) = value.dyn_ref::<Array>() {
+        for at in 0..list.length() {
+            texts.extend(list.get(at).as_string());
+        }
+    }
+    texts
 }
 
 /// A snapshot, without the names of files: the page asks for those once.
@@ -88,9 +97,18 @@ pub(crate) fn snapshot(view: &Snapshot) -> JsValue {
         .number("dialling", view.dialling.into())
         .number("connectionsMade", view.connections_made.into())
         .set("totals", totals.done())
-        .set("links", view.links.iter().map(link).collect::<Array>())
-        .set("shares", view.shares.iter().map(share).collect::<Array>())
+        .set("links", list(&view.links, link))
+        .set("shares", list(&view.shares, share))
         .done()
+}
+
+/// A list of what `convert` makes of each item.
+pub(crate) fn list<T>(items: &[T], convert: fn(&T) -> JsValue) -> Array {
+    let list = Array::new();
+    for item in items {
+        list.push(&convert(item));
+    }
+    list
 }
 
 fn link(view: &LinkView) -> JsValue {
@@ -106,8 +124,11 @@ fn link(view: &LinkView) -> JsValue {
 }
 
 fn share(view: &ShareView) -> JsValue {
-    let done: Vec<f64> = view.files.iter().map(|file| file.done as f64).collect();
-    let wanted: Vec<f64> = view.files.iter().map(|file| f64::from(u8::from(file.wanted))).collect();
+    let (mut done, mut wanted) = (Vec::new(), Vec::new());
+    for file in &view.files {
+        done.push(file.done as f64);
+        wanted.push(f64::from(u8::from(file.wanted)));
+    }
     Plain::new()
         .set("id", view.content.to_string())
         .set("name", view.name.as_str())
@@ -138,15 +159,12 @@ pub(crate) fn files(view: &Snapshot, content: ContentId) -> JsValue {
     };
     let file = |file: &swarmlet_core::snapshot::FileView| {
         Plain::new()
-            .set("path", file.path.iter().map(|part| JsValue::from_str(part)).collect::<Array>())
+            .set("path", list(&file.path, |part| JsValue::from_str(part)))
             .number("size", file.length)
             .set("root", file.root.map_or(JsValue::NULL, |root| root.to_string().into()))
             .done()
     };
-    Plain::new()
-        .set("name", view.name.as_str())
-        .set("files", view.files.iter().map(file).collect::<Array>())
-        .done()
+    Plain::new().set("name", view.name.as_str()).set("files", list(&view.files, file)).done()
 }
 
 const fn state_name(state: ShareState) -> &'static str {

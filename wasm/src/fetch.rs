@@ -4,6 +4,7 @@ use crate::convert::{Plain, get};
 use crate::host::Ended;
 use js_sys::{Promise, Uint8Array};
 use swarmlet_core::Failure;
+use swarmlet_core::util::text;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
@@ -66,8 +67,8 @@ pub fn judge(status: u16, content_range: Option<&str>, start: u64, end: u64, tot
 pub fn parse_content_range(header: &str) -> Option<(u64, u64, Option<u64>)> {
     let (range, size) = header.trim().strip_prefix("bytes ")?.trim().split_once('/')?;
     let (first, last) = range.split_once('-')?;
-    let number = |text: &str| text.bytes().all(|c| c.is_ascii_digit()).then(|| text.parse().ok()).flatten();
-    let (first, last): (u64, u64) = (number(first)?, number(last)?);
+    let number = |digits: &str| text::number(digits.as_bytes(), u64::MAX);
+    let (first, last) = (number(first)?, number(last)?);
     let size = if size == "*" { None } else { Some(number(size)?) };
     (first <= last && size.is_none_or(|size| last < size)).then_some((first, last, size))
 }
@@ -78,15 +79,18 @@ pub(crate) async fn range(url: String, start: u64, end: u64, total: u64, signal:
     if !web || start >= end {
         return Ended::Failed(Failure::Unsupported);
     }
-    let headers = Plain::new().set("range", format!("bytes={start}-{}", end - 1)).done();
+    let mut range = String::from("bytes=");
+    text::push_number(&mut range, start);
+    range.push('-');
+    text::push_number(&mut range, end - 1);
+    let headers = Plain::new().set("range", range).done();
     let init = Plain::new().set("headers", headers).set("signal", signal).set("redirect", "follow").done();
     let answer = match begin(&url, &init) {
         Ok(promise) => JsFuture::from(promise).await,
         Err(error) => Err(error),
     };
-    let Ok(response) = answer.and_then(|answer| answer.dyn_into::<Response>()) else {
-        return Ended::Failed(Failure::Network);
-    };
+    let Ok(response) = answer else { return Ended::Failed(Failure::Network) };
+    let response: Response = response.unchecked_into();
     let status = response.status();
     let content_range = response.headers().get("content-range").ok().flatten();
     match judge(status, content_range.as_deref(), start, end, total) {
@@ -112,7 +116,7 @@ fn cancel(response: &Response) {
 async fn body(response: &Response, skip: u64, length: u64, rest: u64) -> Ended {
     let wrong = Ended::Failed(Failure::Status(response.status()));
     let Some(stream) = response.body() else { return wrong };
-    let Ok(reader) = stream.get_reader().dyn_into::<ReadableStreamDefaultReader>() else { return wrong };
+    let reader: ReadableStreamDefaultReader = stream.get_reader().unchecked_into();
     let whole = skip.saturating_add(length).saturating_add(rest);
     let mut seen = 0_u64;
     // The length is bounded by the node's own request, not by the server.

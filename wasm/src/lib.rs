@@ -275,7 +275,7 @@ fn told(magnet: &Magnet, order: &[usize]) -> JsValue {
         .set("id", magnet.content.to_string())
         .set("name", magnet.name.as_deref().unwrap_or_default())
         .set("magnet", magnet.to_string())
-        .set("order", order.iter().map(|given| JsValue::from_f64(*given as f64)).collect::<Array>())
+        .set("order", convert::list(order, |given| JsValue::from_f64(*given as f64)))
         .done()
 }
 

@@ -28,7 +28,8 @@ impl Files {
     /// Reads a list of `{ path: string[], blob: Blob }`.
     pub(crate) fn of(list: &Array) -> Self {
         let (mut entries, mut blobs) = (Vec::new(), Vec::new());
-        for item in list.iter() {
+        for at in 0..list.length() {
+            let item = list.get(at);
             let blob: Blob = get(&item, "blob").unchecked_into();
             entries.push((convert::texts(&get(&item, "path")), blob.size() as u64));
             blobs.push(blob);

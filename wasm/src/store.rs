@@ -245,7 +245,7 @@ impl Files {
 }
 
 fn record(key: &str) -> String {
-    format!("r-{key}")
+    String::from("r-") + key
 }
 
 /// Content in buffers of the JavaScript heap, which may grow where the memory of a wasm program may not.

@@ -82,7 +82,11 @@ impl<T: core::fmt::Debug> core::fmt::Debug for Set<T> {
 
 impl<T: Ord> FromIterator<T> for Set<T> {
     fn from_iter<I: IntoIterator<Item = T>>(items: I) -> Self {
-        Self { items: items.into_iter().map(|item| (item, ())).collect() }
+        let mut set = Self::new();
+        for item in items {
+            set.insert(item);
+        }
+        set
     }
 }
 
