@@ -12,13 +12,13 @@ use crate::table::Table;
 use alloc::collections::VecDeque;
 use alloc::rc::Rc;
 use core::cell::{Cell, RefCell};
+use core::pin::Pin;
 use js_sys::{Array, Function, Uint8Array};
 use swarmlet_core::wire::{Candidate, Description};
 use swarmlet_core::{
     Action, Channel, Command, Config, Event, Failure, Input, JobId, LinkId, Node, Outcome, Work,
 };
 use wasm_bindgen::JsValue;
-use wasm_bindgen_futures::spawn_local;
 use web_sys::AbortController;
 
 /// An [`Input`] that owns its bytes.
@@ -42,6 +42,12 @@ pub(crate) enum Ended {
     Bytes(Vec<u8>),
     Described(Description),
     Failed(Failure),
+}
+
+/// Begins a task. The executor has much code for each kind of future that it is given, so it gets one kind.
+pub(crate) fn spawn(task: impl Future<Output = ()> + 'static) {
+    let task: Pin<Box<dyn Future<Output = ()>>> = Box::pin(task);
+    wasm_bindgen_futures::spawn_local(task);
 }
 
 pub(crate) struct Host {
@@ -228,7 +234,7 @@ impl Host {
         let signal = controller.signal();
         self.fetches.borrow_mut().insert(job, controller);
         let host = self.clone();
-        spawn_local(async move {
+        spawn(async move {
             let ended = fetch::range(url, start, end, total, signal).await;
             // An aborted fetch is not in the list any more, and nobody waits for it.
             if host.fetches.borrow_mut().remove(&job).is_some() {

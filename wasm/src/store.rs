@@ -5,7 +5,7 @@
 //! is a claim that the node proves again.
 
 use crate::convert::{failure, is_missing};
-use crate::host::{Ended, Host, News};
+use crate::host::{Ended, Host, News, spawn};
 use crate::table::Table;
 use alloc::collections::VecDeque;
 use alloc::rc::Rc;
@@ -14,7 +14,7 @@ use js_sys::{ArrayBuffer, Uint8Array};
 use swarmlet_core::util::Map;
 use swarmlet_core::{Failure, JobId, Root, Work};
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::{JsFuture, spawn_local};
+use wasm_bindgen_futures::JsFuture;
 use web_sys::{
     Blob, FileSystemDirectoryHandle, FileSystemFileHandle, FileSystemGetFileOptions,
     FileSystemReadWriteOptions, FileSystemSyncAccessHandle,
@@ -66,7 +66,7 @@ impl Store {
         {
             // Files of the visitor are read side by side: each read waits for the browser process.
             let host = host.clone();
-            spawn_local(async move {
+            spawn(async move {
                 let ended = read_blob(&blob, start, length).await;
                 host.news(News::Done { job, ended });
             });
@@ -77,7 +77,7 @@ impl Store {
         queue.borrow_mut().push_back((job, work));
         let Some(mut disk) = store.disk.take() else { return };
         let host = host.clone();
-        spawn_local(async move {
+        spawn(async move {
             loop {
                 let record = host.store.records.borrow_mut().pop_front();
                 let next = record.or_else(|| host.store.queue.borrow_mut().pop_front());
