@@ -144,7 +144,7 @@ impl Builder {
     fn info(&self) -> Vec<u8> {
         let mut entries = Vec::with_capacity(self.order.len());
         for at in &self.order {
-            entries.push(self.files[*at].entry.clone());
+            entries.push(&self.files[*at].entry);
         }
         Info::write(&self.name, self.piece_length, &entries)
     }

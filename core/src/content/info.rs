@@ -106,7 +106,7 @@ impl Info {
     }
 
     /// Writes an info dictionary with exactly the keys that BEP 52 requires. `files` are in tree order.
-    pub(super) fn write(name: &str, piece_length: u32, files: &[FileEntry]) -> Vec<u8> {
+    pub(super) fn write(name: &str, piece_length: u32, files: &[&FileEntry]) -> Vec<u8> {
         let mut out = vec![b'd'];
         put_bytes(&mut out, b"file tree");
         put_folder(&mut out, files, 0);
@@ -220,7 +220,7 @@ fn read_file(value: &mut Reader<'_>, path: &[String]) -> Result<FileEntry, Conte
 }
 
 /// Writes the folder that `files`, which share their first `depth` path elements, are in.
-fn put_folder(out: &mut Vec<u8>, files: &[FileEntry], depth: usize) {
+fn put_folder(out: &mut Vec<u8>, files: &[&FileEntry], depth: usize) {
     out.push(b'd');
     for group in files.chunk_by(|a, b| a.path.get(depth) == b.path.get(depth)) {
         let Some(name) = group.first().and_then(|file| file.path.get(depth)) else { continue };

@@ -165,13 +165,13 @@ impl Layout {
             return 0..0;
         }
         let size = u64::from(self.piece_length());
-        let number = |piece: u64| u32::try_from(piece).expect("a file has at most 65,536 pieces");
-        number(start / size)..number(end.div_ceil(size))
+        // A file has at most 65,536 pieces.
+        (start / size) as u32..end.div_ceil(size) as u32
     }
 
     /// `size` bytes from `start`, cut at the end of the file.
     fn clip(&self, start: u64, size: u32) -> u32 {
-        u32::try_from((self.length.saturating_sub(start)).min(u64::from(size))).expect("clipped to a u32")
+        self.length.saturating_sub(start).min(u64::from(size)) as u32
     }
 }
 

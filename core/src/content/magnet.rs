@@ -53,7 +53,7 @@ impl Magnet {
         if text.len() > MAGNET_BYTES_MAX {
             return Err(ContentError::TooLarge);
         }
-        let text = text.trim();
+        let text = text.trim_ascii();
         if let Some(query) = strip_prefix(text, "magnet:") {
             return read_query(query.strip_prefix('?').ok_or(ContentError::NotMagnet)?);
         }

@@ -16,7 +16,7 @@ pub fn parse(sdp: &str) -> Option<Description> {
     if sdp.len() > SDP_BYTES_MAX {
         return None;
     }
-    let value = |name: &str| sdp.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    let value = |name: &str| sdp.lines().find_map(|line| line.strip_prefix(name)).map(str::trim_ascii);
     let role = match value("a=setup:")? {
         "actpass" => Role::Actpass,
         "active" => Role::Active,
@@ -70,7 +70,7 @@ pub fn parse_candidate(line: &str) -> Option<Candidate> {
     if line.len() > 512 {
         return None;
     }
-    let line = line.trim();
+    let line = line.trim_ascii();
     let line = line.strip_prefix("a=").unwrap_or(line).strip_prefix("candidate:")?;
     let mut words = line.split_ascii_whitespace();
     let (_foundation, component, transport) = (words.next()?, words.next()?, words.next()?);
@@ -202,7 +202,7 @@ fn parse_fingerprint(text: &str) -> Option<Fingerprint> {
         return None;
     }
     let mut out = [0; 32];
-    let mut parts = digits.trim().split(':');
+    let mut parts = digits.trim_ascii().split(':');
     for byte in &mut out {
         text::hex(parts.next()?.as_bytes(), core::slice::from_mut(byte))?;
     }

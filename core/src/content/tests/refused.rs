@@ -239,15 +239,12 @@ fn bad_torrents() {
 fn a_small_file_may_not_borrow_the_root_of_a_large_one() {
     // Both claim one root; the small one has no layer, and asking for its tree must not go wrong.
     let built = share("n", &[("b", 70_000)]).torrent;
-    let both = Info::write(
-        "n",
-        65_536,
-        &[("a", 5), ("b", 70_000)].map(|(name, length)| crate::content::FileEntry {
-            path: Vec::from([name.to_string()]),
-            length,
-            root: built.info.files[0].root,
-        }),
-    );
+    let entries = [("a", 5), ("b", 70_000)].map(|(name, length)| crate::content::FileEntry {
+        path: Vec::from([name.to_string()]),
+        length,
+        root: built.info.files[0].root,
+    });
+    let both = Info::write("n", 65_536, &entries.each_ref());
     let torrent = Torrent { info: Info::parse(&both).unwrap(), ..built };
     let torrent = Torrent::parse(&torrent.encode()).unwrap();
     assert!(torrent.seed_tree(0).is_some() && torrent.seed_tree(1).is_some());

@@ -74,7 +74,7 @@ fn roots_layers_and_ids_match() {
         assert_eq!(found.as_ref().map_or_else(Default::default, |(root, _)| root.to_string()), *root);
         let entry =
             FileEntry { path: vec!["a.bin".into()], length: *length, root: found.map(|found| found.0) };
-        let info = Info::parse(&Info::write("a.bin", 32768, std::slice::from_ref(&entry))).unwrap();
+        let info = Info::parse(&Info::write("a.bin", 32768, &[&entry])).unwrap();
         assert_eq!(info.content.to_string(), *id, "{length}");
         assert!(info.is_single());
         assert_eq!((info.files, info.total, info.piece_length), (vec![entry], *length, 32768));
