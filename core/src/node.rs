@@ -15,7 +15,7 @@ use crate::outbox::{Cx, Outbox};
 use crate::rng::Rng;
 use crate::snapshot::Snapshot;
 use crate::swarm::{Fact, Swarm};
-use crate::time::{Instant, earliest};
+use crate::time::{Instant, earliest, micros};
 use crate::tracker::client::{Client, News};
 use crate::util::Set;
 use crate::wire::{Frame, Message, PeerView, Signal, ToClient};
@@ -150,11 +150,11 @@ impl Node {
         match command {
             Command::Seed { torrent, leaves } => swarm.seed(*torrent, leaves, cx),
             Command::Add { magnet, torrent, select } => swarm.add(&magnet, torrent, select, cx),
-            Command::Select { content, files } => swarm.select(content, files, cx),
-            Command::Pause(content) => swarm.pause(content, cx),
-            Command::Resume(content) => swarm.resume(content, cx),
-            Command::Remove { content, keep } => swarm.remove(content, keep, cx),
-            Command::Read { read, root, start, length } => swarm.read(read, root, start, length, cx),
+            Command::Select { content, files } => swarm.select(&content, files, cx),
+            Command::Pause(content) => swarm.pause(&content, cx),
+            Command::Resume(content) => swarm.resume(&content, cx),
+            Command::Remove { content, keep } => swarm.remove(&content, keep, cx),
+            Command::Read { read, root, start, length } => swarm.read(read, &root, start, length, cx),
             Command::CancelRead(read) => swarm.cancel_read(read),
             Command::Online => self.client.set_online(true, cx),
             Command::Offline => self.client.set_online(false, cx),
@@ -176,7 +176,7 @@ impl Node {
         self.wire_in += bytes.len() as u64;
         self.links.on_heard(link, self.cx.now);
         let result = match Frame::decode(bytes) {
-            Ok(frame) => self.on_frame(link, frame),
+            Ok(frame) => self.on_frame(link, &frame),
             Err(_) => Err(Fault::Malformed),
         };
         if let Err(fault) = result {
@@ -184,7 +184,7 @@ impl Node {
         }
     }
 
-    fn on_frame(&mut self, link: LinkId, frame: Frame<'_>) -> Result<(), Fault> {
+    fn on_frame(&mut self, link: LinkId, frame: &Frame<'_>) -> Result<(), Fault> {
         match &frame.message {
             Message::Hello(hello) => self.links.on_hello(link, hello, &self.me, &mut self.cx),
             Message::Proof(proof) => {
@@ -208,7 +208,7 @@ impl Node {
     }
 
     fn on_proven(&mut self, link: LinkId, proven: &Proven) {
-        let took_ms = u32::try_from(proven.took.as_millis()).unwrap_or(u32::MAX);
+        let took_ms = (micros(proven.took) / 1000) as u32;
         self.cx.out.notify(Event::LinkUp { peer: proven.peer, took_ms });
         self.links.measure(link, &mut self.cx);
         self.swarm.on_peer(link, self.dialer.topics_of(&proven.peer), proven.topic, &mut self.cx);

@@ -88,7 +88,7 @@ impl Rng {
 
     /// A random share of `span`: full jitter, so that many peers never act at the same time.
     pub fn jitter(&mut self, span: Duration) -> Duration {
-        let micros = u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
+        let micros = crate::time::micros(span);
         Duration::from_micros(self.below(micros))
     }
 }

@@ -34,15 +34,21 @@ impl Instant {
 impl Add<Duration> for Instant {
     type Output = Self;
     fn add(self, span: Duration) -> Self {
-        Self(self.0.saturating_add(u64::try_from(span.as_micros()).unwrap_or(u64::MAX)))
+        Self(self.0.saturating_add(micros(span)))
     }
 }
 
 impl Sub<Duration> for Instant {
     type Output = Self;
     fn sub(self, span: Duration) -> Self {
-        Self(self.0.saturating_sub(u64::try_from(span.as_micros()).unwrap_or(u64::MAX)))
+        Self(self.0.saturating_sub(micros(span)))
     }
+}
+
+/// Whole microseconds of a span, at most half a million years: no overflow, and no numbers of 128 bits.
+#[must_use]
+pub fn micros(span: Duration) -> u64 {
+    span.as_secs().min(u64::MAX / 1_000_001) * 1_000_000 + u64::from(span.subsec_micros())
 }
 
 /// The earlier of two deadlines, where `None` means never.

@@ -53,7 +53,7 @@ impl Swarm {
         for (root, spans) in plan.spans {
             for spans in spans.chunks(limits::SPANS_MAX) {
                 for span in spans {
-                    peer.ask(root, *span, cx.now);
+                    peer.ask(&root, *span, cx.now);
                 }
                 cx.out.control(link, &Message::Request { root, spans: spans.to_vec() });
             }
@@ -69,7 +69,7 @@ impl Swarm {
                 if !has.get(piece.get()) {
                     continue;
                 }
-                take_spans(file, *root, piece, peer, plan);
+                take_spans(file, root, piece, peer, plan);
                 if plan.room == 0 {
                     return;
                 }
@@ -97,7 +97,7 @@ impl Swarm {
         for (_, (root, piece)) in choice.best {
             let Some(file) = self.files.get_mut(&root) else { continue };
             file.ledger.open(piece);
-            take_spans(file, root, piece, peer, plan);
+            take_spans(file, &root, piece, peer, plan);
             if plan.room == 0 {
                 return;
             }
@@ -134,7 +134,7 @@ impl Swarm {
             let piece = file.layout.piece_of(leaf);
             if has.get(piece.get()) && file.ledger.ask_too(*start, asked.count) {
                 let proof = !file.tree.knows_leaves(piece);
-                return plan.push(*root, Span { start: *start, count: asked.count, proof });
+                return plan.push(root, Span { start: *start, count: asked.count, proof });
             }
         }
     }
@@ -143,7 +143,7 @@ impl Swarm {
     pub(super) fn on_block(
         &mut self,
         link: LinkId,
-        root: Root,
+        root: &Root,
         start: u32,
         tail: &[u8],
         cx: &mut Cx,
@@ -152,7 +152,7 @@ impl Swarm {
         let Some(answer) = peer.answered(root, start) else { return self.stray(link, tail.len()) };
         peer.progress = cx.now;
         peer.snubs = 0;
-        let Some(file) = self.files.get_mut(&root) else { return self.stray(link, tail.len()) };
+        let Some(file) = self.files.get_mut(root) else { return self.stray(link, tail.len()) };
         let leaves = tail.len().div_ceil(LEAF_BYTES as usize) as u32;
         if let Some(asked) = answer {
             file.ledger.unask(start, asked.count);
@@ -172,12 +172,12 @@ impl Swarm {
     fn on_leaf(
         &mut self,
         link: LinkId,
-        root: Root,
+        root: &Root,
         index: u32,
         bytes: &[u8],
         cx: &mut Cx,
     ) -> Result<(), Fault> {
-        let Some(file) = self.files.get_mut(&root) else { return Ok(()) };
+        let Some(file) = self.files.get_mut(root) else { return Ok(()) };
         let Some(leaf) = file.layout.leaf(index) else { return Err(Fault::Malformed) };
         match file.tree.check_leaf(leaf, bytes) {
             Some(true) => {}
@@ -206,7 +206,7 @@ impl Swarm {
     }
 
     /// Counts a verified leaf for the peer and for each share of the file.
-    fn credit(&mut self, link: LinkId, root: Root, bytes: usize, cx: &mut Cx) {
+    fn credit(&mut self, link: LinkId, root: &Root, bytes: usize, cx: &mut Cx) {
         let bytes = bytes as u64;
         self.totals.from_peers += bytes;
         if let Some(peer) = self.peers.get_mut(&link) {
@@ -214,7 +214,7 @@ impl Swarm {
             peer.down.add(cx.now, bytes);
             peer.pace = peer.down.per_second(cx.now);
         }
-        let Some(file) = self.files.get(&root) else { return };
+        let Some(file) = self.files.get(root) else { return };
         for content in &file.shares {
             let Some(share) = self.shares.get_mut(content) else { continue };
             share.moved.from_peers += bytes;
@@ -225,17 +225,17 @@ impl Swarm {
         }
     }
 
-    fn waste(&mut self, root: Root, bytes: usize) {
+    fn waste(&mut self, root: &Root, bytes: usize) {
         self.totals.wasted += bytes as u64;
-        self.moved(&root, &mut |moved| moved.wasted += bytes as u64);
+        self.moved(root, &mut |moved| moved.wasted += bytes as u64);
     }
 
     /// A leaf that others were asked for too has come.
-    fn cancel_elsewhere(&mut self, from: LinkId, root: Root, index: u32, cx: &mut Cx) {
+    fn cancel_elsewhere(&mut self, from: LinkId, root: &Root, index: u32, cx: &mut Cx) {
         for link in self.links() {
             if link != from {
                 let covers = |run: &Span| run.start <= index && index - run.start < u32::from(run.count);
-                if self.take_back(link, Some(root), &covers, cx)
+                if self.take_back(link, Some(*root), &covers, cx)
                     && let Some(peer) = self.peers.get_mut(&link)
                 {
                     peer.idle = false;
@@ -261,7 +261,7 @@ impl Swarm {
             }
         }
         for (root, span) in &runs {
-            peer.give_up(*root, span.start);
+            peer.give_up(root, span.start);
             if let Some(file) = self.files.get_mut(root) {
                 file.ledger.unask(span.start, span.count);
             }
@@ -271,23 +271,23 @@ impl Swarm {
     }
 
     /// Stores a whole piece.
-    pub(super) fn keep(&mut self, root: Root, piece: PieceIndex, bytes: Vec<u8>, cx: &mut Cx) {
-        let Some(file) = self.files.get(&root) else { return };
+    pub(super) fn keep(&mut self, root: &Root, piece: PieceIndex, bytes: Vec<u8>, cx: &mut Cx) {
+        let Some(file) = self.files.get(root) else { return };
         let length = bytes.len() as u64;
         let (total, start) = (file.layout.length(), file.layout.piece_start(piece));
         self.storing_bytes += length;
-        let job = cx.out.start(Work::Store { root, total, start, bytes });
-        self.jobs.insert(job, Job::Store { root, piece: piece.get(), bytes: length });
+        let job = cx.out.start(Work::Store { root: *root, total, start, bytes });
+        self.jobs.insert(job, Job::Store { root: *root, piece: piece.get(), bytes: length });
     }
 
-    pub(super) fn on_reject(&mut self, link: LinkId, root: Root, spans: &[Span]) -> Result<(), Fault> {
+    pub(super) fn on_reject(&mut self, link: LinkId, root: &Root, spans: &[Span]) -> Result<(), Fault> {
         let peer = self.peers.get_mut(&link).ok_or(Fault::Unexpected)?;
         for span in spans {
             let Some(Some(asked)) = peer.answered(root, span.start) else { continue };
-            let Some(file) = self.files.get_mut(&root) else { continue };
+            let Some(file) = self.files.get_mut(root) else { continue };
             file.ledger.unask(span.start, asked.count);
             // What it rejects it does not have, whatever it said before.
-            if let (Some(leaf), Some(has)) = (file.layout.leaf(span.start), peer.has.get_mut(&root)) {
+            if let (Some(leaf), Some(has)) = (file.layout.leaf(span.start), peer.has.get_mut(root)) {
                 let piece = file.layout.piece_of(leaf).get();
                 if has.clear(piece) {
                     file.rarity.lose(piece);
@@ -321,7 +321,7 @@ impl Swarm {
     pub(super) fn on_hashes(
         &mut self,
         link: LinkId,
-        range: HashRange,
+        range: &HashRange,
         tail: &[u8],
         cx: &mut Cx,
     ) -> Result<(), Fault> {
@@ -329,7 +329,7 @@ impl Swarm {
         let peer = self.peers.get(&link).ok_or(Fault::Unexpected)?;
         let answers = file.hashes.is_some_and(|(from, _)| from == link) && range.level > 0;
         let piece = file.layout.piece(range.index).filter(|_| range.level == 0);
-        let proves = piece.is_some_and(|piece| peer.asked_proof(range.root, file.layout.leaves_of(piece)));
+        let proves = piece.is_some_and(|piece| peer.asked_proof(&range.root, file.layout.leaves_of(piece)));
         let whole = range.level == 0 && file.layout.pieces() == 1;
         if !answers && !proves && !whole {
             return self.stray(link, tail.len());
@@ -340,14 +340,14 @@ impl Swarm {
         if answers {
             file.hashes = None;
             if file.tree.missing_layer().is_none() {
-                self.on_layer_known(range.root, cx);
+                self.on_layer_known(&range.root, cx);
             }
             self.seek_hashes(cx);
         }
         Ok(())
     }
 
-    pub(super) fn on_no_hashes(&mut self, link: LinkId, range: HashRange, cx: &mut Cx) -> Result<(), Fault> {
+    pub(super) fn on_no_hashes(&mut self, link: LinkId, range: &HashRange, cx: &mut Cx) -> Result<(), Fault> {
         let peer = self.peers.get_mut(&link).ok_or(Fault::Unexpected)?;
         if let Some(file) = self.files.get_mut(&range.root) {
             peer.no_hashes.insert(range.root);
@@ -414,14 +414,14 @@ struct Plan {
 }
 
 impl Plan {
-    fn push(&mut self, root: Root, span: Span) {
+    fn push(&mut self, root: &Root, span: Span) {
         self.room = self.room.saturating_sub(u32::from(span.count));
-        self.spans.entry(root).or_default().push(span);
+        self.spans.entry(*root).or_default().push(span);
     }
 }
 
 /// Puts leaves of an open piece into the plan. The first run also asks for the hashes that prove it.
-fn take_spans(file: &mut super::File, root: Root, piece: PieceIndex, peer: &Peer, plan: &mut Plan) {
+fn take_spans(file: &mut super::File, root: &Root, piece: PieceIndex, peer: &Peer, plan: &mut Plan) {
     let mut proof = !file.tree.knows_leaves(piece) && !peer.asked_proof(root, file.layout.leaves_of(piece));
     while plan.room > 0 {
         let Some(mut span) = file.ledger.ask(piece, BLOCK_LEAVES_MAX) else { return };

@@ -28,12 +28,12 @@ impl Swarm {
             }
         }
         for content in able {
-            while self.fetch_one(content, cx).is_some() {}
+            while self.fetch_one(&content, cx).is_some() {}
         }
     }
 
-    fn fetch_one(&mut self, content: ContentId, cx: &mut Cx) -> Option<()> {
-        let share = self.shares.get(&content)?;
+    fn fetch_one(&mut self, content: &ContentId, cx: &mut Cx) -> Option<()> {
+        let share = self.shares.get(content)?;
         let mut busy = 0;
         let mut resting = None;
         let mut least: Option<(usize, &Origin)> = None;
@@ -57,7 +57,7 @@ impl Swarm {
         };
         let (index, root, run) = self.next_run(share, cx.config.fetch_bytes)?;
         let url = web_url(&share.torrent.as_ref()?.info, &origin.base, index)?;
-        let share = self.shares.get_mut(&content)?;
+        let share = self.shares.get_mut(content)?;
         let file = self.files.get_mut(&root)?;
         let mut end = 0;
         for piece in run.clone() {
@@ -68,16 +68,17 @@ impl Swarm {
         let start = file.layout.piece_start(file.layout.piece(run.start)?);
         share.origins[at].busy += 1;
         let job = cx.out.start(Work::Fetch { url, start, end, total: file.layout.length() });
-        self.jobs.insert(job, Job::Fetch { content, origin: at, root, first: run.start, end: run.end });
+        self.jobs
+            .insert(job, Job::Fetch { content: *content, origin: at, root, first: run.start, end: run.end });
         Some(())
     }
 
     /// Ends the HTTP requests of a share.
-    pub(super) fn abort_fetches(&mut self, content: ContentId, cx: &mut Cx) {
+    pub(super) fn abort_fetches(&mut self, content: &ContentId, cx: &mut Cx) {
         let mut ended = Vec::new();
         for (id, job) in &self.jobs {
             if let Job::Fetch { content: of, origin, root, first, end } = job
-                && *of == content
+                && *of == *content
             {
                 ended.push((*id, *origin, *root, *first..*end));
             }
@@ -85,16 +86,16 @@ impl Swarm {
         for (id, origin, root, run) in ended {
             cx.out.abort(id);
             self.jobs.remove(&id);
-            self.release((content, origin), root, run);
+            self.release((content, origin), &root, run);
         }
     }
 
     /// A request has ended without useful bytes: its pieces are free again.
-    fn release(&mut self, from: (ContentId, usize), root: Root, run: Range<u32>) {
+    fn release(&mut self, from: (&ContentId, usize), root: &Root, run: Range<u32>) {
         if let Some(origin) = self.origin(from) {
             origin.busy = origin.busy.saturating_sub(1);
         }
-        if let Some(file) = self.files.get_mut(&root) {
+        if let Some(file) = self.files.get_mut(root) {
             for piece in run {
                 if let Some(piece) = file.layout.piece(piece) {
                     file.ledger.free(piece);
@@ -104,8 +105,8 @@ impl Swarm {
         self.wake_all();
     }
 
-    fn origin(&mut self, (content, at): (ContentId, usize)) -> Option<&mut Origin> {
-        self.shares.get_mut(&content)?.origins.get_mut(at)
+    fn origin(&mut self, (content, at): (&ContentId, usize)) -> Option<&mut Origin> {
+        self.shares.get_mut(content)?.origins.get_mut(at)
     }
 
     fn origin_view(&self, share: &Share, cx: &Cx) -> View {
@@ -160,8 +161,8 @@ impl Swarm {
 
     pub(super) fn on_fetched(
         &mut self,
-        from: (ContentId, usize),
-        root: Root,
+        from: (&ContentId, usize),
+        root: &Root,
         run: Range<u32>,
         outcome: &Outcome<'_>,
         cx: &mut Cx,
@@ -195,13 +196,13 @@ impl Swarm {
     /// Proves fetched bytes and stores their pieces. `Err(None)`: they are not the content.
     fn prove_run(
         &mut self,
-        content: ContentId,
-        root: Root,
+        content: &ContentId,
+        root: &Root,
         run: Range<u32>,
         bytes: &[u8],
         cx: &mut Cx,
     ) -> Result<(), Option<Failure>> {
-        let Some(file) = self.files.get_mut(&root) else { return Ok(()) };
+        let Some(file) = self.files.get_mut(root) else { return Ok(()) };
         let layout = file.layout;
         let mut total = 0;
         for piece in run.clone() {
@@ -224,7 +225,7 @@ impl Swarm {
         }
         at = run.start;
         for part in bytes.chunks(layout.piece_length() as usize) {
-            if let (Some(piece), Some(file)) = (layout.piece(at), self.files.get_mut(&root)) {
+            if let (Some(piece), Some(file)) = (layout.piece(at), self.files.get_mut(root)) {
                 file.ledger.fetched(piece);
                 self.keep(root, piece, part.to_vec(), cx);
             }
@@ -234,18 +235,18 @@ impl Swarm {
         Ok(())
     }
 
-    fn on_http_bytes(&mut self, content: ContentId, root: Root, bytes: u64, cx: &mut Cx) {
+    fn on_http_bytes(&mut self, content: &ContentId, root: &Root, bytes: u64, cx: &mut Cx) {
         self.totals.from_http += bytes;
-        let Some(share) = self.shares.get_mut(&content) else { return };
+        let Some(share) = self.shares.get_mut(content) else { return };
         share.moved.from_http += bytes;
         share.moved.down.add(cx.now, bytes);
         for origin in &mut share.origins {
             origin.succeeded();
         }
         if !core::mem::replace(&mut share.first_leaf, true) {
-            cx.out.notify(Event::FirstLeaf { content });
+            cx.out.notify(Event::FirstLeaf { content: *content });
         }
-        if let Some(file) = self.files.get(&root)
+        if let Some(file) = self.files.get(root)
             && file.hashes.is_none()
             && file.tree.missing_layer().is_none()
         {

@@ -186,23 +186,25 @@ impl Swarm {
     }
 
     /// A proven peer says something.
-    pub(crate) fn on_frame(&mut self, link: LinkId, frame: Frame<'_>, cx: &mut Cx) -> Result<(), Fault> {
+    pub(crate) fn on_frame(&mut self, link: LinkId, frame: &Frame<'_>, cx: &mut Cx) -> Result<(), Fault> {
         let tail = frame.tail;
-        match frame.message {
+        match &frame.message {
             Message::Want { roots } => self.on_want(link, roots, cx),
-            Message::Unwant { roots } => self.on_unwant(link, &roots),
-            Message::Have { root, pieces } => self.on_have(link, root, &pieces, cx),
-            Message::Gained { root, pieces } => self.on_gained(link, root, &pieces),
+            Message::Unwant { roots } => self.on_unwant(link, roots),
+            Message::Have { root, pieces } => self.on_have(link, root, pieces, cx),
+            Message::Gained { root, pieces } => self.on_gained(link, root, pieces),
             Message::Request { root, spans } => self.on_request(link, root, spans, cx),
-            Message::Cancel { root, spans } => self.on_cancel(link, root, &spans),
-            Message::Reject { root, spans } => self.on_reject(link, root, &spans),
+            Message::Cancel { root, spans } => self.on_cancel(link, root, spans),
+            Message::Reject { root, spans } => self.on_reject(link, root, spans),
             Message::GetHashes(range) => self.on_get_hashes(link, range, cx),
             Message::Hashes(range) => self.on_hashes(link, range, tail, cx),
             Message::NoHashes(range) => self.on_no_hashes(link, range, cx),
-            Message::GetInfo { content, offset } => self.on_get_info(link, content, offset, cx),
-            Message::Info { content, total, offset } => self.on_info(link, content, total, offset, tail, cx),
+            Message::GetInfo { content, offset } => self.on_get_info(link, content, *offset, cx),
+            Message::Info { content, total, offset } => {
+                self.on_info(link, content, *total, *offset, tail, cx)
+            }
             Message::NoInfo { content } => self.on_no_info(link, content, cx),
-            Message::Block { root, start } => self.on_block(link, root, start, tail, cx),
+            Message::Block { root, start } => self.on_block(link, root, *start, tail, cx),
             Message::Hello(_)
             | Message::Proof(_)
             | Message::Ping { .. }
@@ -215,16 +217,16 @@ impl Swarm {
     pub(crate) fn on_done(&mut self, job: JobId, outcome: &Outcome<'_>, cx: &mut Cx) -> bool {
         let Some(job) = self.jobs.remove(&job) else { return false };
         match job {
-            Job::Info(content) => self.on_info_recalled(content, outcome, cx),
-            Job::Have(root) => self.on_have_recalled(root, outcome, cx),
+            Job::Info(content) => self.on_info_recalled(&content, outcome, cx),
+            Job::Have(root) => self.on_have_recalled(&root, outcome, cx),
             Job::Written => self.on_written(cx),
-            Job::Hashes(root) => self.on_hashes_recalled(root, outcome, cx),
-            Job::Check { root, piece } => self.on_checked(root, piece, outcome, cx),
-            Job::Store { root, piece, bytes } => self.on_stored(root, piece, bytes, outcome, cx),
+            Job::Hashes(root) => self.on_hashes_recalled(&root, outcome, cx),
+            Job::Check { root, piece } => self.on_checked(&root, piece, outcome, cx),
+            Job::Store { root, piece, bytes } => self.on_stored(&root, piece, bytes, outcome, cx),
             Job::Serve { link, wish, bytes } => self.on_loaded(link, wish, bytes, outcome, cx),
             Job::Read(read) => self.on_read_loaded(read, outcome, cx),
             Job::Fetch { content, origin, root, first, end } => {
-                self.on_fetched((content, origin), root, first..end, outcome, cx);
+                self.on_fetched((&content, origin), &root, first..end, outcome, cx);
             }
         }
         true
@@ -347,14 +349,14 @@ impl Swarm {
         false
     }
 
-    fn on_want(&mut self, link: LinkId, roots: Vec<Root>, cx: &mut Cx) -> Result<(), Fault> {
+    fn on_want(&mut self, link: LinkId, roots: &[Root], cx: &mut Cx) -> Result<(), Fault> {
         for root in roots {
             let peer = self.peer(link)?;
             if peer.wants.len() >= WANTS_MAX {
                 return Err(Fault::Flooding);
             }
-            peer.wants.insert(root);
-            if self.is_served(&root) {
+            peer.wants.insert(*root);
+            if self.is_served(root) {
                 self.tell_have(link, root, cx);
             }
         }
@@ -369,32 +371,32 @@ impl Swarm {
         Ok(())
     }
 
-    fn on_have(&mut self, link: LinkId, root: Root, pieces: &Pieces, cx: &mut Cx) -> Result<(), Fault> {
+    fn on_have(&mut self, link: LinkId, root: &Root, pieces: &Pieces, cx: &mut Cx) -> Result<(), Fault> {
         let peer = self.peers.get_mut(&link).ok_or(Fault::Unexpected)?;
-        let Some(file) = self.files.get_mut(&root) else { return Ok(()) };
+        let Some(file) = self.files.get_mut(root) else { return Ok(()) };
         let count = file.layout.pieces();
         let pieces = match pieces {
             Pieces::All => Bitfield::full(count),
             Pieces::Bitmap(bytes) => Bitfield::from_bytes(bytes, count).ok_or(Fault::Malformed)?,
         };
         file.rarity.gain_all(&pieces);
-        if let Some(before) = peer.has.insert(root, pieces) {
+        if let Some(before) = peer.has.insert(*root, pieces) {
             file.rarity.lose_all(&before);
         }
         peer.idle = false;
-        peer.no_hashes.remove(&root);
+        peer.no_hashes.remove(root);
         self.seek_hashes(cx);
         Ok(())
     }
 
-    fn on_gained(&mut self, link: LinkId, root: Root, gained: &[u32]) -> Result<(), Fault> {
+    fn on_gained(&mut self, link: LinkId, root: &Root, gained: &[u32]) -> Result<(), Fault> {
         let peer = self.peers.get_mut(&link).ok_or(Fault::Unexpected)?;
-        let Some(file) = self.files.get_mut(&root) else { return Ok(()) };
+        let Some(file) = self.files.get_mut(root) else { return Ok(()) };
         let count = file.layout.pieces();
-        if !peer.has.contains_key(&root) {
-            peer.has.insert(root, Bitfield::new(count));
+        if !peer.has.contains_key(root) {
+            peer.has.insert(*root, Bitfield::new(count));
         }
-        let Some(has) = peer.has.get_mut(&root) else { return Ok(()) };
+        let Some(has) = peer.has.get_mut(root) else { return Ok(()) };
         for piece in gained {
             if *piece >= count {
                 return Err(Fault::Malformed);
@@ -408,11 +410,11 @@ impl Swarm {
     }
 
     /// Tells a peer what we have of a file.
-    fn tell_have(&self, link: LinkId, root: Root, cx: &mut Cx) {
-        let Some(file) = self.files.get(&root) else { return };
+    fn tell_have(&self, link: LinkId, root: &Root, cx: &mut Cx) {
+        let Some(file) = self.files.get(root) else { return };
         let have = file.ledger.have();
         let pieces = if have.is_full() { Pieces::All } else { Pieces::Bitmap(have.to_bytes()) };
-        cx.out.control(link, &Message::Have { root, pieces });
+        cx.out.control(link, &Message::Have { root: *root, pieces });
     }
 
     /// Tells everybody who wants to know which pieces we have got.

@@ -104,39 +104,39 @@ impl Peer {
     }
 
     /// Whether it was asked for the leaf hashes of this piece's run.
-    pub(crate) fn asked_proof(&self, root: Root, leaves: core::ops::Range<u32>) -> bool {
+    pub(crate) fn asked_proof(&self, root: &Root, leaves: core::ops::Range<u32>) -> bool {
         for ((of, start), asked) in &self.asked {
-            if asked.proof && *of == root && leaves.contains(start) {
+            if asked.proof && *of == *root && leaves.contains(start) {
                 return true;
             }
         }
         false
     }
 
-    pub(crate) fn ask(&mut self, root: Root, span: Span, now: Instant) {
+    pub(crate) fn ask(&mut self, root: &Root, span: Span, now: Instant) {
         if self.asked.is_empty() {
             self.progress = now;
         }
-        self.late.remove(&(root, span.start));
+        self.late.remove(&(*root, span.start));
         self.asked_leaves += u32::from(span.count);
-        self.asked.insert((root, span.start), Asked { count: span.count, proof: span.proof });
+        self.asked.insert((*root, span.start), Asked { count: span.count, proof: span.proof });
     }
 
     /// An answer has come. `None`: it was never asked for. `Some(None)`: we gave up on it before.
-    pub(crate) fn answered(&mut self, root: Root, start: u32) -> Option<Option<Asked>> {
-        if let Some(asked) = self.asked.remove(&(root, start)) {
+    pub(crate) fn answered(&mut self, root: &Root, start: u32) -> Option<Option<Asked>> {
+        if let Some(asked) = self.asked.remove(&(*root, start)) {
             self.asked_leaves -= u32::from(asked.count);
             return Some(Some(asked));
         }
-        if self.late.remove(&(root, start)) { Some(None) } else { None }
+        if self.late.remove(&(*root, start)) { Some(None) } else { None }
     }
 
     /// Gives up on one run. `true`: it was under way.
-    pub(crate) fn give_up(&mut self, root: Root, start: u32) -> Option<Asked> {
-        let asked = self.asked.remove(&(root, start))?;
+    pub(crate) fn give_up(&mut self, root: &Root, start: u32) -> Option<Asked> {
+        let asked = self.asked.remove(&(*root, start))?;
         self.asked_leaves -= u32::from(asked.count);
         if self.late.len() < LATE_MAX {
-            self.late.insert((root, start));
+            self.late.insert((*root, start));
         }
         Some(asked)
     }

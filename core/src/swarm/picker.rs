@@ -1,6 +1,7 @@
 //! Which pieces to begin, and how much to ask of a source. Pure functions: values in, values out.
 
 use crate::rng::Rng;
+use crate::time::micros;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -48,9 +49,9 @@ impl<K> Choice<K> {
 /// grow; never more than a quarter of what the source has proven (a liar wastes little); `most` at most.
 pub(crate) fn window(rate: u64, rtt: Option<Duration>, proven_leaves: u64, most: u32) -> u32 {
     let ahead = rtt.map_or(AHEAD_MIN, |rtt| (rtt * 2).max(AHEAD_MIN));
-    let micros = u64::try_from(ahead.as_micros()).unwrap_or(u64::MAX);
+    let ahead = micros(ahead);
     let by_rate =
-        rate.saturating_mul(micros) / (1_000_000 * u64::from(crate::config::LEAF_BYTES)) + WINDOW_MIN * 2;
+        rate.saturating_mul(ahead) / (1_000_000 * u64::from(crate::config::LEAF_BYTES)) + WINDOW_MIN * 2;
     let by_trust = WINDOW_MIN + proven_leaves / 4;
     u32::try_from(by_rate.min(by_trust).clamp(WINDOW_MIN, u64::from(most))).unwrap_or(most)
 }

@@ -22,32 +22,32 @@ pub(super) struct Read {
 }
 
 impl Swarm {
-    pub(crate) fn read(&mut self, read: u32, root: Root, start: u64, length: u32, cx: &mut Cx) {
+    pub(crate) fn read(&mut self, read: u32, root: &Root, start: u64, length: u32, cx: &mut Cx) {
         let end = start.saturating_add(u64::from(length));
-        let total = self.files.get(&root).map_or(0, |file| file.layout.length());
+        let total = self.files.get(root).map_or(0, |file| file.layout.length());
         let fits = start < end && end <= total && length <= READ_BYTES_MAX;
         if !fits || self.reads.len() >= READS_MAX || self.reads.contains_key(&read) {
             return cx.out.notify(Event::ReadFailed { read });
         }
-        self.reads.insert(read, Read { root, start, end, loading: false });
+        self.reads.insert(read, Read { root: *root, start, end, loading: false });
         self.answer_reads(root, cx);
     }
 
     pub(crate) fn cancel_read(&mut self, read: u32) {
         if let Some(read) = self.reads.remove(&read) {
-            self.mark_urgent(read.root);
+            self.mark_urgent(&read.root);
         }
     }
 
     /// Loads for each read of a file whose pieces are there.
-    pub(super) fn answer_reads(&mut self, root: Root, cx: &mut Cx) {
+    pub(super) fn answer_reads(&mut self, root: &Root, cx: &mut Cx) {
         if self.reads.is_empty() {
             return;
         }
         self.mark_urgent(root);
-        let Some(file) = self.files.get(&root) else { return };
+        let Some(file) = self.files.get(root) else { return };
         for (id, read) in &mut self.reads {
-            if read.root != root || read.loading || !file.has_bytes(read.start, read.end) {
+            if read.root != *root || read.loading || !file.has_bytes(read.start, read.end) {
                 continue;
             }
             let leaf = u64::from(LEAF_BYTES);
@@ -55,16 +55,16 @@ impl Swarm {
             let end = (read.end.div_ceil(leaf) * leaf).min(file.layout.length());
             read.loading = true;
             let length = u32::try_from(end - start).unwrap_or(0);
-            let job = cx.out.start(Work::Load { root, start, length });
+            let job = cx.out.start(Work::Load { root: *root, start, length });
             self.jobs.insert(job, Job::Read(*id));
         }
     }
 
-    fn mark_urgent(&mut self, root: Root) {
-        let Some(file) = self.files.get_mut(&root) else { return };
+    fn mark_urgent(&mut self, root: &Root) {
+        let Some(file) = self.files.get_mut(root) else { return };
         file.urgent = Set::new();
         for (_, read) in &self.reads {
-            if read.root != root {
+            if read.root != *root {
                 continue;
             }
             for piece in file.layout.pieces_of_bytes(read.start, read.end) {
@@ -100,14 +100,14 @@ impl Swarm {
         let is_source = file.is_source;
         for piece in bad {
             if let Some(piece) = layout.piece(piece) {
-                self.on_damage(read.root, piece, cx);
+                self.on_damage(&read.root, piece, cx);
             }
         }
         if is_source {
             self.reads.remove(&id);
             cx.out.notify(Event::ReadFailed { read: id });
         } else {
-            self.answer_reads(read.root, cx);
+            self.answer_reads(&read.root, cx);
         }
     }
 

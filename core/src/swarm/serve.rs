@@ -21,12 +21,12 @@ impl Swarm {
     pub(super) fn on_request(
         &mut self,
         link: LinkId,
-        root: Root,
-        spans: Vec<Span>,
+        root: &Root,
+        spans: &[Span],
         cx: &mut Cx,
     ) -> Result<(), Fault> {
-        let served = self.is_served(&root);
-        let file = self.files.get(&root).filter(|_| served);
+        let served = self.is_served(root);
+        let file = self.files.get(root).filter(|_| served);
         let peer = self.peers.get_mut(&link).ok_or(Fault::Unexpected)?;
         let mut rejects = Vec::new();
         for span in spans {
@@ -37,41 +37,41 @@ impl Swarm {
                     && file.ledger.have().get(piece.get())
             });
             if !has {
-                rejects.push(span);
+                rejects.push(*span);
                 continue;
             }
             peer.queued_leaves += u32::from(span.count);
             if peer.queued_leaves > cx.config.queue_leaves_max {
                 return Err(Fault::Flooding);
             }
-            peer.queue.push(Wish { root, span });
+            peer.queue.push(Wish { root: *root, span: *span });
         }
         if !rejects.is_empty() {
-            cx.out.control(link, &Message::Reject { root, spans: rejects });
+            cx.out.control(link, &Message::Reject { root: *root, spans: rejects });
         }
         Ok(())
     }
 
-    pub(super) fn on_cancel(&mut self, link: LinkId, root: Root, spans: &[Span]) -> Result<(), Fault> {
+    pub(super) fn on_cancel(&mut self, link: LinkId, root: &Root, spans: &[Span]) -> Result<(), Fault> {
         let peer = self.peers.get_mut(&link).ok_or(Fault::Unexpected)?;
         for span in spans {
-            peer.retain_wishes(&|wish| wish.root != root || wish.span.start != span.start);
+            peer.retain_wishes(&|wish| wish.root != *root || wish.span.start != span.start);
         }
         Ok(())
     }
 
     /// Rejects whatever peers still want of a file.
-    pub(super) fn reject_all(&mut self, root: Root, cx: &mut Cx) {
+    pub(super) fn reject_all(&mut self, root: &Root, cx: &mut Cx) {
         for (link, peer) in &mut self.peers {
             let mut spans = Vec::new();
             for wish in &peer.queue {
-                if wish.root == root {
+                if wish.root == *root {
                     spans.push(wish.span);
                 }
             }
-            peer.retain_wishes(&|wish| wish.root != root);
+            peer.retain_wishes(&|wish| wish.root != *root);
             for spans in spans.chunks(limits::SPANS_MAX) {
-                cx.out.control(*link, &Message::Reject { root, spans: spans.to_vec() });
+                cx.out.control(*link, &Message::Reject { root: *root, spans: spans.to_vec() });
             }
         }
     }
@@ -173,7 +173,7 @@ impl Swarm {
         let Some(peer) = self.peers.get_mut(&link) else { return };
         if !good {
             cx.out.control(link, &Message::Reject { root, spans: alloc::vec![span] });
-            return self.on_damage(root, piece, cx);
+            return self.on_damage(&root, piece, cx);
         }
         if span.proof {
             let height = file.layout.piece_level().min(file.layout.height());
@@ -191,15 +191,15 @@ impl Swarm {
         });
     }
 
-    pub(super) fn on_get_hashes(&self, link: LinkId, range: HashRange, cx: &mut Cx) -> Result<(), Fault> {
+    pub(super) fn on_get_hashes(&self, link: LinkId, range: &HashRange, cx: &mut Cx) -> Result<(), Fault> {
         let served = self.is_served(&range.root);
         let file = self.files.get(&range.root).filter(|_| served);
         if let Some(hashes) = file.and_then(|file| file.tree.run(range.level, range.height, range.index))
             && hashes.len() == 1 << range.height
         {
-            cx.out.bulk(cx.now, link, &Message::Hashes(range), &Hash::flatten(&hashes));
+            cx.out.bulk(cx.now, link, &Message::Hashes(*range), &Hash::flatten(&hashes));
         } else {
-            cx.out.control(link, &Message::NoHashes(range));
+            cx.out.control(link, &Message::NoHashes(*range));
         }
         Ok(())
     }

@@ -54,9 +54,9 @@ pub(crate) struct InfoFetch {
 }
 
 impl Share {
-    pub(crate) fn new(content: ContentId, name: String, order: u64) -> Self {
+    pub(crate) fn new(content: &ContentId, name: String, order: u64) -> Self {
         Self {
-            topic: topic_of(&content),
+            topic: topic_of(content),
             name,
             torrent: None,
             select: None,

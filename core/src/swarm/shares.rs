@@ -21,7 +21,7 @@ impl Swarm {
     /// Offers a share of the application's own files.
     pub(crate) fn seed(&mut self, torrent: Torrent, mut leaves: Map<Root, Vec<Hash>>, cx: &mut Cx) {
         let content = torrent.info.content;
-        if !self.shares.contains_key(&content) && !self.make_room(content, torrent.info.name.clone(), cx) {
+        if !self.shares.contains_key(&content) && !self.make_room(&content, torrent.info.name.clone(), cx) {
             return;
         }
         for file in &torrent.info.files {
@@ -29,7 +29,7 @@ impl Swarm {
             let Some(leaves) = leaves.remove(&root) else { continue };
             let tree = Tree::from_leaves(layout, leaves);
             if tree.root() != root {
-                return self.fail(content, ShareFailure::BadInfo, cx);
+                return self.fail(&content, ShareFailure::BadInfo, cx);
             }
             if !self.files.contains_key(&root) {
                 self.files.insert(root, Box::new(File::new(layout, Tree::new(root, layout))));
@@ -41,7 +41,7 @@ impl Swarm {
             file.recalling = 0;
             self.unchecked.remove(&root);
         }
-        self.ready(content, torrent, cx);
+        self.ready(&content, torrent, cx);
     }
 
     /// Begins to fetch a share.
@@ -54,7 +54,7 @@ impl Swarm {
     ) {
         let content = magnet.content;
         if !self.shares.contains_key(&content)
-            && !self.make_room(content, magnet.name.clone().unwrap_or_default(), cx)
+            && !self.make_room(&content, magnet.name.clone().unwrap_or_default(), cx)
         {
             return;
         }
@@ -68,7 +68,7 @@ impl Swarm {
             return self.refresh(cx);
         }
         if let Some(torrent) = torrent.filter(|torrent| torrent.info.content == content) {
-            return self.ready(content, *torrent, cx);
+            return self.ready(&content, *torrent, cx);
         }
         self.facts.push(Fact::Joined { topic, complete: false });
         let job = cx.out.start(Work::Get { key: Share::record_key(&content) });
@@ -78,22 +78,22 @@ impl Swarm {
         }
     }
 
-    fn make_room(&mut self, content: ContentId, name: String, cx: &mut Cx) -> bool {
+    fn make_room(&mut self, content: &ContentId, name: String, cx: &mut Cx) -> bool {
         if self.shares.len() >= cx.config.shares_max as usize {
-            cx.out.notify(Event::Failed { content, reason: ShareFailure::TooMany });
+            cx.out.notify(Event::Failed { content: *content, reason: ShareFailure::TooMany });
             return false;
         }
         self.next_order += 1;
-        self.shares.insert(content, Share::new(content, name, self.next_order));
+        self.shares.insert(*content, Share::new(content, name, self.next_order));
         true
     }
 
-    pub(crate) fn on_info_recalled(&mut self, content: ContentId, outcome: &Outcome<'_>, cx: &mut Cx) {
-        let Some(share) = self.shares.get_mut(&content) else { return };
+    pub(crate) fn on_info_recalled(&mut self, content: &ContentId, outcome: &Outcome<'_>, cx: &mut Cx) {
+        let Some(share) = self.shares.get_mut(content) else { return };
         share.info.recall = None;
         if let Outcome::Bytes(bytes) = outcome
             && let Ok(torrent) = Torrent::parse(bytes)
-            && torrent.info.content == content
+            && torrent.info.content == *content
         {
             return self.ready(content, torrent, cx);
         }
@@ -126,27 +126,27 @@ impl Swarm {
     pub(crate) fn on_get_info(
         &self,
         link: LinkId,
-        content: ContentId,
+        content: &ContentId,
         offset: u32,
         cx: &mut Cx,
     ) -> Result<(), Fault> {
-        let share = self.shares.get(&content).filter(|share| share.is_active());
+        let share = self.shares.get(content).filter(|share| share.is_active());
         let Some(bytes) = share.and_then(|share| share.torrent.as_ref()).map(|torrent| torrent.info.bytes())
         else {
-            cx.out.control(link, &Message::NoInfo { content });
+            cx.out.control(link, &Message::NoInfo { content: *content });
             return Ok(());
         };
         let rest = bytes.get(offset as usize..).filter(|rest| !rest.is_empty()).ok_or(Fault::Malformed)?;
         let part = &rest[..rest.len().min(limits::INFO_CHUNK_BYTES as usize)];
         let total = u32::try_from(bytes.len()).map_err(|_| Fault::Unexpected)?;
-        cx.out.bulk(cx.now, link, &Message::Info { content, total, offset }, part);
+        cx.out.bulk(cx.now, link, &Message::Info { content: *content, total, offset }, part);
         Ok(())
     }
 
     pub(crate) fn on_info(
         &mut self,
         link: LinkId,
-        content: ContentId,
+        content: &ContentId,
         total: u32,
         offset: u32,
         tail: &[u8],
@@ -154,7 +154,7 @@ impl Swarm {
     ) -> Result<(), Fault> {
         let share = self
             .shares
-            .get_mut(&content)
+            .get_mut(content)
             .filter(|share| share.info.from.is_some_and(|(from, _)| from == link));
         let Some(share) = share else { return self.stray(link, tail.len()) };
         if offset as usize != share.info.bytes.len() || total as usize > INFO_BYTES_MAX {
@@ -165,12 +165,12 @@ impl Swarm {
         if got < total as usize {
             share.info.from = Some((link, cx.now + ANSWER_DEADLINE));
             let offset = u32::try_from(got).map_err(|_| Fault::Malformed)?;
-            cx.out.control(link, &Message::GetInfo { content, offset });
+            cx.out.control(link, &Message::GetInfo { content: *content, offset });
             return Ok(());
         }
         share.info.from = None;
         let bytes = core::mem::take(&mut share.info.bytes);
-        if content_id(&bytes) != content {
+        if content_id(&bytes) != *content {
             return Err(Fault::BadData);
         }
         let Ok(info) = Info::parse(&bytes) else {
@@ -182,11 +182,11 @@ impl Swarm {
         Ok(())
     }
 
-    pub(crate) fn on_no_info(&mut self, link: LinkId, content: ContentId, cx: &mut Cx) -> Result<(), Fault> {
+    pub(crate) fn on_no_info(&mut self, link: LinkId, content: &ContentId, cx: &mut Cx) -> Result<(), Fault> {
         let peer = self.peers.get_mut(&link).ok_or(Fault::Unexpected)?;
-        let Some(share) = self.shares.get_mut(&content) else { return Ok(()) };
+        let Some(share) = self.shares.get_mut(content) else { return Ok(()) };
         // It may learn it later: `drop_late_answers` gives it another chance.
-        peer.no_info.insert(content);
+        peer.no_info.insert(*content);
         if share.info.from.is_some_and(|(from, _)| from == link) {
             share.info.from = None;
         }
@@ -195,8 +195,8 @@ impl Swarm {
     }
 
     /// The list of files is known.
-    fn ready(&mut self, content: ContentId, torrent: Torrent, cx: &mut Cx) {
-        let Some(share) = self.shares.get_mut(&content) else { return };
+    fn ready(&mut self, content: &ContentId, torrent: Torrent, cx: &mut Cx) {
+        let Some(share) = self.shares.get_mut(content) else { return };
         share.name.clone_from(&torrent.info.name);
         share.info = super::share::InfoFetch::default();
         add_origins(share, &torrent.web_seeds);
@@ -216,7 +216,7 @@ impl Swarm {
             if file.layout != layout {
                 return self.fail(content, ShareFailure::BadInfo, cx);
             }
-            file.shares.insert(content);
+            file.shares.insert(*content);
             sourced &= file.is_source;
         }
         share.torrent = Some(torrent);
@@ -224,9 +224,9 @@ impl Swarm {
             self.write_info(content, cx);
         }
         for root in news {
-            self.recall(root, cx);
+            self.recall(&root, cx);
         }
-        cx.out.notify(Event::Ready { content });
+        cx.out.notify(Event::Ready { content: *content });
         self.refresh(cx);
     }
 
@@ -252,7 +252,7 @@ impl Swarm {
         for (link, peer) in &self.peers {
             for root in &peer.wants {
                 if self.is_served(root) {
-                    self.tell_have(*link, *root, cx);
+                    self.tell_have(*link, root, cx);
                 }
             }
         }
@@ -261,15 +261,15 @@ impl Swarm {
             ids.push(*content);
         }
         for content in ids {
-            self.report(content, cx);
+            self.report(&content, cx);
         }
         self.seek_infos(cx);
         self.seek_hashes(cx);
     }
 
     /// Tells the application and the tracker where a share stands.
-    pub(crate) fn report(&mut self, content: ContentId, cx: &mut Cx) {
-        let Some(share) = self.shares.get_mut(&content) else { return };
+    pub(crate) fn report(&mut self, content: &ContentId, cx: &mut Cx) {
+        let Some(share) = self.shares.get_mut(content) else { return };
         if !share.is_active() {
             return;
         }
@@ -281,47 +281,47 @@ impl Swarm {
         }
         self.facts.push(Fact::Joined { topic: share.topic, complete: done });
         if done && !share.done_told {
-            cx.out.notify(Event::Done { content });
+            cx.out.notify(Event::Done { content: *content });
         }
         share.done_told = done;
     }
 
     /// A file is whole.
-    pub(crate) fn on_file_complete(&mut self, root: Root, cx: &mut Cx) {
-        self.wanted.remove(&root);
-        for content in self.shares_of(&root) {
+    pub(crate) fn on_file_complete(&mut self, root: &Root, cx: &mut Cx) {
+        self.wanted.remove(root);
+        for content in self.shares_of(root) {
             let Some(share) = self.shares.get(&content) else { continue };
             for (index, entry) in share.files().iter().enumerate() {
-                if entry.root == Some(root) {
+                if entry.root == Some(*root) {
                     cx.out.notify(Event::FileDone { content, file: index as u32 });
                 }
             }
-            self.report(content, cx);
+            self.report(&content, cx);
         }
         for (link, peer) in &mut self.peers {
-            if peer.told.remove(&root) {
-                cx.out.control(*link, &Message::Unwant { roots: alloc::vec![root] });
+            if peer.told.remove(root) {
+                cx.out.control(*link, &Message::Unwant { roots: alloc::vec![*root] });
             }
         }
     }
 
-    pub(crate) fn select(&mut self, content: ContentId, files: Option<Vec<u32>>, cx: &mut Cx) {
-        let Some(share) = self.shares.get_mut(&content) else {
-            return cx.out.notify(Event::Failed { content, reason: ShareFailure::Unknown });
+    pub(crate) fn select(&mut self, content: &ContentId, files: Option<Vec<u32>>, cx: &mut Cx) {
+        let Some(share) = self.shares.get_mut(content) else {
+            return cx.out.notify(Event::Failed { content: *content, reason: ShareFailure::Unknown });
         };
         share.select = files.map(|files| set(&files));
         share.done_told = false;
         self.refresh(cx);
     }
 
-    pub(crate) fn pause(&mut self, content: ContentId, cx: &mut Cx) {
-        let Some(share) = self.shares.get_mut(&content) else { return };
+    pub(crate) fn pause(&mut self, content: &ContentId, cx: &mut Cx) {
+        let Some(share) = self.shares.get_mut(content) else { return };
         share.paused = true;
         self.stand_down(content, cx);
     }
 
-    pub(crate) fn resume(&mut self, content: ContentId, cx: &mut Cx) {
-        let Some(share) = self.shares.get_mut(&content) else { return };
+    pub(crate) fn resume(&mut self, content: &ContentId, cx: &mut Cx) {
+        let Some(share) = self.shares.get_mut(content) else { return };
         share.paused = false;
         share.failed = None;
         let (topic, name) = (share.topic, share.torrent.is_none());
@@ -335,21 +335,21 @@ impl Swarm {
     }
 
     /// A share cannot go on: it is stopped and the application is told.
-    pub(crate) fn fail(&mut self, content: ContentId, reason: ShareFailure, cx: &mut Cx) {
-        let Some(share) = self.shares.get_mut(&content) else { return };
+    pub(crate) fn fail(&mut self, content: &ContentId, reason: ShareFailure, cx: &mut Cx) {
+        let Some(share) = self.shares.get_mut(content) else { return };
         if share.failed.replace(reason).is_none() {
-            cx.out.notify(Event::Failed { content, reason });
+            cx.out.notify(Event::Failed { content: *content, reason });
             self.stand_down(content, cx);
         }
     }
 
     /// Stops asking and serving for a share.
-    fn stand_down(&mut self, content: ContentId, cx: &mut Cx) {
-        let Some(share) = self.shares.get_mut(&content) else { return };
+    fn stand_down(&mut self, content: &ContentId, cx: &mut Cx) {
+        let Some(share) = self.shares.get_mut(content) else { return };
         share.info.from = None;
         self.facts.push(Fact::Left(share.topic));
         self.abort_fetches(content, cx);
-        let Some(share) = self.shares.get(&content) else { return };
+        let Some(share) = self.shares.get(content) else { return };
         let mut idle = Vec::new();
         for entry in share.files() {
             idle.extend(entry.root.filter(|root| !self.is_served(root)));
@@ -358,21 +358,21 @@ impl Swarm {
             for link in self.links() {
                 self.take_back(link, Some(root), &|_| true, cx);
             }
-            self.reject_all(root, cx);
+            self.reject_all(&root, cx);
         }
         self.refresh(cx);
     }
 
-    pub(crate) fn remove(&mut self, content: ContentId, keep: bool, cx: &mut Cx) {
-        if !self.shares.contains_key(&content) {
+    pub(crate) fn remove(&mut self, content: &ContentId, keep: bool, cx: &mut Cx) {
+        if !self.shares.contains_key(content) {
             return;
         }
         self.pause(content, cx);
-        let Some(share) = self.shares.remove(&content) else { return };
+        let Some(share) = self.shares.remove(content) else { return };
         for entry in share.files() {
             let Some(root) = entry.root else { continue };
             let Some(file) = self.files.get_mut(&root) else { continue };
-            file.shares.remove(&content);
+            file.shares.remove(content);
             if !file.shares.is_empty() {
                 continue;
             }
@@ -391,7 +391,7 @@ impl Swarm {
         }
         self.fail_reads_without_file(cx);
         if !keep {
-            cx.out.start(Work::Forget { key: Share::record_key(&content) });
+            cx.out.start(Work::Forget { key: Share::record_key(content) });
         }
     }
 

@@ -16,20 +16,20 @@ const CHECKS_MAX: u32 = 4;
 
 impl Swarm {
     /// Reads what an earlier visit wrote down about a file.
-    pub(super) fn recall(&mut self, root: Root, cx: &mut Cx) {
-        let Some(file) = self.files.get_mut(&root).filter(|file| !file.is_source) else { return };
-        let job = cx.out.start(Work::Get { key: File::have_key(&root) });
-        self.jobs.insert(job, Job::Have(root));
+    pub(super) fn recall(&mut self, root: &Root, cx: &mut Cx) {
+        let Some(file) = self.files.get_mut(root).filter(|file| !file.is_source) else { return };
+        let job = cx.out.start(Work::Get { key: File::have_key(root) });
+        self.jobs.insert(job, Job::Have(*root));
         file.recalling = 1;
         if file.tree.missing_layer().is_some() {
             file.recalling = 2;
-            let job = cx.out.start(Work::Get { key: File::tree_key(&root) });
-            self.jobs.insert(job, Job::Hashes(root));
+            let job = cx.out.start(Work::Get { key: File::tree_key(root) });
+            self.jobs.insert(job, Job::Hashes(*root));
         }
     }
 
-    pub(super) fn on_have_recalled(&mut self, root: Root, outcome: &Outcome<'_>, cx: &mut Cx) {
-        let Some(file) = self.files.get_mut(&root) else { return };
+    pub(super) fn on_have_recalled(&mut self, root: &Root, outcome: &Outcome<'_>, cx: &mut Cx) {
+        let Some(file) = self.files.get_mut(root) else { return };
         if let Outcome::Bytes(bytes) = outcome
             && let Some(claimed) = Bitfield::from_bytes(bytes, file.layout.pieces())
         {
@@ -38,8 +38,8 @@ impl Swarm {
         self.on_recalled(root, cx);
     }
 
-    pub(super) fn on_hashes_recalled(&mut self, root: Root, outcome: &Outcome<'_>, cx: &mut Cx) {
-        let Some(file) = self.files.get_mut(&root) else { return };
+    pub(super) fn on_hashes_recalled(&mut self, root: &Root, outcome: &Outcome<'_>, cx: &mut Cx) {
+        let Some(file) = self.files.get_mut(root) else { return };
         if let Outcome::Bytes(bytes) = outcome {
             // A damaged record is no record: its hashes do not fit the root.
             let _ = file.tree.learn_pieces(&Hash::row(bytes));
@@ -47,11 +47,11 @@ impl Swarm {
         self.on_recalled(root, cx);
     }
 
-    fn on_recalled(&mut self, root: Root, cx: &mut Cx) {
-        let Some(file) = self.files.get_mut(&root) else { return };
+    fn on_recalled(&mut self, root: &Root, cx: &mut Cx) {
+        let Some(file) = self.files.get_mut(root) else { return };
         file.recalling = file.recalling.saturating_sub(1);
         if file.recalling == 0 {
-            self.unchecked.insert(root);
+            self.unchecked.insert(*root);
             self.wake_all();
             self.seek_hashes(cx);
         }
@@ -73,9 +73,9 @@ impl Swarm {
         }
     }
 
-    pub(super) fn on_checked(&mut self, root: Root, piece: u32, outcome: &Outcome<'_>, cx: &mut Cx) {
+    pub(super) fn on_checked(&mut self, root: &Root, piece: u32, outcome: &Outcome<'_>, cx: &mut Cx) {
         self.checks -= 1;
-        let Some(file) = self.files.get_mut(&root) else { return };
+        let Some(file) = self.files.get_mut(root) else { return };
         let Some(piece) = file.layout.piece(piece) else { return };
         let length = file.layout.piece_bytes(piece);
         let good = matches!(outcome, Outcome::Bytes(bytes) if bytes.len() == length as usize
@@ -83,42 +83,42 @@ impl Swarm {
         if !good {
             file.ledger.free(piece);
             self.wake_all();
-            return cx.out.notify(Event::Damaged { root });
+            return cx.out.notify(Event::Damaged { root: *root });
         }
-        self.moved(&root, &mut |moved| moved.from_store += u64::from(length));
+        self.moved(root, &mut |moved| moved.from_store += u64::from(length));
         self.on_piece(root, piece, cx);
     }
 
     pub(super) fn on_stored(
         &mut self,
-        root: Root,
+        root: &Root,
         piece: u32,
         bytes: u64,
         outcome: &Outcome<'_>,
         cx: &mut Cx,
     ) {
         self.storing_bytes -= bytes;
-        let Some(file) = self.files.get_mut(&root) else { return };
+        let Some(file) = self.files.get_mut(root) else { return };
         let Some(piece) = file.layout.piece(piece) else { return };
         if let Outcome::Ok = outcome {
             return self.on_piece(root, piece, cx);
         }
         file.ledger.free(piece);
         let failure = if let Outcome::Failed(failure) = outcome { *failure } else { Failure::Host };
-        for content in self.shares_of(&root) {
-            self.fail(content, ShareFailure::Storage(failure), cx);
+        for content in self.shares_of(root) {
+            self.fail(&content, ShareFailure::Storage(failure), cx);
         }
     }
 
     /// A piece is verified and stored.
-    fn on_piece(&mut self, root: Root, piece: PieceIndex, cx: &mut Cx) {
-        let Some(file) = self.files.get_mut(&root) else { return };
+    fn on_piece(&mut self, root: &Root, piece: PieceIndex, cx: &mut Cx) {
+        let Some(file) = self.files.get_mut(root) else { return };
         file.ledger.stored(piece);
         file.urgent.remove(&piece.get());
         let complete = file.ledger.is_complete();
-        self.untold.entry(root).or_default().push(piece.get());
+        self.untold.entry(*root).or_default().push(piece.get());
         self.tell_at.get_or_insert(cx.now + TELL_AFTER);
-        self.unwritten.insert(root);
+        self.unwritten.insert(*root);
         self.write_soon(cx);
         if complete {
             self.write_records(cx);
@@ -152,47 +152,47 @@ impl Swarm {
     }
 
     /// Writes down the list of files of a share.
-    pub(super) fn write_info(&self, content: ContentId, cx: &mut Cx) {
-        let Some(share) = self.shares.get(&content) else { return };
-        let Some(torrent) = self.torrent(&content).or_else(|| share.torrent.clone()) else { return };
-        cx.out.start(Work::Put { key: Share::record_key(&content), value: torrent.encode() });
+    pub(super) fn write_info(&self, content: &ContentId, cx: &mut Cx) {
+        let Some(share) = self.shares.get(content) else { return };
+        let Some(torrent) = self.torrent(content).or_else(|| share.torrent.clone()) else { return };
+        cx.out.start(Work::Put { key: Share::record_key(content), value: torrent.encode() });
     }
 
     /// All piece hashes of a file are known: they are kept, and what waited for them goes on.
-    pub(super) fn on_layer_known(&mut self, root: Root, cx: &mut Cx) {
+    pub(super) fn on_layer_known(&mut self, root: &Root, cx: &mut Cx) {
         self.wake_all();
-        let Some(file) = self.files.get(&root) else { return };
+        let Some(file) = self.files.get(root) else { return };
         if file.ledger.is_checking() {
-            self.unchecked.insert(root);
+            self.unchecked.insert(*root);
         }
         if let Some(hashes) = file.tree.piece_hashes() {
             let value = Hash::flatten(&hashes);
-            cx.out.start(Work::Put { key: File::tree_key(&root), value });
+            cx.out.start(Work::Put { key: File::tree_key(root), value });
         }
-        for content in self.shares_of(&root) {
+        for content in self.shares_of(root) {
             if self.torrent(&content).is_some() {
-                self.write_info(content, cx);
+                self.write_info(&content, cx);
             }
         }
     }
 
     /// Stored bytes do not fit their hashes: they are forgotten and fetched again.
-    pub(super) fn on_damage(&mut self, root: Root, piece: PieceIndex, cx: &mut Cx) {
-        let Some(file) = self.files.get_mut(&root) else { return };
+    pub(super) fn on_damage(&mut self, root: &Root, piece: PieceIndex, cx: &mut Cx) {
+        let Some(file) = self.files.get_mut(root) else { return };
         if !file.ledger.have().get(piece.get()) {
             return;
         }
         if file.is_source {
-            for content in self.shares_of(&root) {
-                self.fail(content, ShareFailure::SourceGone, cx);
+            for content in self.shares_of(root) {
+                self.fail(&content, ShareFailure::SourceGone, cx);
             }
             return;
         }
         file.ledger.lose(piece);
-        self.unwritten.insert(root);
+        self.unwritten.insert(*root);
         self.write_soon(cx);
-        cx.out.notify(Event::Damaged { root });
-        for content in self.shares_of(&root) {
+        cx.out.notify(Event::Damaged { root: *root });
+        for content in self.shares_of(root) {
             if let Some(share) = self.shares.get_mut(&content) {
                 share.done_told = false;
                 self.facts.push(Fact::Joined { topic: share.topic, complete: false });

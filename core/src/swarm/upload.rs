@@ -1,7 +1,7 @@
 //! Whom to serve next. Pure: FairTorrent's rule (theory §1.3): the greatest deficit, what a peer gave us less
 //! what we gave it, is served first; nobody is refused while nobody better waits.
 
-use crate::time::Instant;
+use crate::time::{Instant, micros};
 use core::cmp::Reverse;
 use core::time::Duration;
 
@@ -44,8 +44,8 @@ impl Throttle {
         if rate == 0 {
             return Err(now + Duration::from_secs(3600));
         }
-        let micros = u64::try_from(now.since(self.filled).as_micros()).unwrap_or(u64::MAX);
-        let fresh = rate.saturating_mul(micros) / 1_000_000;
+        let passed = micros(now.since(self.filled));
+        let fresh = rate.saturating_mul(passed) / 1_000_000;
         if fresh > 0 {
             self.filled = now;
             // A bucket of one second, but always room for one block message.

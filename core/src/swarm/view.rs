@@ -5,7 +5,7 @@ use super::share::Share;
 use crate::id::{ContentId, LinkId, PeerId};
 use crate::outbox::Cx;
 use crate::snapshot::{FileView, LinkView, ShareState, ShareView, Totals};
-use crate::time::Instant;
+use crate::time::{Instant, micros};
 use crate::util::order;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -29,7 +29,7 @@ impl Swarm {
             sent: state.sent,
             down_rate: state.down.per_second(cx.now),
             up_rate: cx.out.up_rate(cx.now, link),
-            rtt_us: rtt.map_or(0, |rtt| rtt.as_micros() as u32),
+            rtt_us: rtt.map_or(0, |rtt| micros(rtt) as u32),
             requested: state.asked_leaves(),
         })
     }
@@ -43,15 +43,15 @@ impl Swarm {
         let mut views = Vec::with_capacity(shares.len());
         for at in order(shares.len(), &|a, b| shares[a].1.order < shares[b].1.order) {
             let (content, share) = shares[at];
-            views.push(self.share_view(*content, share, now));
+            views.push(self.share_view(content, share, now));
         }
         views
     }
 
-    fn share_view(&self, content: ContentId, share: &Share, now: Instant) -> ShareView {
+    fn share_view(&self, content: &ContentId, share: &Share, now: Instant) -> ShareView {
         let moved = &share.moved;
         let mut view = ShareView {
-            content,
+            content: *content,
             name: share.name.clone(),
             state: self.state_of(share),
             wanted: 0,

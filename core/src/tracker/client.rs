@@ -7,7 +7,7 @@ use crate::action::Work;
 use crate::config::Config;
 use crate::id::{JobId, PeerId, Topic};
 use crate::outbox::Cx;
-use crate::time::{Instant, earliest};
+use crate::time::{Instant, earliest, micros};
 use crate::util::Map;
 use crate::wire::{self, Signature, ToClient, ToTracker};
 use core::time::Duration;
@@ -235,7 +235,7 @@ impl Client {
     /// Milliseconds until the next try.
     pub(crate) fn retry_ms(&self, now: Instant) -> u32 {
         match self.state {
-            State::Waiting { until } => u32::try_from(until.since(now).as_millis()).unwrap_or(u32::MAX),
+            State::Waiting { until } => (micros(until.since(now)) / 1000) as u32,
             State::Opening(_) | State::Greeting { .. } | State::Up { .. } | State::Off => 0,
         }
     }
