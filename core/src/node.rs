@@ -15,7 +15,7 @@ use crate::outbox::{Cx, Outbox};
 use crate::rng::Rng;
 use crate::snapshot::Snapshot;
 use crate::swarm::{Fact, Swarm};
-use crate::time::{Instant, earliest, micros};
+use crate::time::{Instant, earliest};
 use crate::tracker::client::{Client, News};
 use crate::util::Set;
 use crate::wire::{Frame, Message, PeerView, Signal, ToClient};
@@ -127,7 +127,7 @@ impl Node {
         totals.banned = self.banned.len() as u32;
         let mut links = Vec::new();
         for (peer, link) in self.links.proven() {
-            links.extend(self.swarm.link_view(*link, *peer, self.links.rtt(*link), &self.cx));
+            links.extend(self.swarm.link_view(*link, *peer, &self.cx));
         }
         Snapshot {
             signaller: self.cx.is_up,
@@ -208,7 +208,7 @@ impl Node {
     }
 
     fn on_proven(&mut self, link: LinkId, proven: &Proven) {
-        let took_ms = (micros(proven.took) / 1000) as u32;
+        let took_ms = (proven.took / 1000) as u32;
         self.cx.out.notify(Event::LinkUp { peer: proven.peer, took_ms });
         self.links.measure(link, &mut self.cx);
         self.swarm.on_peer(link, self.dialer.topics_of(&proven.peer), proven.topic, &mut self.cx);

@@ -21,9 +21,9 @@ impl Rate {
         let slot = now.micros() / SLOT_MICROS;
         self.first.get_or_insert(slot);
         if slot > self.newest {
-            let stale = usize::try_from(slot - self.newest).unwrap_or(SLOTS).min(SLOTS);
+            let stale = (slot - self.newest).min(SLOTS as u64);
             for back in 0..stale {
-                self.slots[index(slot - back as u64)] = 0;
+                self.slots[index(slot - back)] = 0;
             }
             self.newest = slot;
         }
@@ -35,9 +35,12 @@ impl Rate {
         let Some(first) = self.first else { return 0 };
         let slot = now.micros() / SLOT_MICROS;
         let oldest = slot.saturating_sub(SLOTS as u64 - 1).max(first);
-        let bytes: u64 = (oldest..=self.newest.min(slot)).map(|slot| self.slots[index(slot)]).sum();
+        let mut bytes = 0;
+        for slot in oldest..=self.newest.min(slot) {
+            bytes += self.slots[index(slot)];
+        }
         let span = now.micros().saturating_sub(oldest * SLOT_MICROS).max(SLOT_MICROS);
-        bytes.saturating_mul(1_000_000) / span
+        bytes.min(1 << 43) * 1_000_000 / span
     }
 }
 

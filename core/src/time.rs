@@ -3,6 +3,9 @@
 use core::ops::{Add, Sub};
 use core::time::Duration;
 
+/// A second, in microseconds.
+pub const SECOND: u64 = 1_000_000;
+
 /// A point in time. Addition saturates: a duration from outside can never overflow it (see the two
 /// libp2p crashes of 2026, CVE-2026-33040 and CVE-2026-34219).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,6 +25,18 @@ impl Instant {
     #[must_use]
     pub const fn micros(self) -> u64 {
         self.0
+    }
+
+    /// The point so many microseconds later, or the last there is.
+    #[must_use]
+    pub const fn after(self, micros: u64) -> Self {
+        Self(self.0.saturating_add(micros))
+    }
+
+    /// Microseconds passed since `earlier`; zero if it lies in the future.
+    #[must_use]
+    pub const fn passed(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
     }
 
     /// Time passed since `earlier`; zero if it lies in the future.

@@ -14,16 +14,15 @@ use crate::fault::Fault;
 use crate::id::{Fingerprint, JobId, LinkId, PeerId, Topic};
 use crate::input::Outcome;
 use crate::outbox::Cx;
-use crate::time::{Instant, earliest};
+use crate::time::{Instant, SECOND, earliest};
 use crate::util::Map;
 use crate::wire::{Candidate, Description, Role, Signal};
 use alloc::vec::Vec;
-use core::time::Duration;
 
 /// Candidates of one side that are used; browsers find two to ten.
 const CANDIDATES_MAX: usize = 20;
 /// First back-off after a failed attempt; doubles up to 64 times this.
-const BACKOFF: Duration = Duration::from_secs(3);
+const BACKOFF: u64 = 3 * SECOND;
 /// Peers that are remembered as known or failed.
 const KNOWN_MAX: usize = 512;
 /// Inbound attempts on top of our own, so that a newcomer is not locked out by our dialling.
@@ -160,7 +159,7 @@ impl Dialer {
 
     /// Asks `peer` for a link.
     pub(crate) fn knock(&mut self, peer: PeerId, topic: Topic, cx: &mut Cx) {
-        let attempt = u32::try_from(cx.rng.below(1 << 32)).unwrap_or(0);
+        let attempt = cx.rng.below(1 << 32) as u32;
         self.dials.insert(peer, Dial::new(attempt, topic, Step::Knocked, cx));
         cx.relay(peer, Signal::Knock { attempt, topic });
     }
@@ -437,8 +436,8 @@ impl Dial {
 
 impl Known {
     fn back_off(&mut self, cx: &mut Cx) {
-        let wait = BACKOFF * (1 << self.failures.min(6));
+        let wait = BACKOFF << self.failures.min(6);
         self.failures = self.failures.saturating_add(1);
-        self.not_before = cx.now + wait / 2 + cx.rng.jitter(wait / 2);
+        self.not_before = cx.now.after(wait / 2 + cx.rng.below(wait / 2));
     }
 }

@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::fault::Fault;
 use crate::id::{Fingerprint, LinkId, PeerId, Topic};
 use crate::outbox::Cx;
-use crate::time::{Instant, earliest};
+use crate::time::{Instant, earliest, micros};
 use crate::util::Map;
 use crate::wire::{self, Hello, Message, Proof};
 use alloc::vec::Vec;
@@ -39,7 +39,8 @@ pub(crate) struct Opened {
 pub(crate) struct Proven {
     pub(crate) peer: PeerId,
     pub(crate) topic: Topic,
-    pub(crate) took: Duration,
+    /// Microseconds since the dial began.
+    pub(crate) took: u64,
 }
 
 /// All open links.
@@ -57,7 +58,6 @@ struct Link {
     proven: bool,
     heard: Instant,
     asked: Option<(u32, Instant)>,
-    rtt: Option<Duration>,
 }
 
 impl Links {
@@ -76,7 +76,6 @@ impl Links {
             proven: false,
             heard: cx.now,
             asked: None,
-            rtt: None,
         };
         self.links.insert(id, link);
     }
@@ -124,7 +123,7 @@ impl Links {
         }
         link.proven = true;
         self.by_peer.insert(link.of.peer, id);
-        Ok(Proven { peer: link.of.peer, topic: link.of.topic, took: now.since(link.of.began) })
+        Ok(Proven { peer: link.of.peer, topic: link.of.topic, took: now.passed(link.of.began) })
     }
 
     pub(crate) fn on_ping(&self, id: LinkId, nonce: u32, cx: &mut Cx) -> Result<(), Fault> {
@@ -135,15 +134,13 @@ impl Links {
         Ok(())
     }
 
-    pub(crate) fn on_pong(&mut self, id: LinkId, nonce: u32, now: Instant) -> Result<Duration, Fault> {
+    pub(crate) fn on_pong(&mut self, id: LinkId, nonce: u32, now: Instant) -> Result<u64, Fault> {
         let link = self.links.get_mut(&id).ok_or(Fault::Unexpected)?;
         let Some((asked, at)) = link.asked.take() else { return Err(Fault::Unexpected) };
         if asked != nonce {
             return Err(Fault::Unexpected);
         }
-        let rtt = now.since(at);
-        link.rtt = Some(rtt);
-        Ok(rtt)
+        Ok(now.passed(at))
     }
 
     /// Notes that something came in.
@@ -178,7 +175,7 @@ impl Links {
     }
 
     fn ping(id: LinkId, link: &mut Link, cx: &mut Cx) {
-        let nonce = u32::try_from(cx.rng.below(1 << 32)).unwrap_or(0);
+        let nonce = cx.rng.below(1 << 32) as u32;
         link.asked = Some((nonce, cx.now));
         cx.out.control(id, &Message::Ping { nonce });
     }
@@ -211,10 +208,6 @@ impl Links {
 
     pub(crate) fn contains(&self, id: LinkId) -> bool {
         self.links.contains_key(&id)
-    }
-
-    pub(crate) fn rtt(&self, id: LinkId) -> Option<Duration> {
-        self.links.get(&id)?.rtt
     }
 
     /// The open link with a peer, proven or not.
@@ -265,6 +258,7 @@ impl Link {
     /// When an unanswered question means the end.
     fn dead_at(&self, config: &Config) -> Option<Instant> {
         let (_, asked) = self.asked?;
-        Some((self.heard + config.dead_after).max(asked + config.dead_after / 2))
+        let dead_after = micros(config.dead_after);
+        Some(self.heard.after(dead_after).max(asked.after(dead_after / 2)))
     }
 }

@@ -10,10 +10,10 @@ use crate::content::PieceIndex;
 use crate::fault::Fault;
 use crate::id::{Hash, LinkId, Root};
 use crate::outbox::Cx;
+use crate::time::SECOND;
 use crate::util::Map;
 use crate::wire::{HashRange, Message, Span, peer as limits};
 use alloc::vec::Vec;
-use core::time::Duration;
 
 /// Bytes of open pieces, and of pieces being stored, that are held in memory.
 const HELD_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -21,7 +21,7 @@ const HELD_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// give most lets others wait, and that is fair.
 const SNUBS_MAX: u32 = 12;
 /// A leaf is asked for twice only if its first source would take this much longer.
-const ENDGAME_GAIN: Duration = Duration::from_millis(500);
+const ENDGAME_GAIN: u64 = SECOND / 2;
 
 impl Swarm {
     /// Asks a peer for as much as its window lets through.
@@ -117,7 +117,7 @@ impl Swarm {
             }
         }
         let block = u64::from(LEAF_BYTES * BLOCK_LEAVES_MAX);
-        let mine = Duration::from_micros(block * 1_000_000 / rate) + peer.rtt.unwrap_or_default();
+        let mine = block * SECOND / rate + peer.rtt;
         let mut slowest = None;
         let mut longest = mine * 2 + ENDGAME_GAIN;
         for (other, slow) in &self.peers {

@@ -197,8 +197,7 @@ impl Ledger {
     pub(crate) fn accept(&mut self, leaf: LeafIndex, bytes: &[u8]) -> Kept {
         let piece = self.layout.piece_of(leaf);
         let first = self.layout.leaves_of(piece).start;
-        let offset = usize::try_from(self.layout.leaf_start(leaf) - self.layout.piece_start(piece))
-            .expect("a piece fits in memory");
+        let offset = (self.layout.leaf_start(leaf) - self.layout.piece_start(piece)) as usize;
         let Some(partial) = self.partial(piece) else { return Kept::Duplicate };
         let slot = &mut partial.slots[(leaf.get() - first) as usize];
         let others = match *slot {

@@ -179,9 +179,9 @@ impl Swarm {
         self.seek_hashes(cx);
     }
 
-    pub(crate) fn on_rtt(&mut self, link: LinkId, rtt: Duration) {
+    pub(crate) fn on_rtt(&mut self, link: LinkId, rtt: u64) {
         if let Some(peer) = self.peers.get_mut(&link) {
-            peer.rtt = Some(rtt);
+            peer.rtt = rtt;
         }
     }
 

@@ -2,14 +2,13 @@
 
 use crate::action::SourceFailure;
 use crate::input::Failure;
-use crate::time::Instant;
+use crate::time::{Instant, SECOND};
 use alloc::string::String;
-use core::time::Duration;
 
 /// Failures in a row after which a source counts as unreachable.
 const FAILURES_MAX: u32 = 5;
 /// First pause after a failure; doubles.
-const BACKOFF: Duration = Duration::from_millis(500);
+const BACKOFF: u64 = SECOND / 2;
 /// While peers give at least this much and have all that is missing, the owner of the HTTP server is spared.
 const PEERS_ENOUGH: u64 = 256 * 1024;
 
@@ -61,7 +60,7 @@ impl Origin {
     /// Notes a failure; `Some` when the source is to be dropped.
     pub(crate) fn failed(&mut self, failure: Failure, now: Instant) -> Option<SourceFailure> {
         self.failures += 1;
-        self.not_before = now + BACKOFF * (1 << self.failures.min(6));
+        self.not_before = now.after(BACKOFF << self.failures.min(6));
         let busy = matches!(failure, Failure::Network | Failure::Status(429 | 500..=599));
         let verdict = match failure {
             _ if busy && self.failures < FAILURES_MAX => return None,

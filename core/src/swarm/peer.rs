@@ -5,18 +5,17 @@ use crate::config::LEAF_BYTES;
 use crate::content::Bitfield;
 use crate::id::{ContentId, Root, Topic};
 use crate::rate::Rate;
-use crate::time::Instant;
+use crate::time::{Instant, SECOND};
 use crate::util::{Map, Set};
 use crate::wire::Span;
 use alloc::vec::Vec;
-use core::time::Duration;
 
 /// Files that a peer may want at the same time.
 pub(crate) const WANTS_MAX: usize = 20_000;
 /// Requests that were given up or cancelled and may still be answered.
 const LATE_MAX: usize = 1024;
 /// A source that owes us something and sends nothing for this long is snubbing us.
-const SNUB_AFTER: Duration = Duration::from_secs(8);
+const SNUB_AFTER: u64 = 8 * SECOND;
 
 /// A peer, as one swarm sees it.
 pub(crate) struct Peer {
@@ -47,7 +46,8 @@ pub(crate) struct Peer {
     /// Its rate at that time. A silent source's rate decays, and its deadline must not grow with its silence.
     pub(crate) pace: u64,
     pub(crate) snubs: u32,
-    pub(crate) rtt: Option<Duration>,
+    /// Its round trip in microseconds; 0 while unknown.
+    pub(crate) rtt: u64,
     /// Messages that nobody asked for.
     pub(crate) strays: u32,
     /// There was nothing to ask it for, and nothing has changed since.
@@ -91,7 +91,7 @@ impl Peer {
             progress: now,
             pace: 0,
             snubs: 0,
-            rtt: None,
+            rtt: 0,
             strays: 0,
             idle: false,
             no_info: Set::new(),
@@ -161,16 +161,16 @@ impl Peer {
             return None;
         }
         // At its own pace a block would take this long; four times that is silence.
-        let block = Duration::from_secs(4 * 4 * u64::from(LEAF_BYTES) / self.pace.max(16 * 1024));
-        Some(self.progress + SNUB_AFTER.max(block).max(self.rtt.unwrap_or_default() * 4))
+        let block = 4 * 4 * u64::from(LEAF_BYTES) / self.pace.max(16 * 1024) * SECOND;
+        Some(self.progress.after(SNUB_AFTER.max(block).max(self.rtt * 4)))
     }
 
-    /// How long what it owes will take at its pace; without a pace, twice what it has taken so far.
-    pub(crate) fn eta(&self, now: Instant) -> Duration {
+    /// How many microseconds what it owes will take at its pace; without a pace, twice what it has taken so far.
+    pub(crate) fn eta(&self, now: Instant) -> u64 {
         let bytes = u64::from(self.asked_leaves) * u64::from(LEAF_BYTES);
         match self.down.per_second(now) {
-            0..1024 => now.since(self.progress) * 2,
-            rate => Duration::from_micros(bytes.saturating_mul(1_000_000) / rate),
+            0..1024 => now.passed(self.progress) * 2,
+            rate => bytes * SECOND / rate,
         }
     }
 }

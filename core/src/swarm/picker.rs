@@ -1,14 +1,14 @@
 //! Which pieces to begin, and how much to ask of a source. Pure functions: values in, values out.
 
+use crate::config::LEAF_BYTES;
 use crate::rng::Rng;
-use crate::time::micros;
+use crate::time::SECOND;
 use alloc::vec::Vec;
-use core::time::Duration;
 
 /// Smallest request window, in leaves: one full block message.
 const WINDOW_MIN: u64 = 4;
 /// Requests reach at least this far ahead (theory §1.3: BDP + 250 ms).
-const AHEAD_MIN: Duration = Duration::from_millis(250);
+const AHEAD_MIN: u64 = SECOND / 4;
 
 /// The best pieces of those that could be begun: urgent before rare before common, ties by chance. Urgent ones
 /// keep their order, since a reader wants them in order.
@@ -43,17 +43,16 @@ impl<K> Choice<K> {
     }
 }
 
-/// How many leaves may be outstanding at one source.
+/// How many leaves may be outstanding at one source, of bytes per second and a round trip in microseconds.
 ///
 /// The bandwidth-delay product and a quarter of a second on top, so that a faster answer makes the window
 /// grow; never more than a quarter of what the source has proven (a liar wastes little); `most` at most.
-pub(crate) fn window(rate: u64, rtt: Option<Duration>, proven_leaves: u64, most: u32) -> u32 {
-    let ahead = rtt.map_or(AHEAD_MIN, |rtt| (rtt * 2).max(AHEAD_MIN));
-    let ahead = micros(ahead);
-    let by_rate =
-        rate.saturating_mul(ahead) / (1_000_000 * u64::from(crate::config::LEAF_BYTES)) + WINDOW_MIN * 2;
+pub(crate) fn window(rate: u64, rtt: u64, proven_leaves: u64, most: u32) -> u32 {
+    // No link is faster than 2^36 bytes in a second or slower than 2^26 microseconds; their product fits.
+    let ahead = (rtt.min(1 << 26) * 2).max(AHEAD_MIN);
+    let by_rate = rate.min(1 << 36) * ahead / (SECOND * u64::from(LEAF_BYTES)) + WINDOW_MIN * 2;
     let by_trust = WINDOW_MIN + proven_leaves / 4;
-    u32::try_from(by_rate.min(by_trust).clamp(WINDOW_MIN, u64::from(most))).unwrap_or(most)
+    by_rate.min(by_trust).clamp(WINDOW_MIN, u64::from(most)) as u32
 }
 
 #[cfg(test)]
@@ -90,10 +89,10 @@ mod tests {
 
     #[test]
     fn an_unproven_source_gets_one_block_and_a_proven_one_fills_its_pipe() {
-        assert_eq!(window(0, None, 0, 256), 4);
-        assert_eq!(window(u64::MAX, Some(Duration::MAX / 4), 1 << 40, 256), 256);
+        assert_eq!(window(0, 0, 0, 256), 4);
+        assert_eq!(window(u64::MAX, u64::MAX, 1 << 40, 256), 256);
         // 5 MB/s at 40 ms: 250 ms ahead are 76 leaves and 8 to grow by.
-        assert_eq!(window(5_000_000, Some(Duration::from_millis(40)), 10_000, 256), 84);
-        assert_eq!(window(5_000_000, Some(Duration::from_millis(40)), 40, 256), 14);
+        assert_eq!(window(5_000_000, 40_000, 10_000, 256), 84);
+        assert_eq!(window(5_000_000, 40_000, 40, 256), 14);
     }
 }

@@ -1,9 +1,8 @@
 //! Whom to serve next. Pure: FairTorrent's rule (theory §1.3): the greatest deficit, what a peer gave us less
 //! what we gave it, is served first; nobody is refused while nobody better waits.
 
-use crate::time::{Instant, micros};
+use crate::time::{Instant, SECOND};
 use core::cmp::Reverse;
-use core::time::Duration;
 
 /// What may be under way to all peers together: what they take in this time, so that whom we serve is decided
 /// late, when it is known who deserves it.
@@ -42,9 +41,9 @@ impl Throttle {
     pub(crate) fn take(&mut self, now: Instant, bytes: u64) -> Result<(), Instant> {
         let Some(rate) = self.rate else { return Ok(()) };
         if rate == 0 {
-            return Err(now + Duration::from_secs(3600));
+            return Err(now.after(3600 * SECOND));
         }
-        let passed = micros(now.since(self.filled));
+        let passed = now.passed(self.filled);
         let fresh = rate.saturating_mul(passed) / 1_000_000;
         if fresh > 0 {
             self.filled = now;
@@ -56,7 +55,7 @@ impl Throttle {
             return Ok(());
         }
         let wait = (bytes - self.tokens).saturating_mul(1_000_000) / rate + 1;
-        Err(now + Duration::from_micros(wait.max(10_000)))
+        Err(now.after(wait.max(10_000)))
     }
 }
 

@@ -5,23 +5,16 @@ use super::share::Share;
 use crate::id::{ContentId, LinkId, PeerId};
 use crate::outbox::Cx;
 use crate::snapshot::{FileView, LinkView, ShareState, ShareView, Totals};
-use crate::time::{Instant, micros};
+use crate::time::Instant;
 use crate::util::order;
 use alloc::vec::Vec;
-use core::time::Duration;
 
 impl Swarm {
     pub(crate) const fn totals(&self) -> Totals {
         self.totals
     }
 
-    pub(crate) fn link_view(
-        &self,
-        link: LinkId,
-        peer: PeerId,
-        rtt: Option<Duration>,
-        cx: &Cx,
-    ) -> Option<LinkView> {
+    pub(crate) fn link_view(&self, link: LinkId, peer: PeerId, cx: &Cx) -> Option<LinkView> {
         let state = self.peers.get(&link)?;
         Some(LinkView {
             peer,
@@ -29,7 +22,7 @@ impl Swarm {
             sent: state.sent,
             down_rate: state.down.per_second(cx.now),
             up_rate: cx.out.up_rate(cx.now, link),
-            rtt_us: rtt.map_or(0, |rtt| micros(rtt) as u32),
+            rtt_us: state.rtt as u32,
             requested: state.asked_leaves(),
         })
     }

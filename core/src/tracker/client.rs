@@ -7,19 +7,19 @@ use crate::action::Work;
 use crate::config::Config;
 use crate::id::{JobId, PeerId, Topic};
 use crate::outbox::Cx;
-use crate::time::{Instant, earliest, micros};
+use crate::time::{Instant, SECOND, earliest};
 use crate::util::Map;
 use crate::wire::{self, Signature, ToClient, ToTracker};
 use core::time::Duration;
 
 /// First wait before a new try; doubles up to `RETRY_MAX`, with full jitter (reliability F4).
-const RETRY_MIN: Duration = Duration::from_millis(500);
+const RETRY_MIN: u64 = SECOND / 2;
 /// Longest wait before a new try. Also clamps what the server may ask for.
-const RETRY_MAX: Duration = Duration::from_secs(60);
+const RETRY_MAX: u64 = 60 * SECOND;
 /// From the open socket to `Welcome`.
 const WELCOME_DEADLINE: Duration = Duration::from_secs(10);
 /// A peer with too few links asks for more this often (theory §5: 120 s; sooner while it has none).
-const ASK_AGAIN: Duration = Duration::from_secs(30);
+const ASK_AGAIN: u64 = 30 * SECOND;
 
 /// The socket and what was said over it.
 pub(crate) struct Client {
@@ -89,7 +89,7 @@ impl Client {
         if let Some(known) = self.topics.get_mut(topic)
             && known.ask_at.is_none()
         {
-            known.ask_at = Some(cx.now + ASK_AGAIN / 2 + cx.rng.jitter(ASK_AGAIN));
+            known.ask_at = Some(cx.now.after(ASK_AGAIN / 2 + cx.rng.below(ASK_AGAIN)));
         }
     }
 
@@ -128,12 +128,12 @@ impl Client {
             ) => {}
             (ToClient::Refused { retry_ms, .. }, state) => {
                 if matches!(state, State::Greeting { .. }) {
-                    self.give_up_for(Duration::from_millis(u64::from(*retry_ms)), cx);
+                    self.give_up_for(u64::from(*retry_ms) * 1000, cx);
                 }
             }
             (ToClient::GoAway { spread_ms }, State::Up { .. }) => {
-                let spread = Duration::from_millis(u64::from(*spread_ms)).min(RETRY_MAX);
-                let wait = cx.rng.jitter(spread);
+                let spread = (u64::from(*spread_ms) * 1000).min(RETRY_MAX);
+                let wait = cx.rng.below(spread);
                 self.give_up_for(wait, cx);
                 return News::Broken;
             }
@@ -153,13 +153,13 @@ impl Client {
         if matches!(self.state, State::Waiting { .. } | State::Off) {
             return News::Nothing;
         }
-        if matches!(self.state, State::Up { since } if cx.now.since(since) >= RETRY_MAX) {
+        if matches!(self.state, State::Up { since } if cx.now.passed(since) >= RETRY_MAX) {
             self.retries = 0;
         }
-        let span = (RETRY_MIN * (1 << self.retries.min(7))).min(RETRY_MAX);
+        let span = (RETRY_MIN << self.retries.min(7)).min(RETRY_MAX);
         self.retries += 1;
-        let wait = span / 4 + cx.rng.jitter(span);
-        self.rest(cx.now + wait, cx);
+        let wait = span / 4 + cx.rng.below(span);
+        self.rest(cx.now.after(wait), cx);
         News::Broken
     }
 
@@ -169,10 +169,10 @@ impl Client {
         self.on_lost(cx)
     }
 
-    fn give_up_for(&mut self, wait: Duration, cx: &mut Cx) {
+    fn give_up_for(&mut self, wait: u64, cx: &mut Cx) {
         cx.out.start(Work::CloseSignaller);
         self.retries += 1;
-        self.rest(cx.now + wait.clamp(RETRY_MIN, RETRY_MAX), cx);
+        self.rest(cx.now.after(wait.clamp(RETRY_MIN, RETRY_MAX)), cx);
     }
 
     fn rest(&mut self, until: Instant, cx: &mut Cx) {
@@ -235,7 +235,7 @@ impl Client {
     /// Milliseconds until the next try.
     pub(crate) fn retry_ms(&self, now: Instant) -> u32 {
         match self.state {
-            State::Waiting { until } => (micros(until.since(now)) / 1000) as u32,
+            State::Waiting { until } => (until.passed(now) / 1000) as u32,
             State::Opening(_) | State::Greeting { .. } | State::Up { .. } | State::Off => 0,
         }
     }
