@@ -13,24 +13,47 @@ fn main() -> Result<()> {
     let [input, directory] = arguments.as_slice() else {
         bail!("usage: swarmlet-bindgen MODULE.wasm DIRECTORY");
     };
-    Bindgen::new()
+    let mut output = Bindgen::new()
         .input_path(input)
         .web(true)?
         .typescript(true)
         .remove_name_section(true)
         .remove_producers_section(true)
-        .generate(directory)
-        .with_context(|| format!("cannot generate the glue of {input} in {directory}"))?;
+        .generate_output()
+        .with_context(|| format!("cannot generate the glue of {input}"))?;
+    let names = shorten_names(output.wasm_mut());
+    output.emit(directory).with_context(|| format!("cannot write the glue to {directory}"))?;
     refuse_env_imports(Path::new(directory))?;
-    shorten_glue(Path::new(directory))
+    shorten_glue(Path::new(directory), &names)
 }
 
-/// Takes comments and indentation out of the glue: a fifth of what a page downloads of it.
-fn shorten_glue(directory: &Path) -> Result<()> {
+/// Gives short names to what module and glue share under a name with a hash: random digits do not compress.
+fn shorten_names(module: &mut walrus::Module) -> Vec<(String, String)> {
+    let imports = module.imports.iter_mut().map(|import| &mut import.name);
+    let exports = module.exports.iter_mut().map(|export| &mut export.name);
+    let hashed = imports.chain(exports).filter(|name| has_hash(name));
+    let mut names = Vec::new();
+    for (at, name) in hashed.enumerate() {
+        names.push((core::mem::replace(name, format!("_{at}")), format!("_{at}")));
+    }
+    names
+}
+
+fn has_hash(name: &str) -> bool {
+    let hash = name.trim_end_matches(|c: char| c.is_ascii_hexdigit()).len();
+    name.len() - hash >= 16
+}
+
+/// Takes comments, indentation and long names out of the glue: a third of what a page downloads of it.
+fn shorten_glue(directory: &Path, names: &[(String, String)]) -> Result<()> {
     for entry in std::fs::read_dir(directory)? {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "js") {
-            std::fs::write(&path, plain(&std::fs::read_to_string(&path)?))?;
+            let mut script = plain(&std::fs::read_to_string(&path)?);
+            for (long, short) in names {
+                script = script.replace(long, short);
+            }
+            std::fs::write(&path, script)?;
         }
     }
     Ok(())
