@@ -37,9 +37,11 @@ impl Swarm {
             return;
         }
         let mut held = self.storing_bytes;
-        for root in &self.wanted {
-            held += self.files.get(root).map_or(0, |file| file.ledger.open_bytes());
-        }
+        self.begun.retain(|root| {
+            let bytes = self.files.get(root).map_or(0, |file| file.ledger.open_bytes());
+            held += bytes;
+            bytes > 0
+        });
         let mut plan = Plan { room, spans: Map::new() };
         self.continue_pieces(link, &mut plan);
         if plan.room > 0 && held < HELD_BYTES_MAX {
@@ -63,7 +65,7 @@ impl Swarm {
     /// Leaves of pieces that are under way.
     fn continue_pieces(&mut self, link: LinkId, plan: &mut Plan) {
         let Some(peer) = self.peers.get(&link) else { return };
-        for root in &self.wanted {
+        for root in &self.begun {
             let (Some(file), Some(has)) = (self.files.get_mut(root), peer.has.get(root)) else { continue };
             for piece in file.ledger.open_pieces() {
                 if !has.get(piece.get()) {
@@ -97,6 +99,7 @@ impl Swarm {
         for (_, (root, piece)) in choice.best {
             let Some(file) = self.files.get_mut(&root) else { continue };
             file.ledger.open(piece);
+            self.begun.insert(root);
             take_spans(file, &root, piece, peer, plan);
             if plan.room == 0 {
                 return;
@@ -300,22 +303,29 @@ impl Swarm {
 
     /// Asks for the hashes that prove pieces, where they are missing.
     pub(super) fn seek_hashes(&mut self, cx: &mut Cx) {
-        for root in &self.wanted {
-            let Some(file) = self.files.get_mut(root) else { continue };
-            if file.hashes.is_some() || file.recalling > 0 {
-                continue;
+        let mut lacking = core::mem::take(&mut self.lacking);
+        lacking.retain(|root| self.seek_hashes_of(root, cx));
+        self.lacking = lacking;
+    }
+
+    /// Answers whether hashes of this file are still missing.
+    fn seek_hashes_of(&mut self, root: &Root, cx: &mut Cx) -> bool {
+        let Some(file) = self.files.get_mut(root) else { return false };
+        let Some((level, height, index)) = file.tree.missing_layer() else { return false };
+        if file.hashes.is_some() || file.recalling > 0 {
+            return true;
+        }
+        let mut able = Vec::new();
+        for (link, peer) in &self.peers {
+            if peer.has.get(root).is_some_and(|has| !has.is_empty()) && !peer.no_hashes.contains(root) {
+                able.push(*link);
             }
-            let Some((level, height, index)) = file.tree.missing_layer() else { continue };
-            let mut able = Vec::new();
-            for (link, peer) in &self.peers {
-                if peer.has.get(root).is_some_and(|has| !has.is_empty()) && !peer.no_hashes.contains(root) {
-                    able.push(*link);
-                }
-            }
-            let Some(link) = cx.rng.pick(&able).copied() else { continue };
+        }
+        if let Some(link) = cx.rng.pick(&able).copied() {
             file.hashes = Some((link, cx.now + ANSWER_DEADLINE));
             cx.out.control(link, &Message::GetHashes(HashRange { root: *root, level, height, index }));
         }
+        true
     }
 
     pub(super) fn on_hashes(

@@ -57,6 +57,10 @@ pub(crate) struct Swarm {
     files: Map<Root, Box<File>>,
     /// Files of active shares that are wanted and not complete.
     wanted: Set<Root>,
+    /// Of these, those whose piece hashes are not all known.
+    lacking: Set<Root>,
+    /// Files with open pieces.
+    begun: Set<Root>,
     peers: Map<LinkId, Peer>,
     jobs: Map<JobId, Job>,
     reads: Map<u32, Read>,
@@ -111,6 +115,8 @@ impl Swarm {
             shares: Map::new(),
             files: Map::new(),
             wanted: Set::new(),
+            lacking: Set::new(),
+            begun: Set::new(),
             peers: Map::new(),
             jobs: Map::new(),
             reads: Map::new(),
@@ -267,7 +273,7 @@ impl Swarm {
         for (_, share) in &self.shares {
             due = earliest(due, share.info.from.map(|(_, at)| at));
         }
-        for root in &self.wanted {
+        for root in &self.lacking {
             if let Some(file) = self.files.get(root) {
                 due = earliest(due, file.hashes.map(|(_, at)| at));
             }

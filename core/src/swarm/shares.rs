@@ -241,10 +241,13 @@ impl Swarm {
                 }
             }
         }
-        self.wanted = Set::new();
+        (self.wanted, self.lacking) = (Set::new(), Set::new());
         for (root, file) in &mut self.files {
             if core::mem::take(&mut file.wanted) && !file.ledger.is_complete() {
                 self.wanted.insert(*root);
+                if file.tree.missing_layer().is_some() {
+                    self.lacking.insert(*root);
+                }
             }
         }
         self.wake_all();
@@ -277,6 +280,9 @@ impl Swarm {
         for index in 0..share.files().len() {
             if let Some(root) = share.wanted(index) {
                 done &= self.files.get(&root).is_some_and(|file| file.ledger.is_complete());
+            }
+            if !done {
+                break;
             }
         }
         self.facts.push(Fact::Joined { topic: share.topic, complete: done });
