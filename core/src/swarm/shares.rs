@@ -6,7 +6,7 @@ use super::share::Share;
 use super::{ANSWER_DEADLINE, Fact, Job, Swarm};
 use crate::action::{Event, ShareFailure, Work};
 use crate::config::INFO_BYTES_MAX;
-use crate::content::{Info, Layout, Magnet, Torrent, Tree, content_id};
+use crate::content::{FileEntry, Info, Layout, Magnet, Torrent, Tree, content_id};
 use crate::fault::Fault;
 use crate::id::{ContentId, Hash, LinkId, Root, Topic};
 use crate::input::Outcome;
@@ -24,8 +24,10 @@ impl Swarm {
         if !self.shares.contains_key(&content) && !self.make_room(&content, torrent.info.name.clone(), cx) {
             return;
         }
-        for file in &torrent.info.files {
-            let (Some(root), Some(layout)) = (file.root, Layout::of(file.length)) else { continue };
+        let files = &torrent.info.files;
+        for index in by_root(files) {
+            let entry = &files[index];
+            let (Some(root), Some(layout)) = (entry.root, Layout::of(entry.length)) else { continue };
             let Some(leaves) = leaves.remove(&root) else { continue };
             let tree = Tree::from_leaves(layout, leaves);
             if tree.root() != root {
@@ -202,9 +204,8 @@ impl Swarm {
         add_origins(share, &torrent.web_seeds);
         let mut news = Vec::new();
         let mut sourced = true;
-        // In the order of their roots, so that each is appended to the files that are there.
         let files = &torrent.info.files;
-        for index in order(files.len(), &|a, b| files[a].root < files[b].root) {
+        for index in by_root(files) {
             let entry = &files[index];
             let (Some(root), Some(layout)) = (entry.root, Layout::of(entry.length)) else { continue };
             if !self.files.contains_key(&root) {
@@ -456,6 +457,11 @@ impl Swarm {
         }
         Some(torrent)
     }
+}
+
+/// Files in the order of their roots, in which each is appended to those that are there.
+fn by_root(files: &[FileEntry]) -> Vec<usize> {
+    order(files.len(), &|a, b| files[a].root < files[b].root)
 }
 
 /// HTTP sources of one share.
