@@ -14,8 +14,10 @@ use core::time::Duration;
 
 /// First wait before a new try; doubles up to `RETRY_MAX`, with full jitter (reliability F4).
 const RETRY_MIN: u64 = SECOND / 2;
-/// Longest wait before a new try. Also clamps what the server may ask for.
-const RETRY_MAX: u64 = 60 * SECOND;
+/// Longest wait before a new try: most are back within it when the signaller is (reliability F1).
+const RETRY_MAX: u64 = 15 * SECOND;
+/// The longest that the server may ask for, and how long a socket must live to count as healthy.
+const PATIENCE: u64 = 60 * SECOND;
 /// From the open socket to `Welcome`.
 const WELCOME_DEADLINE: Duration = Duration::from_secs(10);
 /// A peer with too few links asks for more this often (theory §5: 120 s; sooner while it has none).
@@ -132,7 +134,7 @@ impl Client {
                 }
             }
             (ToClient::GoAway { spread_ms }, State::Up { .. }) => {
-                let spread = (u64::from(*spread_ms) * 1000).min(RETRY_MAX);
+                let spread = (u64::from(*spread_ms) * 1000).min(PATIENCE);
                 let wait = cx.rng.below(spread);
                 self.give_up_for(wait, cx);
                 return News::Broken;
@@ -153,7 +155,7 @@ impl Client {
         if matches!(self.state, State::Waiting { .. } | State::Off) {
             return News::Nothing;
         }
-        if matches!(self.state, State::Up { since } if cx.now.passed(since) >= RETRY_MAX) {
+        if matches!(self.state, State::Up { since } if cx.now.passed(since) >= PATIENCE) {
             self.retries = 0;
         }
         let span = (RETRY_MIN << self.retries.min(7)).min(RETRY_MAX);
@@ -172,7 +174,7 @@ impl Client {
     fn give_up_for(&mut self, wait: u64, cx: &mut Cx) {
         cx.out.start(Work::CloseSignaller);
         self.retries += 1;
-        self.rest(cx.now.after(wait.clamp(RETRY_MIN, RETRY_MAX)), cx);
+        self.rest(cx.now.after(wait.clamp(RETRY_MIN, PATIENCE)), cx);
     }
 
     fn rest(&mut self, until: Instant, cx: &mut Cx) {
