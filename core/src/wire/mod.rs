@@ -35,7 +35,11 @@ pub enum Error {
 
 /// Encodes a value that this crate built, so that it cannot fail.
 pub(crate) fn pack<T: Serialize>(value: &T) -> Vec<u8> {
-    postcard::to_allocvec(value).expect("a message of ours has only encodable fields")
+    // `expect` would take postcard's error texts, a kilobyte, into every page.
+    let Ok(bytes) = postcard::to_allocvec(value) else {
+        unreachable!("our messages have only encodable fields")
+    };
+    bytes
 }
 
 /// Decodes one signaller message, either way.
