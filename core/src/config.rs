@@ -1,5 +1,7 @@
 //! Every limit and constant that a user, an operator or a test may want to change, with unit and reason.
 
+use crate::content::leaf_hash;
+use crate::id::Hash;
 use alloc::string::String;
 use core::time::Duration;
 
@@ -33,6 +35,21 @@ pub const TORRENT_BYTES_MAX: usize = 32 * 1024 * 1024;
 pub const URLS_MAX: usize = 64;
 /// Bytes of one such address.
 pub const URL_BYTES_MAX: usize = 2048;
+
+/// To whom a leecher gives first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Incentive {
+    /// To whom it owes most (FairTorrent): the rule that ships.
+    #[default]
+    Deficit,
+    /// To four that gave most in the last ten seconds and one by chance: the rule of classic BitTorrent, kept to
+    /// compare with (theory §1.3).
+    #[cfg(feature = "lab")]
+    Classic,
+    /// To everybody in turn, kept to compare with.
+    #[cfg(feature = "lab")]
+    None,
+}
 
 /// What a node may do. The defaults suit a browser tab.
 #[derive(Clone, Debug)]
@@ -69,6 +86,10 @@ pub struct Config {
     pub ping_after: Duration,
     /// Quiet time after which a link is dead.
     pub dead_after: Duration,
+    /// To whom to give first.
+    pub incentive: Incentive,
+    /// SHA-256 of a leaf. A host that has a faster one may put it here; it must give the same hashes.
+    pub leaf_hash: fn(&[u8]) -> Hash,
 }
 
 impl Default for Config {
@@ -90,6 +111,8 @@ impl Default for Config {
             fetch_bytes: 1024 * 1024,
             ping_after: Duration::from_secs(10),
             dead_after: Duration::from_secs(30),
+            incentive: Incentive::default(),
+            leaf_hash,
         }
     }
 }

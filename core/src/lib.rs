@@ -45,7 +45,7 @@ pub mod util;
 pub mod wire;
 
 pub use action::{Action, Event, Work};
-pub use config::Config;
+pub use config::{Config, Incentive};
 pub use fault::Fault;
 pub use id::{ContentId, Fingerprint, Hash, JobId, LinkId, PeerId, Root, Topic};
 pub use input::{Channel, Command, Failure, Input, Outcome};

@@ -175,8 +175,14 @@ impl Tree {
     /// Whether these are the bytes of a leaf. `None` while its hash is not known.
     #[must_use]
     pub fn check_leaf(&self, leaf: LeafIndex, bytes: &[u8]) -> Option<bool> {
+        self.check_leaf_by(leaf_hash, leaf, bytes)
+    }
+
+    /// The same with the host's own way to hash.
+    #[must_use]
+    pub fn check_leaf_by(&self, hash: fn(&[u8]) -> Hash, leaf: LeafIndex, bytes: &[u8]) -> Option<bool> {
         let expected = self.node(0, leaf.get())?;
-        Some(bytes.len() == self.layout.leaf_bytes(leaf) as usize && leaf_hash(bytes) == expected)
+        Some(bytes.len() == self.layout.leaf_bytes(leaf) as usize && hash(bytes) == expected)
     }
 
     /// Learns the leaf hashes of a piece (without padding) whose own hash is known.

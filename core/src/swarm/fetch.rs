@@ -182,7 +182,7 @@ impl Swarm {
     ) -> Result<(), Fault> {
         let Some(file) = self.files.get_mut(root) else { return Ok(()) };
         let Some(leaf) = file.layout.leaf(index) else { return Err(Fault::Malformed) };
-        match file.tree.check_leaf(leaf, bytes) {
+        match file.tree.check_leaf_by(cx.config.leaf_hash, leaf, bytes) {
             Some(true) => {}
             Some(false) => return Err(Fault::BadData),
             // It was told to send the hashes first.

@@ -3,7 +3,7 @@
 use super::ledger::Ledger;
 use crate::config::LEAF_BYTES;
 use crate::content::{Bitfield, Layout, Tree};
-use crate::id::{ContentId, LinkId, Root};
+use crate::id::{ContentId, Hash, LinkId, Root};
 use crate::time::Instant;
 use crate::util::Set;
 use alloc::string::String;
@@ -102,11 +102,11 @@ impl File {
     }
 
     /// The first leaf that is not the content, of `bytes` that begin with leaf `start`.
-    pub(crate) fn first_bad(&self, start: u32, bytes: &[u8]) -> Option<u32> {
+    pub(crate) fn first_bad(&self, hash: fn(&[u8]) -> Hash, start: u32, bytes: &[u8]) -> Option<u32> {
         let mut index = start;
         for leaf in bytes.chunks(LEAF_BYTES as usize) {
             match self.layout.leaf(index) {
-                Some(at) if self.tree.check_leaf(at, leaf) == Some(true) => index += 1,
+                Some(at) if self.tree.check_leaf_by(hash, at, leaf) == Some(true) => index += 1,
                 _ => return Some(index),
             }
         }

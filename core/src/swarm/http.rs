@@ -211,7 +211,7 @@ impl Swarm {
         if bytes.len() as u64 != total {
             return Err(Some(Failure::Host));
         }
-        let hashes = leaf_hashes(bytes);
+        let hashes = leaf_hashes(cx.config.leaf_hash, bytes);
         let per_piece = (layout.piece_length() / LEAF_BYTES) as usize;
         let mut at = run.start;
         while at < run.end

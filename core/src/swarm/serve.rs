@@ -169,7 +169,8 @@ impl Swarm {
         let Some(file) = self.files.get_mut(&root) else { return };
         let Some(piece) = file.layout.leaf(span.start).map(|leaf| file.layout.piece_of(leaf)) else { return };
         let tail = if let Outcome::Bytes(tail) = outcome { *tail } else { &[] };
-        let good = tail.len() as u64 == bytes && file.first_bad(span.start, tail).is_none();
+        let good =
+            tail.len() as u64 == bytes && file.first_bad(cx.config.leaf_hash, span.start, tail).is_none();
         let Some(peer) = self.peers.get_mut(&link) else { return };
         if !good {
             cx.out.control(link, &Message::Reject { root, spans: alloc::vec![span] });

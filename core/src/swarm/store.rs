@@ -5,7 +5,7 @@ use super::share::Share;
 use super::{Fact, Job, Swarm, TELL_AFTER, WRITE_AFTER};
 use crate::action::{Event, ShareFailure, Work};
 use crate::config::LEAF_BYTES;
-use crate::content::{Bitfield, PieceIndex, leaf_hash};
+use crate::content::{Bitfield, PieceIndex};
 use crate::id::{ContentId, Hash, Root};
 use crate::input::{Failure, Outcome};
 use crate::outbox::Cx;
@@ -79,7 +79,7 @@ impl Swarm {
         let Some(piece) = file.layout.piece(piece) else { return };
         let length = file.layout.piece_bytes(piece);
         let good = matches!(outcome, Outcome::Bytes(bytes) if bytes.len() == length as usize
-            && file.tree.learn_piece(piece, &leaf_hashes(bytes)).is_ok());
+            && file.tree.learn_piece(piece, &leaf_hashes(cx.config.leaf_hash, bytes)).is_ok());
         if !good {
             file.ledger.free(piece);
             self.wake_all();
@@ -203,10 +203,10 @@ impl Swarm {
 }
 
 /// The hashes of bytes that begin with a leaf.
-pub(super) fn leaf_hashes(bytes: &[u8]) -> Vec<Hash> {
+pub(super) fn leaf_hashes(hash: fn(&[u8]) -> Hash, bytes: &[u8]) -> Vec<Hash> {
     let mut hashes = Vec::new();
     for leaf in bytes.chunks(LEAF_BYTES as usize) {
-        hashes.push(leaf_hash(leaf));
+        hashes.push(hash(leaf));
     }
     hashes
 }
