@@ -41,12 +41,20 @@ impl World {
     /// # Panics
     /// With the seed and the first broken invariant.
     pub fn check(&mut self) {
+        if let Err(violation) = self.verdict() {
+            panic!("{violation}");
+        }
+    }
+
+    /// What holds at the end of a run, or the first broken invariant with its seed and time.
+    ///
+    /// # Errors
+    /// The broken invariant.
+    pub fn verdict(&mut self) -> Result<(), String> {
         self.check_running();
         self.check_delivery();
         self.check_bound();
-        if let Some(violation) = &self.violation {
-            panic!("{violation}");
-        }
+        self.violation.clone().map_or(Ok(()), Err)
     }
 
     /// A peer that says it has everything has every byte on its disk. (Wrong bytes never get there: every

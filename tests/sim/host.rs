@@ -201,6 +201,7 @@ impl World {
             }
             Written::Full => OwnedOutcome::Failed(Failure::Full),
             Written::Wrong => {
+                self.corrupt += bytes.len() as u64;
                 self.violate(format_args!("peer {peer} stored wrong bytes of {root:?} at {start}"));
                 OwnedOutcome::Failed(Failure::Host)
             }

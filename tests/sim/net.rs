@@ -22,6 +22,8 @@ pub struct Access {
     pub down: u64,
     /// One way from the peer to the middle of the network.
     pub latency: Duration,
+    /// Bytes that have left it, whatever became of them.
+    pub sent: u64,
     /// Whether a chunk is on its way out.
     busy: bool,
     /// Flows with something to send, in turn.
@@ -55,7 +57,7 @@ impl Access {
     /// A line.
     #[must_use]
     pub const fn new(up: u64, down: u64, latency: Duration) -> Self {
-        Self { up, down, latency, busy: false, ring: VecDeque::new(), down_free: Instant::ZERO }
+        Self { up, down, latency, sent: 0, busy: false, ring: VecDeque::new(), down_free: Instant::ZERO }
     }
 
     /// When `bytes` that come in at `now` are through.
@@ -154,6 +156,7 @@ impl World {
     pub(crate) fn on_chunk_left(&mut self, end: EndId, channel: Channel, chunk: usize) {
         let peer = self.ends[end].peer;
         self.peers[peer].access.busy = false;
+        self.peers[peer].access.sent += chunk as u64;
         self.forward_chunk(end, channel, chunk);
         let flow = self.ends[end].flow_mut(channel);
         flow.in_ring = false;

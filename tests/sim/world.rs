@@ -165,6 +165,8 @@ pub struct World {
     pub events: u64,
     /// Hash of all events so far: equal for equal runs.
     pub log: u64,
+    /// Bytes that a node took for the content and that were not.
+    pub corrupt: u64,
     /// The first invariant that did not hold, with its time.
     pub violation: Option<String>,
     pub(crate) rng: Rng,
@@ -193,6 +195,7 @@ impl World {
             ledger: Ledger::default(),
             events: 0,
             log: 0xcbf2_9ce4_8422_2325,
+            corrupt: 0,
             violation: None,
             rng,
             noted: false,
