@@ -121,7 +121,7 @@ impl World {
     /// Whether every honest peer that wants the content has it.
     #[must_use]
     pub fn all_done(&self) -> bool {
-        let mut honest = self.peers.iter().filter(|peer| !peer.spec.seed && !peer.spec.lies);
+        let mut honest = self.peers.iter().filter(|peer| peer.spec.is_honest_leecher());
         honest.all(|peer| peer.done_at.is_some())
     }
 }

@@ -8,7 +8,7 @@ use crate::world::{Happening, News, PeerId, PeerSpec, World};
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use swarmlet_core::rng::Rng;
-use swarmlet_core::wire::{Description, Frame, Message, sdp};
+use swarmlet_core::wire::{Description, sdp};
 use swarmlet_core::{
     Action, Channel, Command, Event, Failure, Input, Instant, JobId, LinkId, Node, Root, Work,
 };
@@ -73,6 +73,11 @@ impl Peer {
             armed: None,
             spin: (Instant::ZERO, 0),
         }
+    }
+
+    /// Whether its browser makes one more connection.
+    fn has_room(&self) -> bool {
+        self.links.len() < self.spec.links_cap
     }
 
     /// Whether its application was told something like that.
@@ -276,9 +281,10 @@ impl World {
         match action {
             Action::Notify(event) => self.on_notify(peer, event),
             Action::Send { link, channel, bytes } => {
-                let bytes = if self.peers[peer].spec.lies { spoil(bytes) } else { bytes };
                 let open = self.end_of(peer, link).filter(|end| self.ends[*end].is_open());
-                if let Some(end) = open {
+                if let Some(end) = open
+                    && let Some(bytes) = self.twist(end, bytes)
+                {
                     self.enqueue(end, channel, bytes);
                     written.insert((link, channel));
                 }
@@ -322,9 +328,10 @@ impl World {
                 }
                 self.finish(peer, job, soon, OwnedOutcome::Ok);
             }
-            Work::Dial { link } => self.create_end(peer, job, link, None),
+            Work::Dial { link } if self.peers[peer].has_room() => self.create_end(peer, job, link, None),
+            Work::Dial { .. } => self.finish(peer, job, soon, OwnedOutcome::Failed(Failure::Host)),
             Work::Accept { link, remote } => {
-                if self.host_takes(&remote) {
+                if self.host_takes(&remote) && self.peers[peer].has_room() {
                     self.create_end(peer, job, link, Some(&remote));
                 } else {
                     self.finish(peer, job, soon, OwnedOutcome::Failed(Failure::Host));
@@ -420,13 +427,4 @@ impl World {
 
 const fn ok_or_failed(ok: bool) -> OwnedOutcome {
     if ok { OwnedOutcome::Ok } else { OwnedOutcome::Failed(Failure::Host) }
-}
-
-/// Flips the last bit of a block, as a poisoner would; everything else passes.
-fn spoil(mut bytes: Vec<u8>) -> Vec<u8> {
-    let is_block = matches!(Frame::decode(&bytes), Ok(Frame { message: Message::Block { .. }, tail }) if !tail.is_empty());
-    if let Some(last) = bytes.last_mut().filter(|_| is_block) {
-        *last ^= 1;
-    }
-    bytes
 }

@@ -11,6 +11,7 @@
 
 pub mod bounds;
 pub mod check;
+pub mod conduct;
 pub mod content;
 pub mod disk;
 pub mod host;
@@ -20,10 +21,12 @@ pub mod queue;
 pub mod report;
 pub mod rtc;
 pub mod signaller;
+pub mod spec;
 pub mod story;
 pub mod world;
 
 pub use content::Content;
 pub use report::Report;
+pub use spec::{Conduct, Fault, Nat, Options, PeerId, PeerSpec};
 pub use story::FlashCrowd;
-pub use world::{Fault, Options, PeerId, PeerSpec, World};
+pub use world::World;

@@ -11,8 +11,7 @@ use swarmlet_core::{Channel, Instant};
 
 /// What is sent in one go.
 const CHUNK_BYTES: usize = 16 * 1024;
-/// The most that a chunk is late by chance, in microseconds.
-const JITTER_US: u64 = 2_000;
+
 /// One peer's line.
 #[derive(Debug)]
 pub struct Access {
@@ -168,7 +167,8 @@ impl World {
         let (peer, life, link) = (self.ends[end].peer, self.ends[end].life, self.ends[end].link);
         let Some(other) = self.ends[end].other else { return };
         let (sender, receiver) = (peer, self.ends[other].peer);
-        let late = Duration::from_micros(self.peers[sender].rng.below(JITTER_US));
+        let jitter = self.peers[sender].spec.jitter.as_micros() as u64;
+        let late = Duration::from_micros(self.peers[sender].rng.below(jitter.max(1)));
         let arrival = self.now + self.latency(sender, receiver) + late;
         let flow = self.ends[end].flow_mut(channel);
         let Some(head) = flow.queue.front() else { return };

@@ -2,6 +2,7 @@
 //! link after a set-up time, unless their NATs forbid it.
 
 use crate::net::Flow;
+use crate::queue::fork;
 use crate::world::{Happening, News, PeerId, World};
 use core::time::Duration;
 use swarmlet_core::rng::Rng;
@@ -49,6 +50,8 @@ pub struct End {
     pub other: Option<EndId>,
     /// Nothing leaves: a partition, or the other side crashed.
     pub stuck: bool,
+    /// How many more blocks a poisoner sends as they are.
+    pub(crate) honest: Option<u64>,
     stage: Stage,
     print: Fingerprint,
     remote: Option<Fingerprint>,
@@ -157,6 +160,7 @@ impl World {
             link,
             other: None,
             stuck: false,
+            honest: None,
             stage: Stage::New,
             print,
             remote: remote.map(|description| description.fingerprint),
@@ -219,7 +223,10 @@ impl World {
     }
 
     fn nat_forbids(&self, one: PeerId, two: PeerId) -> bool {
-        self.peers[one].spec.symmetric_nat && self.peers[two].spec.symmetric_nat
+        let success = self.peers[one].spec.nat.success(self.peers[two].spec.nat);
+        // The same for every attempt of a pair: it is what their boxes are like.
+        let pair = (one.min(two) * self.peers.len() + one.max(two)) as u64;
+        success < 1000 && fork(self.options.seed, 8, pair).below(1000) >= success
     }
 
     pub(crate) fn on_connected(&mut self, one: EndId, two: EndId) {
@@ -338,7 +345,6 @@ impl OwnedOutcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::queue::fork;
 
     #[test]
     fn set_up_times_have_the_measured_median_and_tail() {

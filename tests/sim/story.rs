@@ -7,7 +7,6 @@ use crate::rtc::SetUp;
 use crate::world::{Options, PeerId, PeerSpec, World};
 use core::time::Duration;
 use std::rc::Rc;
-use swarmlet_core::Config;
 
 /// 5 Mbit/s: the upload of the goals in theory §1.4.
 pub const UP: u64 = 625_000;
@@ -80,12 +79,7 @@ impl FlashCrowd {
             up: self.up,
             down: self.down,
             latency: Duration::from_micros(micros),
-            joins: Duration::ZERO,
-            seed: false,
-            has_torrent: false,
-            lies: false,
-            symmetric_nat: false,
-            config: Config::default(),
+            ..PeerSpec::default()
         }
     }
 

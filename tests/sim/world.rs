@@ -6,78 +6,15 @@ use crate::host::Peer;
 use crate::net::Ledger;
 use crate::origin::Origin;
 use crate::queue::{Queue, fork};
-use crate::rtc::{CONSENT, End, EndId, OwnedOutcome, SetUp};
+use crate::rtc::{CONSENT, End, EndId, OwnedOutcome};
 use crate::signaller::Signaller;
+pub use crate::spec::{Fault, Options, PeerId, PeerSpec};
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use swarmlet_core::rng::Rng;
 use swarmlet_core::wire::Candidate;
-use swarmlet_core::{Channel, Config, Fingerprint, Instant, JobId, LinkId};
-
-/// The number of a peer in [`World::peers`].
-pub type PeerId = usize;
-
-/// What is the same for a whole run.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Everything that is drawn follows from it.
-    pub seed: u64,
-    /// How long connections take to come up.
-    pub set_up: SetUp,
-    /// Whether to print a line for each event.
-    pub trace: bool,
-}
-
-/// One peer, as a story wants it.
-#[derive(Clone, Debug)]
-pub struct PeerSpec {
-    /// Upload bytes per second.
-    pub up: u64,
-    /// Download bytes per second.
-    pub down: u64,
-    /// One way to the middle of the network; a pair's round trip is twice the sum of both.
-    pub latency: Duration,
-    /// When its page opens.
-    pub joins: Duration,
-    /// Whether it has the content from the start.
-    pub seed: bool,
-    /// Whether it knows the `.torrent` and not the link alone.
-    pub has_torrent: bool,
-    /// Whether it spoils every block that it sends.
-    pub lies: bool,
-    /// Behind a NAT that cannot be reached from another one like it.
-    pub symmetric_nat: bool,
-    /// Its configuration.
-    pub config: Config,
-}
-
-/// What befalls a peer or the world.
-#[derive(Clone, Debug)]
-pub enum Fault {
-    /// The page opens (again), with what its disk holds.
-    Start(PeerId),
-    /// A crash: nobody is told.
-    Kill(PeerId),
-    /// The application closes the node.
-    Leave(PeerId),
-    /// Its scripts do not run, its packets are acknowledged.
-    Freeze(PeerId),
-    /// They run again.
-    Thaw(PeerId),
-    /// It spoils every block that it sends from now on.
-    Lie(PeerId),
-    /// The signaller dies, and with it all that it knew.
-    SignallerDown,
-    /// A fresh one is there.
-    SignallerUp,
-    /// These peers do not reach the others any more.
-    Partition(BTreeSet<PeerId>),
-    /// They do again.
-    Heal,
-    /// An HTTP origin does not answer any more.
-    OriginDies(usize),
-}
+use swarmlet_core::{Channel, Fingerprint, Instant, JobId, LinkId};
 
 /// What a node will be told.
 #[derive(Debug)]
@@ -207,6 +144,7 @@ impl World {
     pub fn add(&mut self, spec: PeerSpec) -> PeerId {
         let id = self.peers.len();
         let mut disk = Disk::default();
+        disk.room = spec.disk_room;
         if spec.seed {
             for (root, file) in &self.truth {
                 disk.fill(*root, file.len() as u64);
@@ -316,12 +254,16 @@ impl World {
             Fault::Leave(peer) => self.close_peer(peer),
             Fault::Freeze(peer) => self.peers[peer].frozen = true,
             Fault::Thaw(peer) => self.thaw_peer(peer),
-            Fault::Lie(peer) => self.peers[peer].spec.lies = true,
+            Fault::Conduct(peer, conduct) => self.peers[peer].spec.conduct = conduct,
+            Fault::DiskRoom(peer, room) => self.peers[peer].disk.room = room,
             Fault::SignallerDown => self.signaller_down(),
             Fault::SignallerUp => self.signaller_up(),
             Fault::Partition(set) => self.set_partition(set),
             Fault::Heal => self.set_partition(BTreeSet::new()),
             Fault::OriginDies(origin) => self.origins[origin].dead = true,
+            Fault::OriginBack(origin) => self.origins[origin].dead = false,
+            Fault::OriginRate(origin, rate) => self.origins[origin].rate = rate,
+            Fault::OriginWrong(origin, wrong) => self.origins[origin].wrong = wrong,
         }
     }
 

@@ -3,13 +3,13 @@
 #![allow(clippy::std_instead_of_alloc, clippy::std_instead_of_core, clippy::unwrap_used)]
 
 use core::time::Duration;
-use swarmlet_tests::{Fault, FlashCrowd, Report, World};
+use swarmlet_tests::{Conduct, Fault, FlashCrowd, Report, World};
 
 /// A run with a bit of everything in it.
 fn eventful(seed: u64) -> Report {
     let crowd = FlashCrowd { seed, peers: 6, bytes: 1 << 20, ..FlashCrowd::default() };
     let mut world = crowd.world();
-    world.at(Duration::from_secs(2), Fault::Lie(3));
+    world.at(Duration::from_secs(2), Fault::Conduct(3, Conduct::Poisoner { honest_max: 0 }));
     world.at(Duration::from_secs(3), Fault::Kill(2));
     world.at(Duration::from_secs(4), Fault::SignallerDown);
     world.at(Duration::from_secs(4), Fault::Freeze(4));

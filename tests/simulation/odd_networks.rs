@@ -3,7 +3,7 @@
 #![allow(clippy::std_instead_of_alloc, clippy::std_instead_of_core, clippy::unwrap_used)]
 
 use core::time::Duration;
-use swarmlet_tests::{Fault, FlashCrowd, World};
+use swarmlet_tests::{Fault, FlashCrowd, Nat, World};
 
 fn crowd() -> FlashCrowd {
     FlashCrowd { peers: 5, bytes: 4 << 20, ..FlashCrowd::default() }
@@ -20,7 +20,7 @@ fn completes(mut world: World, limit: Duration) {
 fn peers_that_cannot_reach_each_other_get_it_from_those_they_can_reach() {
     let mut world = crowd().world();
     for peer in world.peers.iter_mut().filter(|peer| !peer.spec.seed).take(4) {
-        peer.spec.symmetric_nat = true;
+        peer.spec.nat = Nat::Symmetric;
     }
     completes(world, Duration::from_secs(300));
 }

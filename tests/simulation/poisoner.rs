@@ -5,14 +5,16 @@
 
 use core::time::Duration;
 use swarmlet_core::{Event, Fault as PeerFault};
-use swarmlet_tests::{Fault, FlashCrowd, World};
+use swarmlet_tests::{Conduct, Fault, FlashCrowd, World};
+
+const LIES: Conduct = Conduct::Poisoner { honest_max: 0 };
 
 #[test]
 fn a_liar_is_banned_and_everybody_else_completes() {
     let crowd = FlashCrowd { peers: 6, bytes: 4 << 20, ..FlashCrowd::default() };
     let mut world = crowd.world();
     // Once it has something, it has something to spoil.
-    world.at(Duration::from_secs(3), Fault::Lie(1));
+    world.at(Duration::from_secs(3), Fault::Conduct(1, LIES));
     let done = world.run_until(Duration::from_secs(300), World::all_done);
     let report = world.report();
     println!("{report}");
@@ -34,7 +36,7 @@ fn a_liar_is_banned_and_everybody_else_completes() {
 fn with_nothing_but_a_liar_nothing_wrong_is_stored() {
     let crowd = FlashCrowd { peers: 2, bytes: 1 << 20, ..FlashCrowd::default() };
     let mut world = crowd.world();
-    world.inflict(Fault::Lie(0));
+    world.inflict(Fault::Conduct(0, LIES));
     world.run(Duration::from_secs(60));
     world.check();
     assert!(world.peers.iter().filter(|peer| !peer.spec.seed).all(|peer| peer.done_at.is_none()));

@@ -198,7 +198,7 @@ impl Swarm {
             Message::Want { roots } => self.on_want(link, roots, cx),
             Message::Unwant { roots } => self.on_unwant(link, roots),
             Message::Have { root, pieces } => self.on_have(link, root, pieces, cx),
-            Message::Gained { root, pieces } => self.on_gained(link, root, pieces),
+            Message::Gained { root, pieces } => self.on_gained(link, root, pieces, cx),
             Message::Request { root, spans } => self.on_request(link, root, spans, cx),
             Message::Cancel { root, spans } => self.on_cancel(link, root, spans),
             Message::Reject { root, spans } => self.on_reject(link, root, spans),
@@ -395,7 +395,7 @@ impl Swarm {
         Ok(())
     }
 
-    fn on_gained(&mut self, link: LinkId, root: &Root, gained: &[u32]) -> Result<(), Fault> {
+    fn on_gained(&mut self, link: LinkId, root: &Root, gained: &[u32], cx: &mut Cx) -> Result<(), Fault> {
         let peer = self.peers.get_mut(&link).ok_or(Fault::Unexpected)?;
         let Some(file) = self.files.get_mut(root) else { return Ok(()) };
         let count = file.layout.pieces();
@@ -412,6 +412,10 @@ impl Swarm {
             }
         }
         peer.idle = false;
+        // Who has a piece has the hashes that prove it; its first word may have been that it has nothing.
+        if self.lacking.contains(root) {
+            self.seek_hashes(cx);
+        }
         Ok(())
     }
 

@@ -1,0 +1,54 @@
+//! Cheaters: what their hosts do to the messages of an honest engine.
+
+use crate::rtc::EndId;
+use crate::spec::Conduct;
+use crate::world::World;
+use swarmlet_core::wire::{Frame, Message};
+
+impl World {
+    /// What leaves the host of a message that a node wants to send; `None`: nothing does.
+    pub(crate) fn twist(&mut self, end: EndId, bytes: Vec<u8>) -> Option<Vec<u8>> {
+        let peer = self.ends[end].peer;
+        let conduct = self.peers[peer].spec.conduct;
+        if conduct == Conduct::Honest {
+            return Some(bytes);
+        }
+        let Ok(Frame { message, .. }) = Frame::decode(&bytes) else { return Some(bytes) };
+        match (conduct, message) {
+            (Conduct::FreeRider, Message::Have { .. } | Message::Gained { .. } | Message::Block { .. })
+            | (Conduct::Withholder, Message::Block { .. }) => None,
+            (Conduct::Idle, message) => is_small_talk(&message).then_some(bytes),
+            (Conduct::Poisoner { honest_max }, Message::Block { .. }) => {
+                Some(self.spoil(end, honest_max, bytes))
+            }
+            _ => Some(bytes),
+        }
+    }
+
+    /// Flips the last bit of a block, once the link's honest ones are used up.
+    fn spoil(&mut self, end: EndId, honest_max: u32, mut bytes: Vec<u8>) -> Vec<u8> {
+        let peer = self.ends[end].peer;
+        let rng = &mut self.peers[peer].rng;
+        let honest = self.ends[end].honest.get_or_insert_with(|| rng.below(u64::from(honest_max) + 1));
+        if *honest > 0 {
+            *honest -= 1;
+        } else if let Some(last) = bytes.last_mut() {
+            *last ^= 1;
+        }
+        bytes
+    }
+}
+
+/// What keeps a link up and commits to nothing.
+const fn is_small_talk(message: &Message) -> bool {
+    matches!(
+        message,
+        Message::Hello(_)
+            | Message::Proof(_)
+            | Message::Ping { .. }
+            | Message::Pong { .. }
+            | Message::Goodbye
+            | Message::NoInfo { .. }
+            | Message::NoHashes(_)
+    )
+}
