@@ -22,6 +22,7 @@ pub mod report;
 pub mod rtc;
 pub mod signaller;
 pub mod spec;
+pub mod stories;
 pub mod story;
 pub mod world;
 

@@ -1,50 +1,15 @@
-//! `sim`: runs a story with other numbers than the tests do, and prints what it came to.
+//! `sim`: runs a story with other numbers than the tests do, and prints what it came to; `sim report` runs all.
+// A program for machines with an operating system: nothing is gained by naming `alloc`.
+#![allow(clippy::std_instead_of_alloc, clippy::std_instead_of_core)]
 
-use core::time::Duration;
-use swarmlet_tests::FlashCrowd;
+#[cfg(not(target_family = "wasm"))]
+mod cli;
 
-const USAGE: &str = "usage: sim flash-crowd [--peers N] [--mib M] [--origin-ratio C] [--sources K] [--seed S] \
-                     [--seeds RUNS] [--json]";
-
-fn main() {
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    let Some((crowd, runs, json)) = parse(&words) else {
-        eprintln!("{USAGE}");
-        std::process::exit(2);
-    };
-    for seed in crowd.seed..crowd.seed + runs {
-        let report = FlashCrowd { seed, ..crowd.clone() }.run(Duration::from_secs(24 * 3600));
-        if json {
-            println!("{}", report.json());
-        } else {
-            println!("{report}");
-        }
-    }
+#[cfg(not(target_family = "wasm"))]
+fn main() -> std::process::ExitCode {
+    cli::main()
 }
 
-fn parse(words: &[String]) -> Option<(FlashCrowd, u64, bool)> {
-    let (story, options) = words.split_first()?;
-    if story != "flash-crowd" {
-        return None;
-    }
-    let (mut crowd, mut runs, mut json) = (FlashCrowd::default(), 1, false);
-    let mut options = options.iter();
-    while let Some(option) = options.next() {
-        if option == "--json" {
-            json = true;
-            continue;
-        }
-        let value: u64 = options.next()?.parse().ok()?;
-        let count = usize::try_from(value).ok()?;
-        match option.as_str() {
-            "--peers" => crowd.peers = count,
-            "--mib" => crowd.bytes = count << 20,
-            "--origin-ratio" => crowd.seed_ratio = value,
-            "--sources" => crowd.seeds = count,
-            "--seed" => crowd.seed = value,
-            "--seeds" => runs = value,
-            _ => return None,
-        }
-    }
-    Some((crowd, runs, json))
-}
+/// The library alone is compiled for the browser's machine, to compare runs.
+#[cfg(target_family = "wasm")]
+fn main() {}

@@ -1,0 +1,119 @@
+//! Many seeds of one story, on several threads: runs are independent, each is one thread's alone.
+
+use indicatif::ProgressBar;
+use sha2::{Digest, Sha256};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+use swarmlet_tests::stories::{Outcome, Setup, Story};
+
+/// Steps of the progress bar for each run.
+pub(crate) const STEPS: u64 = 1000;
+
+/// One run and what it took.
+pub(crate) struct Done {
+    pub(crate) outcome: Outcome,
+    pub(crate) wall_s: f64,
+}
+
+/// All runs of a command, in the order of their seeds.
+pub(crate) struct Batch {
+    pub(crate) story: &'static Story,
+    pub(crate) setup: Setup,
+    pub(crate) runs: Vec<Done>,
+    /// Time from the first run's beginning to the last one's end.
+    pub(crate) wall_s: f64,
+    pub(crate) violations: Vec<String>,
+}
+
+impl Batch {
+    /// Events of all runs.
+    pub(crate) fn events(&self) -> u64 {
+        self.runs.iter().map(|run| run.outcome.events).sum()
+    }
+
+    /// Events for each second that a thread was busy.
+    pub(crate) fn events_per_s(&self) -> f64 {
+        self.events() as f64 / self.runs.iter().map(|run| run.wall_s).sum::<f64>()
+    }
+
+    /// The trace of the run, or the hash over those of all runs.
+    pub(crate) fn trace(&self) -> String {
+        let hash: [u8; 32] = match self.runs.as_slice() {
+            [run] => run.outcome.trace,
+            runs => {
+                let mut hash = Sha256::new();
+                runs.iter().for_each(|run| hash.update(run.outcome.trace));
+                hash.finalize().into()
+            }
+        };
+        hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// A figure's value in each run.
+    pub(crate) fn values(&self, name: &str) -> Vec<f64> {
+        self.runs.iter().map(|run| run.outcome.figure(name)).collect()
+    }
+}
+
+/// Runs a story with `seeds` seeds, from the setup's on.
+pub(crate) fn run_seeds(
+    story: &'static Story,
+    setup: &Setup,
+    seeds: u64,
+    threads: usize,
+    bar: &ProgressBar,
+) -> Batch {
+    let started = Instant::now();
+    let next = AtomicU64::new(0);
+    let done = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..threads.min(usize::try_from(seeds).unwrap_or(usize::MAX)) {
+            scope.spawn(|| {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= seeds {
+                        return;
+                    }
+                    let mut setup = setup.clone();
+                    setup.seed += number;
+                    let run = run_one(story, &setup, bar);
+                    done.lock().expect("no thread panics while it holds the list").push((number, run));
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().expect("all threads have ended well");
+    done.sort_by_key(|(number, _)| *number);
+    let wall_s = started.elapsed().as_secs_f64();
+    let (mut runs, mut violations) = (Vec::new(), Vec::new());
+    for (number, run) in done {
+        match run {
+            Ok(run) => {
+                violations.extend(run.outcome.violation.clone());
+                runs.push(run);
+            }
+            Err(panic) => violations.push(format!("seed {}: {panic}", setup.seed + number)),
+        }
+    }
+    Batch { story, setup: setup.clone(), runs, wall_s, violations }
+}
+
+/// One run. A panic of the engine is a broken invariant like any other.
+fn run_one(story: &Story, setup: &Setup, bar: &ProgressBar) -> Result<Done, String> {
+    let started = Instant::now();
+    let mut shown = 0;
+    let mut progress = |share: f64| {
+        let now = (share.clamp(0.0, 1.0) * STEPS as f64) as u64;
+        bar.inc(now.saturating_sub(shown));
+        shown = shown.max(now);
+    };
+    let outcome = catch_unwind(AssertUnwindSafe(|| (story.run)(setup, &mut progress)));
+    bar.inc(STEPS.saturating_sub(shown));
+    let wall_s = started.elapsed().as_secs_f64();
+    outcome.map(|outcome| Done { outcome, wall_s }).map_err(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without words").to_owned()
+    })
+}

@@ -1,0 +1,31 @@
+//! All come at once, to one origin.
+
+use super::outcome::copies_until_out;
+use super::{Class, Outcome, Play, Progress, Setup, Story};
+
+/// The story.
+pub(super) static STORY: Story = Story {
+    name: "flash-crowd",
+    about: "Equal peers all come at once to one origin (goals A1, A2, A7). origin_until_out: copies that the \
+            origin had sent when the last distinct piece was with a peer.",
+    size: (100, 16.0, 4.0),
+    knobs: &[],
+    run,
+};
+
+fn run(setup: &Setup, progress: Progress<'_>) -> Outcome {
+    let mut play = crowd(setup);
+    play.run(setup, progress, &mut |_| {});
+    let mut outcome = Outcome::of(&mut play);
+    outcome.tell("origin_until_out", copies_until_out(&play));
+    outcome
+}
+
+/// An origin and equal peers.
+pub(super) fn crowd(setup: &Setup) -> Play {
+    let mut play = Play::with_origin(setup);
+    for _ in 0..setup.peers {
+        play.add(Class::Contributor, setup.peer(play.next()));
+    }
+    play
+}

@@ -1,0 +1,54 @@
+//! Some take and give nothing.
+
+use super::outcome::bound_without_incentive;
+use super::setup::{number, word};
+use super::{Class, Outcome, Play, Progress, Setup, Story, is_chosen};
+
+/// The story.
+pub(super) static STORY: Story = Story {
+    name: "free-riders",
+    about: "A share of the peers gives nothing (goal A4). The bound is that of the contributors if they are served \
+            first; bound_no_incentive_s: if nobody is. Ratios of a class: to the same seed's run that `baseline` names.",
+    size: (100, 16.0, 4.0),
+    knobs: &[
+        number("free_rider_share", 0.5, "share of peers that give nothing"),
+        word(
+            "baseline",
+            &["clean", "classic", "none"],
+            "what is compared with: the same peers without free riders (clean), or with them under the rule of \
+             classic BitTorrent (classic) or no rule (none)",
+        ),
+    ],
+    run,
+};
+
+fn run(setup: &Setup, progress: Progress<'_>) -> Outcome {
+    let mut play = population(setup);
+    play.run(setup, &mut |share| progress(share / 2.0), &mut |_| {});
+    let other = match setup.word("baseline") {
+        "classic" => setup.with("incentive=classic"),
+        "none" => setup.with("incentive=none"),
+        _ => setup.with("free_rider_share=0"),
+    };
+    let mut baseline = population(&other);
+    baseline.run(&other, &mut |share| progress(f64::midpoint(1.0, share)), &mut |_| {});
+    let mut outcome = Outcome::of(&mut play);
+    outcome.tell("bound_no_incentive_s", bound_without_incentive(&play, setup));
+    outcome.compare_riders(&play, &baseline);
+    outcome.add_run(&mut baseline);
+    outcome
+}
+
+fn population(setup: &Setup) -> Play {
+    let mut play = Play::with_origin(setup);
+    let riders = setup.number("free_rider_share");
+    for index in 0..setup.peers {
+        let mut spec = setup.peer(play.next());
+        let class = if is_chosen(index, riders) { Class::FreeRider } else { Class::Contributor };
+        if class == Class::FreeRider {
+            spec.config.upload_rate_max = Some(0);
+        }
+        play.add(class, spec);
+    }
+    play
+}

@@ -1,0 +1,73 @@
+//! The stories: each in a file of its own, all with the same command line and the same figures.
+//!
+//! A story builds a [`Play`] from a [`Setup`], lets it run, and tells an [`Outcome`]; where it compares with a calmer
+//! or fairer world, it runs the same seed there as well.
+
+mod flash_crowd;
+mod free_riders;
+mod mixed;
+mod outcome;
+mod play;
+mod setup;
+
+pub use outcome::{Outcome, mean, nearest};
+pub use play::{Class, Play, Progress, Sample};
+pub use setup::{COMMON, Knob, Setup, Value};
+
+/// A story as the command line knows it.
+#[derive(Debug)]
+pub struct Story {
+    /// Its name.
+    pub name: &'static str,
+    /// What happens, and what its own figures mean.
+    pub about: &'static str,
+    /// Peers, MiB, and the origin's upload as a multiple of a peer's, unless told otherwise: a run of seconds.
+    pub size: (usize, f64, f64),
+    /// What can be set besides [`COMMON`].
+    pub knobs: &'static [Knob],
+    /// Runs it.
+    pub run: fn(&Setup, Progress<'_>) -> Outcome,
+}
+
+/// All of them.
+pub const ALL: &[&Story] = &[&flash_crowd::STORY, &mixed::STORY, &free_riders::STORY];
+
+/// A story by its name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Story> {
+    ALL.iter().find(|story| story.name == name).copied()
+}
+
+impl Story {
+    /// Its parameters before anything is set.
+    #[must_use]
+    pub fn setup(&self) -> Setup {
+        Setup::new(self.size, self.knobs)
+    }
+}
+
+/// Spreads a share of `count` members evenly: whether the one at `index` is of that share.
+const fn is_chosen(index: usize, share: f64) -> bool {
+    (index + 1) as f64 * share >= (index as f64 * share) as usize as f64 + 1.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_spread_evenly() {
+        for (share, count) in [(0.0, 0), (0.3, 30), (0.5, 50), (0.75, 75), (1.0, 100)] {
+            assert_eq!((0..100).filter(|index| is_chosen(*index, share)).count(), count, "{share}");
+        }
+        assert_eq!((0..10).filter(|index| is_chosen(*index, 0.2)).collect::<Vec<_>>(), [4, 9]);
+    }
+
+    #[test]
+    fn names_are_distinct_and_every_story_is_found() {
+        for story in ALL {
+            assert!(core::ptr::eq(find(story.name).expect("listed"), *story));
+        }
+        assert!(find("no-such-story").is_none());
+    }
+}
