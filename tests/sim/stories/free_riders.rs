@@ -2,7 +2,9 @@
 
 use super::outcome::bound_without_incentive;
 use super::setup::{number, word};
+
 use super::{Class, Outcome, Play, Progress, Setup, Story, is_chosen};
+use crate::spec::Conduct;
 
 /// The story.
 pub(super) static STORY: Story = Story {
@@ -46,7 +48,7 @@ fn population(setup: &Setup) -> Play {
         let mut spec = setup.peer(play.next());
         let class = if is_chosen(index, riders) { Class::FreeRider } else { Class::Contributor };
         if class == Class::FreeRider {
-            spec.config.upload_rate_max = Some(0);
+            spec.conduct = Conduct::FreeRider;
         }
         play.add(class, spec);
     }
