@@ -108,6 +108,7 @@ pub struct World {
     pub violation: Option<String>,
     pub(crate) rng: Rng,
     pub(crate) noted: bool,
+    next_check: Instant,
     partition: (u32, BTreeSet<PeerId>),
 }
 
@@ -136,6 +137,7 @@ impl World {
             violation: None,
             rng,
             noted: false,
+            next_check: Instant::ZERO,
             partition: (0, BTreeSet::new()),
         }
     }
@@ -170,14 +172,13 @@ impl World {
     /// beginning; returns whether it held. Stops at the first broken invariant.
     pub fn run_until(&mut self, limit: Duration, reached: impl Fn(&Self) -> bool) -> bool {
         let end = Instant::ZERO + limit;
-        let mut next_check = self.now;
         while let Some(at) = self.queue.next_at().filter(|at| *at <= end) {
             if self.violation.is_some() {
                 return false;
             }
-            if at >= next_check {
+            if at >= self.next_check {
                 self.check_running();
-                next_check = at + Duration::from_secs(1);
+                self.next_check = at + Duration::from_secs(1);
             }
             if let Some((at, happening)) = self.queue.pop() {
                 self.now = at;

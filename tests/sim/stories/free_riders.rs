@@ -4,7 +4,7 @@ use super::outcome::bound_without_incentive;
 use super::setup::{number, word};
 
 use super::{Class, Outcome, Play, Progress, Setup, Story, is_chosen};
-use crate::spec::Conduct;
+use crate::spec::{Conduct, PeerSpec};
 
 /// The story.
 pub(super) static STORY: Story = Story {
@@ -25,14 +25,14 @@ pub(super) static STORY: Story = Story {
 };
 
 fn run(setup: &Setup, progress: Progress<'_>) -> Outcome {
-    let mut play = population(setup);
+    let mut play = population(setup, |spec| spec);
     play.run(setup, &mut |share| progress(share / 2.0), &mut |_| {});
     let other = match setup.word("baseline") {
         "classic" => setup.with("incentive=classic"),
         "none" => setup.with("incentive=none"),
         _ => setup.with("free_rider_share=0"),
     };
-    let mut baseline = population(&other);
+    let mut baseline = population(&other, |spec| spec);
     baseline.run(&other, &mut |share| progress(f64::midpoint(1.0, share)), &mut |_| {});
     let mut outcome = Outcome::of(&mut play);
     outcome.tell("bound_no_incentive_s", bound_without_incentive(&play, setup));
@@ -41,14 +41,15 @@ fn run(setup: &Setup, progress: Progress<'_>) -> Outcome {
     outcome
 }
 
-fn population(setup: &Setup) -> Play {
+/// Contributors and free riders; `rider` makes the latter what they are besides.
+pub(super) fn population(setup: &Setup, rider: impl Fn(PeerSpec) -> PeerSpec) -> Play {
     let mut play = Play::with_origin(setup);
     let riders = setup.number("free_rider_share");
     for index in 0..setup.peers {
         let mut spec = setup.peer(play.next());
         let class = if is_chosen(index, riders) { Class::FreeRider } else { Class::Contributor };
         if class == Class::FreeRider {
-            spec.conduct = Conduct::FreeRider;
+            spec = rider(PeerSpec { conduct: Conduct::FreeRider, ..spec });
         }
         play.add(class, spec);
     }

@@ -3,12 +3,19 @@
 //! A story builds a [`Play`] from a [`Setup`], lets it run, and tells an [`Outcome`]; where it compares with a calmer
 //! or fairer world, it runs the same seed there as well.
 
+mod churn;
 mod flash_crowd;
 mod free_riders;
+mod large_view;
 mod mixed;
 mod outcome;
+mod partition;
 mod play;
+mod poisoners;
 mod setup;
+mod slow_origin;
+mod sybil_idle;
+mod tracker_down;
 
 pub use outcome::{Outcome, mean, nearest};
 pub use play::{Class, Play, Progress, Sample};
@@ -30,7 +37,18 @@ pub struct Story {
 }
 
 /// All of them.
-pub const ALL: &[&Story] = &[&flash_crowd::STORY, &mixed::STORY, &free_riders::STORY];
+pub const ALL: &[&Story] = &[
+    &flash_crowd::STORY,
+    &mixed::STORY,
+    &free_riders::STORY,
+    &large_view::STORY,
+    &churn::STORY,
+    &poisoners::STORY,
+    &sybil_idle::STORY,
+    &slow_origin::STORY,
+    &tracker_down::STORY,
+    &partition::STORY,
+];
 
 /// A story by its name.
 #[must_use]
