@@ -33,8 +33,9 @@ build: wasm ## release server, and the wasm module in www/pkg
 
 wasm: ## the page's module and its glue in www/pkg
 	.ci/need $(WASM)
-	cargo build --profile wasm -p swarmlet-wasm --target $(WASM)
-	cargo run --release --quiet -p swarmlet-bindgen -- $(TARGET)/$(WASM)/wasm/swarmlet_wasm.wasm www/pkg
+	cargo build --profile wasm -p swarmlet-wasm -p swarmlet-keys --target $(WASM)
+	for module in wasm keys; do \
+		cargo run --release --quiet -p swarmlet-bindgen -- $(TARGET)/$(WASM)/wasm/swarmlet_$$module.wasm www/pkg || exit 1; done
 
 ##@ Check it
 test: check nostd unit cross-check wasm-test e2e size ## everything that CI runs

@@ -15,6 +15,7 @@ const DISPATCHERS: &[(&str, &str)] = &[];
 /// What of core may import what: a module may use those of its own rank's list and no other.
 const BASE: &[&str] = &[
     "id",
+    "keys",
     "time",
     "util",
     "rng",
@@ -194,7 +195,7 @@ fn wrong_imports(source: &Source) -> Vec<String> {
         "lib" | "node" | "fuzz" => return Vec::new(),
         "swarm" | "link" | "tracker" => &["content", "wire"],
         // What nodes and hosts exchange names values of both.
-        "action" | "input" | "outbox" | "snapshot" => &["content", "wire"],
+        "action" | "input" | "outbox" | "snapshot" | "keys" => &["content", "wire"],
         "content" | "wire" => &[],
         _ => &[],
     };

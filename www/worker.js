@@ -2,6 +2,7 @@
 // The dedicated worker: loads the node, opens its storage, passes the page's calls on.
 
 import init, { Engine } from './pkg/swarmlet_wasm.js';
+import { makeKeys } from './keys.js';
 
 const WASM = new URL('./pkg/swarmlet_wasm_bg.wasm', import.meta.url);
 // A reloaded tab may find the lock of its former life still held.
@@ -14,11 +15,23 @@ const QUIET_TICKS = 20;
 
 /** @type {Engine | null} */
 let engine = null;
+/** @type {import('./keys.js').Keys} */
+let keys;
 /** Messages that came before the node was there. @type {any[]} */
 const early = [];
 let quiet = 0;
 
-const post = (/** @type {any} */ message, /** @type {Transferable[]} */ given) => self.postMessage(message, { transfer: given });
+/** @param {any} message @param {Transferable[]} given */
+function post(message, given) {
+  if (message.t === 'key') vouch(message);
+  else self.postMessage(message, { transfer: given });
+}
+
+/** Signs, or verifies what a peer signed. @param {any} order */
+async function vouch({ job, message, peer, signature }) {
+  const answer = peer ? keys.verify(peer, message, signature) : keys.sign(message);
+  engine?.vouched(job, await answer.catch(() => undefined));
+}
 
 self.onmessage = ({ data }) => {
   if (data.t === 'start') start(data);
@@ -29,9 +42,10 @@ self.onmessage = ({ data }) => {
 /** @param {any} message */
 async function start({ options, storage, slot }) {
   try {
-    const [store] = await Promise.all([openStore(storage, slot), init({ module_or_path: WASM })]);
+    const [store, made] = await Promise.all([openStore(storage, slot), makeKeys(), init({ module_or_path: WASM })]);
+    keys = made;
     if (storage === 'opfs' && !store) throw { code: 'storage', message: 'This browser has no private files for pages.' };
-    engine = new Engine(options, store?.directory, post);
+    engine = new Engine(keys.id, options, store?.directory, post);
     const started = { t: 'started', peerId: engine.peerId(), storage: store ? 'opfs' : 'memory', slot: store?.slot };
     self.postMessage(started);
     engine.run();

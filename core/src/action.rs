@@ -3,7 +3,7 @@
 use crate::fault::Fault;
 use crate::id::{ContentId, JobId, LinkId, PeerId, Root};
 use crate::input::{Channel, Failure};
-use crate::wire::{Candidate, Description};
+use crate::wire::{Candidate, Description, Signature};
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -52,6 +52,20 @@ pub enum Work {
     OpenSignaller,
     /// Close the socket to the signaller, if any. → `Ok`.
     CloseSignaller,
+    /// Sign with the key whose public half the node was given. → `Bytes` (64), `Failed`. [`crate::keys`] can do it.
+    Sign {
+        /// What.
+        message: Vec<u8>,
+    },
+    /// Verify an Ed25519 signature. → `Ok` when it is good, `Missing` when it is not, `Failed` when nobody knows.
+    Verify {
+        /// Who is said to have signed: the public key.
+        peer: PeerId,
+        /// What.
+        message: Vec<u8>,
+        /// How.
+        signature: Signature,
+    },
     /// Make a connection and its two channels, create an offer, set it. → `Described`, `Failed`.
     Dial {
         /// The name of the new link.

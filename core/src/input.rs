@@ -139,7 +139,7 @@ pub enum Command {
 pub enum Outcome<'a> {
     /// Done; nothing to say.
     Ok,
-    /// What was asked for does not exist (`Get`, `Load`; HTTP 404 and 410).
+    /// What was asked for does not exist (`Get`, `Load`; HTTP 404 and 410), or is not so (`Verify`).
     Missing,
     /// Bytes.
     Bytes(&'a [u8]),

@@ -17,7 +17,7 @@
 //!
 //! [`tracker::Server`] is the second machine: what a signaller runs, in the same three steps.
 //!
-//! Reading order: [`input`], [`action`], [`node`], then `link`, `swarm`, [`content`], [`wire`], [`tracker`].
+//! Reading order: [`input`], [`action`], [`node`], [`keys`], then `link`, `swarm`, [`content`], [`wire`], [`tracker`].
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::std_instead_of_core, clippy::std_instead_of_alloc))]
@@ -32,6 +32,7 @@ pub mod content;
 pub mod fault;
 pub mod id;
 pub mod input;
+pub mod keys;
 mod link;
 pub mod node;
 mod outbox;

@@ -9,7 +9,6 @@ use crate::fault::Fault;
 use crate::id::{ContentId, JobId, LinkId, PeerId, Topic};
 use crate::input::{Command, Input, Outcome};
 use crate::link::dial::Dialer;
-use crate::link::proof::Identity;
 use crate::link::{Links, Proven};
 use crate::outbox::{Cx, Outbox};
 use crate::rng::Rng;
@@ -27,7 +26,7 @@ const BANNED_MAX: usize = 4096;
 
 /// A peer's whole protocol behaviour.
 pub struct Node {
-    me: Identity,
+    me: PeerId,
     cx: Cx,
     client: Client,
     dialer: Dialer,
@@ -40,14 +39,14 @@ pub struct Node {
 }
 
 impl Node {
-    /// A node at rest. `seed` must come from a cryptographic source: the peer's key is drawn from it.
+    /// A node at rest. `seed` must come from a cryptographic source and be no other's: nonces are drawn from it.
+    /// `me` is the public key that the host signs with ([`crate::Work::Sign`]).
     #[must_use]
-    pub fn new(config: Config, seed: [u8; 32], now: Instant) -> Self {
-        let mut rng = Rng::new(seed);
-        let me = Identity::new(&rng.bytes32());
+    pub fn new(config: Config, seed: [u8; 32], me: PeerId, now: Instant) -> Self {
+        let rng = Rng::new(seed);
         Self {
             client: Client::new(&config),
-            dialer: Dialer::new(me.peer()),
+            dialer: Dialer::new(me),
             me,
             links: Links::default(),
             swarm: Swarm::new(&config, now),
@@ -62,7 +61,7 @@ impl Node {
     /// Who this node is.
     #[must_use]
     pub const fn peer_id(&self) -> PeerId {
-        self.me.peer()
+        self.me
     }
 
     /// Takes in one thing that happened. Time never runs backwards: an earlier `now` counts as the last one.
@@ -72,7 +71,7 @@ impl Node {
             Input::Command(command) => self.on_command(command),
             Input::Linked { link } => {
                 if let Some(opened) = self.dialer.on_linked(link) {
-                    self.links.open(opened, &self.me, &mut self.cx);
+                    self.links.open(opened, self.me, &mut self.cx);
                 }
             }
             Input::Received { link, bytes, .. } => self.on_received(link, bytes),
@@ -175,6 +174,14 @@ impl Node {
         }
         self.wire_in += bytes.len() as u64;
         self.links.on_heard(link, self.cx.now);
+        match self.links.hold(link, bytes) {
+            Ok(true) => {}
+            Ok(false) => self.on_message(link, bytes),
+            Err(fault) => self.unlink(link, Some(fault)),
+        }
+    }
+
+    fn on_message(&mut self, link: LinkId, bytes: &[u8]) {
         let result = match Frame::decode(bytes) {
             Ok(frame) => self.on_frame(link, &frame),
             Err(_) => Err(Fault::Malformed),
@@ -187,11 +194,7 @@ impl Node {
     fn on_frame(&mut self, link: LinkId, frame: &Frame<'_>) -> Result<(), Fault> {
         match &frame.message {
             Message::Hello(hello) => self.links.on_hello(link, hello, &self.me, &mut self.cx),
-            Message::Proof(proof) => {
-                let proven = self.links.on_proof(link, proof, &self.me, self.cx.now)?;
-                self.on_proven(link, &proven);
-                Ok(())
-            }
+            Message::Proof(proof) => self.links.on_proof(link, proof, &self.me, &mut self.cx),
             Message::Ping { nonce } => self.links.on_ping(link, *nonce, &mut self.cx),
             Message::Pong { nonce } => {
                 let rtt = self.links.on_pong(link, *nonce, self.cx.now)?;
@@ -204,6 +207,18 @@ impl Node {
             }
             _ if !self.links.is_proven(link) => Err(Fault::Unexpected),
             _ => self.swarm.on_frame(link, frame, &mut self.cx),
+        }
+    }
+
+    /// The host has signed or verified something of a link.
+    fn on_vouched(&mut self, link: LinkId, result: Result<Option<Proven>, Fault>) {
+        match result {
+            Ok(Some(proven)) => self.on_proven(link, &proven),
+            Ok(None) => {}
+            Err(fault) => self.unlink(link, Some(fault)),
+        }
+        while let Some(bytes) = self.links.release(link) {
+            self.on_message(link, &bytes);
         }
     }
 
@@ -247,9 +262,7 @@ impl Node {
         }
         match message {
             ToClient::Challenge { nonce } => {
-                let peer = self.me.peer();
-                let signature = self.me.sign(&crate::tracker::challenge_bytes(&nonce, &peer));
-                Client::hello(peer, signature, &mut self.cx);
+                self.client.on_challenge(crate::tracker::challenge_bytes(&nonce, &self.me), &mut self.cx);
             }
             ToClient::Peers { topic, seeds, leeches, peers } => self.on_peers(topic, seeds, leeches, &peers),
             ToClient::Relayed { from, signal } => self.on_signal(from, signal),
@@ -273,7 +286,7 @@ impl Node {
     fn on_peers(&mut self, topic: Topic, seeds: u32, leeches: u32, peers: &[PeerView]) {
         self.swarm.on_counts(&topic, seeds, leeches);
         for view in peers {
-            if view.peer == self.me.peer() || self.banned.contains(&view.peer) {
+            if view.peer == self.me || self.banned.contains(&view.peer) {
                 continue;
             }
             self.dialer.learn(view.peer, topic, view.complete);
@@ -298,8 +311,10 @@ impl Node {
     }
 
     fn on_done(&mut self, job: JobId, outcome: &Outcome<'_>) {
-        if let Some(news) = self.client.on_done(job, matches!(outcome, Outcome::Ok), &mut self.cx) {
+        if let Some(news) = self.client.on_done(job, outcome, &self.me, &mut self.cx) {
             self.on_news(news);
+        } else if let Some((link, result)) = self.links.on_done(job, outcome, &mut self.cx) {
+            self.on_vouched(link, result);
         } else if !self.dialer.on_done(job, outcome, &mut self.cx) {
             self.swarm.on_done(job, outcome, &mut self.cx);
         }

@@ -17,7 +17,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 /// Control bytes that may wait for a peer that does not read.
-const CONTROL_BYTES_MAX: u64 = 1024 * 1024;
+pub(crate) const CONTROL_BYTES_MAX: u64 = 1024 * 1024;
 /// A channel holds this much of what the link carries in a second: enough to keep it busy between two
 /// reports, little enough that a cancel still helps (theory §1.3).
 const BUFFER_SHARE: u64 = 10;

@@ -226,6 +226,9 @@ export class Peer {
   }
 }
 
+/** A name of this machine that browsers do not trust without TLS, as they do trust 127.0.0.1. */
+const PLAIN_HOST = 'plain.test';
+
 export class World {
   /** @param {Signaller} signaller @param {import('playwright-core').Browser} browser */
   constructor(signaller, browser) {
@@ -240,20 +243,28 @@ export class World {
     const browser = await chromium.launch({
       executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
       args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-background-networking',
-        '--disable-component-update', '--disable-default-apps', '--autoplay-policy=no-user-gesture-required'],
+        '--disable-component-update', '--disable-default-apps', '--autoplay-policy=no-user-gesture-required',
+        `--host-resolver-rules=MAP ${PLAIN_HOST} 127.0.0.1`],
     });
     return new World(signaller, browser);
   }
 
   /** A page without a node. `path`: where; the default is a page of the same origin that runs no script.
-   * @param {string} name @param {{ path?: string, context?: import('playwright-core').BrowserContext }} [options] */
-  async page(name, { path = '/healthz', context } = {}) {
+   * @param {string} name
+   * @param {{ path?: string, context?: import('playwright-core').BrowserContext, base?: string }} [options] */
+  async page(name, { path = '/healthz', context, base = this.base } = {}) {
     const own = context ?? await this.browser.newContext({ serviceWorkers: 'allow', acceptDownloads: true });
-    await own.addInitScript(installHelpers, { base: this.base });
+    await own.addInitScript(installHelpers, { base });
     const page = await own.newPage();
-    const peer = new Peer(name, own, page, this.base);
-    await page.goto(this.base + path);
+    const peer = new Peer(name, own, page, base);
+    await page.goto(base + path);
     return peer;
+  }
+
+  /** A page that came without TLS from a name that needs it: no `crypto.subtle`, no locks, no private files.
+   * @param {string} name */
+  async plainPage(name) {
+    return this.page(name, { base: `http://${PLAIN_HOST}:${this.signaller.port}` });
   }
 
   /** A page with a node. @param {string} name @param {Record<string, unknown>} [options] */

@@ -1,6 +1,6 @@
 // @ts-check
-// What a visitor downloads before the page works: raw, gzip -9 and brotli -11. Fails when the module and its glue are
-// over their budget.
+// What a visitor downloads before the page works, and what only some browsers download: raw, gzip -9 and brotli -11.
+// Fails when the module and its glue are over their budget.
 import { readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -52,6 +52,7 @@ const scripts = [...new Set([...page, ...api])];
 report('critical path of the page', [join(www, 'index.html'), join(www, 'style.css'), ...scripts]);
 const budgeted = report('module and glue', [wasm, glue]);
 report('the worker\'s scripts', [...worker].filter((path) => path !== glue));
+report('only where Ed25519 is missing', ['pkg/swarmlet_keys_bg.wasm', 'pkg/swarmlet_keys.js'].map((path) => join(www, path)));
 console.log(`module and glue: ${budgeted.brotli} of ${BUDGET_BROTLI} bytes with brotli`);
 if (budgeted.brotli > BUDGET_BROTLI) {
   console.error('over the budget');

@@ -137,3 +137,26 @@ test('a tab that reloads again and again breaks nobody', async () => {
   await restless.done(id);
   await close(a, b, c, restless);
 });
+
+test('pages that came without TLS sign with the module of ours, and link with each other and with all others', async () => {
+  const files = [{ path: 'song.bin', size: MiB + 5, seed: 3 }];
+  const seed = await world.peer('seed');
+  const { id, magnet } = await seed.seed(files);
+  const plain = await Promise.all(['plain', 'plainer'].map((name) => world.plainPage(name)));
+  for (const peer of plain) {
+    const loaded = peer.page.context().waitForEvent('response', (answer) => answer.url().endsWith('/swarmlet_keys_bg.wasm'));
+    assert.equal(await peer.ask('crypto.subtle', () => typeof crypto.subtle), 'undefined');
+    await peer.join();
+    assert.ok((await loaded).ok());
+    await peer.add(magnet);
+    await peer.done(id);
+    const same = await peer.ask('bytes', async (t, given) => {
+      const [file] = t.shares.get(given.id).files;
+      const [found, made] = [new Uint8Array(await (await file.blob()).arrayBuffer()), t.bytes(given.seed, given.size)];
+      return found.length === given.size && found.every((byte, at) => byte === made[at]);
+    }, { id, ...files[0] });
+    assert.ok(same, `${peer.name} holds the content`);
+  }
+  await plain[0]?.event('link', { state: 'up', peer: plain[1]?.id });
+  await close(seed, ...plain);
+});

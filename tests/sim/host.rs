@@ -7,6 +7,7 @@ use crate::rtc::{EndId, OwnedOutcome};
 use crate::world::{Happening, News, PeerId, PeerSpec, World};
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use swarmlet_core::keys::{self, Key};
 use swarmlet_core::rng::Rng;
 use swarmlet_core::wire::{Description, sdp};
 use swarmlet_core::{
@@ -15,6 +16,8 @@ use swarmlet_core::{
 
 /// What a disk needs for anything at all.
 const DISK_SEEK: Duration = Duration::from_micros(500);
+/// Signing or verifying in a browser.
+const KEY_WORK: Duration = Duration::from_micros(200);
 /// Bytes per second of a disk.
 const DISK_RATE: u64 = 300_000_000;
 /// Inputs that a node may cause itself without time passing, before that is called spinning.
@@ -45,6 +48,7 @@ pub struct Peer {
     pub(crate) links: BTreeMap<LinkId, EndId>,
     pub(crate) socket: Option<u64>,
     pub(crate) rng: Rng,
+    key: Key,
     jobs: BTreeSet<JobId>,
     held: VecDeque<News>,
     armed: Option<Instant>,
@@ -68,6 +72,7 @@ impl Peer {
             links: BTreeMap::new(),
             socket: None,
             rng,
+            key: Key::from_seed(&[0; 32]),
             jobs: BTreeSet::new(),
             held: VecDeque::new(),
             armed: None,
@@ -96,7 +101,8 @@ impl World {
         }
         this.life += 1;
         let node_seed = fork_seed(seed, 2 + u64::from(this.life), peer as u64);
-        this.node = Some(Node::new(this.spec.config.clone(), node_seed, now));
+        this.key = Key::from_seed(&this.rng.bytes32());
+        this.node = Some(Node::new(this.spec.config.clone(), node_seed, this.key.peer_id(), now));
         let command = if this.spec.seed {
             Command::Seed { torrent: Box::new(content.torrent.clone()), leaves: content.leaves.clone() }
         } else {
@@ -327,6 +333,15 @@ impl World {
                     self.queue.push(at, Happening::SocketClosed { connection });
                 }
                 self.finish(peer, job, soon, OwnedOutcome::Ok);
+            }
+            Work::Sign { message } => {
+                let signature = self.peers[peer].key.sign(&message);
+                self.finish(peer, job, self.now + KEY_WORK, OwnedOutcome::Bytes(signature.to_vec()));
+            }
+            Work::Verify { peer: signer, message, signature } => {
+                let good = keys::verify(&signer, &message, &signature);
+                let outcome = if good { OwnedOutcome::Ok } else { OwnedOutcome::Missing };
+                self.finish(peer, job, self.now + KEY_WORK, outcome);
             }
             Work::Dial { link } if self.peers[peer].has_room() => self.create_end(peer, job, link, None),
             Work::Dial { .. } => self.finish(peer, job, soon, OwnedOutcome::Failed(Failure::Host)),

@@ -16,7 +16,7 @@ use core::pin::Pin;
 use js_sys::{Array, Function, Uint8Array};
 use swarmlet_core::wire::{Candidate, Description};
 use swarmlet_core::{
-    Action, Channel, Command, Config, Event, Failure, Input, JobId, LinkId, Node, Outcome, Work,
+    Action, Channel, Command, Config, Event, Failure, Input, JobId, LinkId, Node, Outcome, PeerId, Work,
 };
 use wasm_bindgen::JsValue;
 use web_sys::AbortController;
@@ -70,7 +70,7 @@ pub(crate) struct Host {
 impl Host {
     pub(crate) fn new(
         config: Config,
-        seed: [u8; 32],
+        (seed, me): ([u8; 32], PeerId),
         signaller_url: String,
         store: Store,
         post: Function,
@@ -84,7 +84,7 @@ impl Host {
                 }
             });
             Self {
-                node: RefCell::new(Node::new(config, seed, now())),
+                node: RefCell::new(Node::new(config, seed, me, now())),
                 inbox: RefCell::default(),
                 running: Cell::new(false),
                 alarm,
@@ -212,6 +212,10 @@ impl Host {
                 self.socket.replace(None);
                 self.push(News::Done { job, ended: Ended::Ok });
             }
+            Work::Sign { message } => self.vouch(job, &message, None),
+            Work::Verify { peer, message, signature } => {
+                self.vouch(job, &message, Some((peer, [signature.0, signature.1].concat())));
+            }
             Work::Dial { link } => self.links.dial(self, job, link),
             Work::Accept { link, remote } => self.links.accept(self, job, link, &remote),
             Work::Complete { link, remote } => self.links.complete(self, job, link, &remote),
@@ -224,6 +228,16 @@ impl Host {
             | Work::Discard { .. }
             | Work::Forget { .. } => Store::begin(self, job, work),
         }
+    }
+
+    /// Has the worker sign `message`, or verify that a peer did.
+    fn vouch(&self, job: JobId, message: &[u8], by: Option<(PeerId, Vec<u8>)>) {
+        let mut order = Plain::of("key").number("job", job.0).set("message", Uint8Array::from(message));
+        if let Some((peer, signature)) = by {
+            order = order.set("peer", Uint8Array::from(peer.bytes().as_slice()));
+            order = order.set("signature", Uint8Array::from(signature.as_slice()));
+        }
+        self.tell(order.done());
     }
 
     fn fetch(self: &Rc<Self>, job: JobId, url: String, start: u64, end: u64, total: u64) {

@@ -22,12 +22,12 @@ use crate::host::{Ended, Host, News};
 use crate::table::Table;
 use alloc::rc::Rc;
 use core::cell::{Cell, RefCell};
-use js_sys::{Array, Function, Promise};
+use js_sys::{Array, Function, Promise, Uint8Array};
 use swarmlet_core::content::{ContentError, Magnet, Torrent};
 use swarmlet_core::wire::sdp;
-use swarmlet_core::{Command, Config, ContentId, Failure, JobId, LinkId, Root};
-use wasm_bindgen::JsValue;
+use swarmlet_core::{Command, Config, ContentId, Failure, JobId, LinkId, PeerId, Root};
 use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::future_to_promise;
 use web_sys::{FileSystemDirectoryHandle, RtcDataChannel};
 
@@ -55,11 +55,17 @@ pub struct Engine {
 
 #[wasm_bindgen]
 impl Engine {
-    /// Starts a node. `options`: `{ signaller: string?, token: string?, upload: number? }`. Without a `directory`
-    /// content is kept in memory. `post(message, given)` sends to the page.
+    /// Starts a node whose public key is `me`. `options`: `{ signaller: string?, token: string?, upload: number? }`.
+    /// Without a `directory` content is kept in memory. `post(message, given)` sends to the page, but for what has
+    /// `t: 'key'`: that is answered by [`Self::vouched`].
     #[wasm_bindgen(constructor)]
-    #[must_use]
-    pub fn new(options: &JsValue, directory: Option<FileSystemDirectoryHandle>, post: Function) -> Self {
+    pub fn new(
+        me: &[u8],
+        options: &JsValue,
+        directory: Option<FileSystemDirectoryHandle>,
+        post: Function,
+    ) -> Result<Self, JsValue> {
+        let me = me.try_into().map_err(|_| refusal("unsupported", "This browser has no usable keys."))?;
         std::panic::set_hook(Box::new(|info| console_error(&info.to_string())));
         let mut seed = [0; 32];
         fill_random(&mut seed);
@@ -71,9 +77,9 @@ impl Engine {
             ..Config::default()
         };
         let store = store::Store::new(directory);
-        let host = Host::new(config, seed, signaller.unwrap_or_default(), store, post);
+        let host = Host::new(config, (seed, PeerId(me)), signaller.unwrap_or_default(), store, post);
         host.push(News::Timeout);
-        Self { host, hashing: Rc::default() }
+        Ok(Self { host, hashing: Rc::default() })
     }
 
     /// Who this node is.
@@ -210,6 +216,17 @@ impl Engine {
     /// A step of making a connection ended.
     pub fn finished(&self, job: f64, ok: bool) {
         let ended = if ok { Ended::Ok } else { Ended::Failed(Failure::Host) };
+        self.host.news(News::Done { job: JobId(job as u64), ended });
+    }
+
+    /// Something was signed (its 64 bytes) or verified (whether it is good); `undefined`: it could not be.
+    pub fn vouched(&self, job: f64, answer: &JsValue) {
+        let ended = match (answer.dyn_ref::<Uint8Array>(), answer.as_bool()) {
+            (Some(signature), _) => Ended::Bytes(signature.to_vec()),
+            (None, Some(true)) => Ended::Ok,
+            (None, Some(false)) => Ended::Missing,
+            (None, None) => Ended::Failed(Failure::Unsupported),
+        };
         self.host.news(News::Done { job: JobId(job as u64), ended });
     }
 

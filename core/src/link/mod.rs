@@ -1,21 +1,27 @@
 //! Links: from open channels to a proven peer, and whether it is still there.
 //!
 //! Invariant: a peer has at most one proven link, and nothing but `Hello` and `Proof` passes before the proof.
+//! The host signs and verifies, which takes it a moment: what a peer says meanwhile is held back, in order.
 //! What is said over a link is none of this module's business.
 
 pub(crate) mod dial;
 pub(crate) mod proof;
+#[cfg(test)]
+mod stories;
 
+use crate::action::Work;
 use crate::config::Config;
 use crate::fault::Fault;
-use crate::id::{Fingerprint, LinkId, PeerId, Topic};
-use crate::outbox::Cx;
+use crate::id::{Fingerprint, JobId, LinkId, PeerId, Topic};
+use crate::input::Outcome;
+use crate::outbox::{CONTROL_BYTES_MAX, Cx};
 use crate::time::{Instant, earliest, micros};
 use crate::util::Map;
-use crate::wire::{self, Hello, Message, Proof};
+use crate::wire::{self, Hello, Message, Proof, Signature};
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::time::Duration;
-use proof::{Identity, Side};
+use proof::Side;
 
 /// From open channels to the proof. A browser signs and verifies in 0.2 ms; the rest is round trips.
 const GREETING_DEADLINE: Duration = Duration::from_secs(10);
@@ -55,16 +61,35 @@ struct Link {
     opened: Instant,
     nonce: [u8; 32],
     their_nonce: Option<[u8; 32]>,
+    /// What the host is at.
+    job: Option<(JobId, Task)>,
+    held: Held,
     proven: bool,
     heard: Instant,
     asked: Option<(u32, Instant)>,
 }
 
+/// What a host does for a link.
+#[derive(Clone, Copy)]
+enum Task {
+    /// It signs our proof.
+    Sign,
+    /// It verifies theirs.
+    Verify,
+}
+
+/// Messages that wait for the host, at most as many bytes as an honest peer lets pile up.
+#[derive(Default)]
+struct Held {
+    messages: VecDeque<Vec<u8>>,
+    bytes: u64,
+}
+
 impl Links {
     /// Greets on channels that have just opened.
-    pub(crate) fn open(&mut self, opened: Opened, me: &Identity, cx: &mut Cx) {
+    pub(crate) fn open(&mut self, opened: Opened, me: PeerId, cx: &mut Cx) {
         let nonce = cx.rng.bytes32();
-        let hello = Hello { version: wire::VERSION, features: FEATURES, peer: me.peer(), nonce };
+        let hello = Hello { version: wire::VERSION, features: FEATURES, peer: me, nonce };
         let id = opened.link;
         cx.out.open(id);
         cx.out.control(id, &Message::Hello(hello));
@@ -73,6 +98,8 @@ impl Links {
             opened: cx.now,
             nonce,
             their_nonce: None,
+            job: None,
+            held: Held::default(),
             proven: false,
             heard: cx.now,
             asked: None,
@@ -84,7 +111,7 @@ impl Links {
         &mut self,
         id: LinkId,
         hello: &Hello,
-        me: &Identity,
+        me: &PeerId,
         cx: &mut Cx,
     ) -> Result<(), Fault> {
         let link = self.links.get_mut(&id).ok_or(Fault::Unexpected)?;
@@ -97,8 +124,8 @@ impl Links {
         if hello.peer != link.of.peer {
             return Err(Fault::Identity);
         }
-        let transcript = proof::transcript(link.mine(&me.peer()), link.theirs(&hello.nonce));
-        cx.out.control(id, &Message::Proof(Proof { signature: me.sign(&transcript) }));
+        let message = proof::transcript(link.mine(me), link.theirs(&hello.nonce));
+        link.job = Some((cx.out.start(Work::Sign { message }), Task::Sign));
         Ok(())
     }
 
@@ -106,24 +133,72 @@ impl Links {
         &mut self,
         id: LinkId,
         proof: &Proof,
-        me: &Identity,
-        now: Instant,
-    ) -> Result<Proven, Fault> {
+        me: &PeerId,
+        cx: &mut Cx,
+    ) -> Result<(), Fault> {
         let link = self.links.get_mut(&id).ok_or(Fault::Unexpected)?;
         let Some(nonce) = link.their_nonce else { return Err(Fault::Unexpected) };
         if link.proven {
             return Err(Fault::Unexpected);
         }
-        let transcript = proof::transcript(link.theirs(&nonce), link.mine(&me.peer()));
-        if !proof::verify(&link.of.peer, &transcript, &proof.signature) {
-            return Err(Fault::Identity);
+        let message = proof::transcript(link.theirs(&nonce), link.mine(me));
+        let (peer, signature) = (link.of.peer, proof.signature);
+        link.job = Some((cx.out.start(Work::Verify { peer, message, signature }), Task::Verify));
+        Ok(())
+    }
+
+    /// The host has signed or verified. `None`: not our job, or its link is gone.
+    pub(crate) fn on_done(
+        &mut self,
+        job: JobId,
+        outcome: &Outcome<'_>,
+        cx: &mut Cx,
+    ) -> Option<(LinkId, Result<Option<Proven>, Fault>)> {
+        let mut links = self.links.iter_mut();
+        let (id, link) = links.find(|(_, link)| link.job.is_some_and(|(ours, _)| ours == job))?;
+        let (_, task) = link.job.take()?;
+        let result = match (task, outcome) {
+            (Task::Sign, Outcome::Bytes(bytes)) => {
+                Signature::from_bytes(bytes).ok_or(Fault::Refused).map(|signature| {
+                    cx.out.control(*id, &Message::Proof(Proof { signature }));
+                    None
+                })
+            }
+            (Task::Verify, Outcome::Ok) if self.by_peer.contains_key(&link.of.peer) => Err(Fault::Duplicate),
+            (Task::Verify, Outcome::Ok) => {
+                link.proven = true;
+                self.by_peer.insert(link.of.peer, *id);
+                let took = cx.now.passed(link.of.began);
+                Ok(Some(Proven { peer: link.of.peer, topic: link.of.topic, took }))
+            }
+            (Task::Verify, Outcome::Missing) => Err(Fault::Identity),
+            // The host could not: nobody's fault, and no link.
+            _ => Err(Fault::Refused),
+        };
+        Some((*id, result))
+    }
+
+    /// Keeps a message for later while the host signs or verifies. Answers whether it did.
+    pub(crate) fn hold(&mut self, id: LinkId, bytes: &[u8]) -> Result<bool, Fault> {
+        let Some(link) = self.links.get_mut(&id) else { return Ok(false) };
+        // What waits already comes first.
+        if link.job.is_none() && link.held.messages.is_empty() {
+            return Ok(false);
         }
-        if self.by_peer.contains_key(&link.of.peer) {
-            return Err(Fault::Duplicate);
+        link.held.bytes += bytes.len() as u64;
+        if link.held.bytes > CONTROL_BYTES_MAX {
+            return Err(Fault::Flooding);
         }
-        link.proven = true;
-        self.by_peer.insert(link.of.peer, id);
-        Ok(Proven { peer: link.of.peer, topic: link.of.topic, took: now.passed(link.of.began) })
+        link.held.messages.push_back(bytes.to_vec());
+        Ok(true)
+    }
+
+    /// The next message that need not wait any more.
+    pub(crate) fn release(&mut self, id: LinkId) -> Option<Vec<u8>> {
+        let link = self.links.get_mut(&id).filter(|link| link.job.is_none())?;
+        let bytes = link.held.messages.pop_front()?;
+        link.held.bytes -= bytes.len() as u64;
+        Some(bytes)
     }
 
     pub(crate) fn on_ping(&self, id: LinkId, nonce: u32, cx: &mut Cx) -> Result<(), Fault> {

@@ -6,10 +6,12 @@
 use crate::action::Work;
 use crate::config::Config;
 use crate::id::{JobId, PeerId, Topic};
+use crate::input::Outcome;
 use crate::outbox::Cx;
 use crate::time::{Instant, SECOND, earliest};
 use crate::util::Map;
 use crate::wire::{self, Signature, ToClient, ToTracker};
+use alloc::vec::Vec;
 use core::time::Duration;
 
 /// First wait before a new try; doubles up to `RETRY_MAX`, with full jitter (reliability F4).
@@ -34,7 +36,7 @@ pub(crate) struct Client {
 enum State {
     Waiting { until: Instant },
     Opening(JobId),
-    Greeting { deadline: Instant },
+    Greeting { deadline: Instant, signing: Option<JobId> },
     Up { since: Instant },
     Off,
 }
@@ -49,7 +51,7 @@ struct Membership {
 /// What something means for the rest of the node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum News {
-    /// The message is in its place: act on it. A challenge is answered by [`Client::hello`].
+    /// The message is in its place: act on it. A challenge goes to [`Client::on_challenge`].
     Accepted,
     /// Nothing to do.
     Nothing,
@@ -102,16 +104,29 @@ impl Client {
         }
     }
 
-    /// The socket opened, or could not be. `None`: not our job.
-    pub(crate) fn on_done(&mut self, job: JobId, opened: bool, cx: &mut Cx) -> Option<News> {
-        if !matches!(self.state, State::Opening(ours) if ours == job) {
-            return None;
+    /// The socket opened, or could not be; the answer to the challenge is signed, or could not be. `None`: not our
+    /// job.
+    pub(crate) fn on_done(
+        &mut self,
+        job: JobId,
+        outcome: &Outcome<'_>,
+        me: &PeerId,
+        cx: &mut Cx,
+    ) -> Option<News> {
+        match (&self.state, outcome) {
+            (State::Opening(ours), Outcome::Ok) if *ours == job => {
+                self.state = State::Greeting { deadline: cx.now + WELCOME_DEADLINE, signing: None };
+                Some(News::Nothing)
+            }
+            (State::Opening(ours), _) if *ours == job => Some(self.on_lost(cx)),
+            (State::Greeting { signing: Some(ours), .. }, outcome) if *ours == job => {
+                let Outcome::Bytes(bytes) = outcome else { return Some(self.give_up(cx)) };
+                let Some(signature) = Signature::from_bytes(bytes) else { return Some(self.give_up(cx)) };
+                Self::hello(*me, signature, cx);
+                Some(News::Nothing)
+            }
+            _ => None,
         }
-        if opened {
-            self.state = State::Greeting { deadline: cx.now + WELCOME_DEADLINE };
-            return Some(News::Nothing);
-        }
-        Some(self.on_lost(cx))
     }
 
     pub(crate) fn on_message(&mut self, message: &ToClient, cx: &mut Cx) -> News {
@@ -144,8 +159,14 @@ impl Client {
         News::Accepted
     }
 
-    /// Answers the challenge.
-    pub(crate) fn hello(peer: PeerId, signature: Signature, cx: &mut Cx) {
+    /// Has the host sign the answer to the challenge.
+    pub(crate) fn on_challenge(&mut self, message: Vec<u8>, cx: &mut Cx) {
+        if let State::Greeting { signing, .. } = &mut self.state {
+            *signing = Some(cx.out.start(Work::Sign { message }));
+        }
+    }
+
+    fn hello(peer: PeerId, signature: Signature, cx: &mut Cx) {
         let token = cx.config.token.clone();
         cx.out.signal(&ToTracker::Hello { version: wire::VERSION, features: 0, peer, signature, token });
     }
@@ -206,7 +227,7 @@ impl Client {
     pub(crate) fn on_timeout(&mut self, cx: &mut Cx) -> News {
         match self.state {
             State::Waiting { .. } => self.wake(cx),
-            State::Greeting { deadline } if deadline <= cx.now => return self.give_up(cx),
+            State::Greeting { deadline, .. } if deadline <= cx.now => return self.give_up(cx),
             State::Up { .. } => {
                 for (topic, known) in &mut self.topics {
                     if known.ask_at.is_some_and(|at| at <= cx.now) {
@@ -222,7 +243,7 @@ impl Client {
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match self.state {
             State::Waiting { until } => (!self.topics.is_empty()).then_some(until),
-            State::Greeting { deadline } => Some(deadline),
+            State::Greeting { deadline, .. } => Some(deadline),
             State::Up { .. } => {
                 let mut first = None;
                 for (_, known) in &self.topics {

@@ -20,6 +20,7 @@ pub use limits::ServerConfig;
 use super::challenge_bytes;
 use crate::config::SIGNAL_BYTES_MAX;
 use crate::id::{PeerId, Topic};
+use crate::keys;
 use crate::rng::Rng;
 use crate::time::{Instant, earliest};
 use crate::wire::tracker::PEERS_MAX;
@@ -30,7 +31,6 @@ use bucket::Bucket;
 use candidates::{Network, Scope};
 use core::net::IpAddr;
 use core::time::Duration;
-use ed25519_dalek::VerifyingKey;
 use swarms::Swarms;
 
 /// The machine. Input by [`Server::handle`], output by [`Server::poll_action`] until it is empty, then one
@@ -210,7 +210,7 @@ impl Server {
             self.refuse(id, Refusal::Token, Duration::ZERO);
             return self.close(id, CloseReason::Denied);
         }
-        if !proves(&peer, &challenge_bytes(&nonce, &peer), &signature) {
+        if !keys::verify(&peer, &challenge_bytes(&nonce, &peer), &signature) {
             self.refuse(id, Refusal::Identity, Duration::ZERO);
             return self.close(id, CloseReason::Denied);
         }
@@ -414,13 +414,6 @@ fn limited_network(address: Option<IpAddr>) -> Option<Network> {
 /// Rounded up, so that who waits that long has waited enough.
 fn millis(span: Duration) -> u32 {
     u32::try_from(span.as_micros().div_ceil(1000)).unwrap_or(u32::MAX)
-}
-
-/// Whether `signature` is by the key that `peer` is. Strict: one signature has one form.
-fn proves(peer: &PeerId, text: &[u8], signature: &Signature) -> bool {
-    let Ok(key) = VerifyingKey::from_bytes(peer.bytes()) else { return false };
-    let signature = ed25519_dalek::Signature::from_components(signature.0, signature.1);
-    key.verify_strict(text, &signature).is_ok()
 }
 
 /// Takes the same time wherever the two differ; only the length shows.

@@ -136,6 +136,16 @@ pub struct Hello {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Signature(pub [u8; 32], pub [u8; 32]);
 
+impl Signature {
+    /// Reads 64 bytes.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (halves, []) = bytes.as_chunks() else { return None };
+        let [first, second] = halves else { return None };
+        Some(Self(*first, *second))
+    }
+}
+
 /// Proof of the key over both DTLS fingerprints and both nonces: nobody sits between.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proof {
