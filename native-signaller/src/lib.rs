@@ -10,6 +10,7 @@
 
 pub mod cli;
 pub mod log;
+pub mod seed;
 pub mod shutdown;
 
 mod accept;

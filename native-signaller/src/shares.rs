@@ -4,17 +4,17 @@
 use crate::Error;
 use crate::files::{ascii, is_known, mime, partial, unsatisfiable};
 use crate::range::{Wanted, wanted};
+use crate::seed::Made;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
-use std::io::{self, Read, SeekFrom};
+use std::io::{self, SeekFrom};
 use std::path::{Path, PathBuf};
 use swarmlet_core::ContentId;
-use swarmlet_core::config::{FILES_MAX, PATH_DEPTH_MAX};
-use swarmlet_core::content::{Builder, Torrent};
+
+use swarmlet_core::content::Torrent;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio_util::io::ReaderStream;
 
@@ -86,25 +86,17 @@ impl Shares {
         if self.shares.contains_key(&name) {
             return Err(unfit(format!("a second share named {name}")));
         }
-        let mut found = Vec::new();
-        find(&whole, &mut Vec::new(), &mut found)?;
-        let listed: Vec<_> = found.iter().map(|(_, names, size)| (names.clone(), *size)).collect();
-        let mut builder =
-            Builder::new(&name, &listed, Vec::new()).map_err(|error| unfit(format!("{error:?}")))?;
-        for (index, (path, _, _)) in found.iter().enumerate() {
-            hash(&mut builder, index, path)?;
-        }
-        let built = builder.finish().map_err(|error| unfit(format!("{error:?}")))?;
-        let single = built.torrent.info.is_single();
-        for (entry, given) in built.torrent.info.files.iter().zip(&built.order) {
-            let Some((path, names, size)) = found.get(*given) else { continue };
+        let made = Made::of(&whole, Vec::new())?;
+        let torrent = made.torrent().clone();
+        let single = torrent.info.is_single();
+        for (entry, path) in torrent.info.files.iter().zip(made.paths()) {
             let tag = entry.root.map_or_else(|| "\"empty\"".to_owned(), |root| format!("\"{root}\""));
-            let key = if single { name.clone() } else { format!("{name}/{}", names.join("/")) };
-            let served = Served { path: path.clone(), size: *size, tag, mime: mime(&key) };
+            let key = if single { name.clone() } else { format!("{name}/{}", entry.path.join("/")) };
+            let served = Served { path: path.clone(), size: entry.length, tag, mime: mime(&key) };
             self.files.insert(key, served);
         }
-        let size = listed.iter().map(|(_, size)| size).sum();
-        self.shares.insert(name, Share { torrent: built.torrent, size });
+        let size = torrent.info.files.iter().map(|file| file.length).sum();
+        self.shares.insert(name, Share { torrent, size });
         Ok(())
     }
 
@@ -179,47 +171,5 @@ impl Served {
         }
         file.seek(SeekFrom::Start(first)).await?;
         Ok(Body::from_stream(ReaderStream::with_capacity(file.take(count), CHUNK_BYTES)))
-    }
-}
-
-type Found = (PathBuf, Vec<String>, u64);
-
-/// Collects the files of a folder in the order of their names; links and hidden ones are left out.
-fn find(folder: &Path, names: &mut Vec<String>, found: &mut Vec<Found>) -> Result<(), Error> {
-    let unreadable = |error| Error::Read(folder.to_owned(), error);
-    let mut entries =
-        std::fs::read_dir(folder).map_err(unreadable)?.collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
-    entries.sort_by_key(std::fs::DirEntry::file_name);
-    for entry in entries {
-        let (path, kind) = (entry.path(), entry.file_type().map_err(unreadable)?);
-        let Some(name) = entry.file_name().to_str().map(str::to_owned) else {
-            return Err(Error::Unfit(path, "the name is not Unicode".to_owned()));
-        };
-        if name.starts_with('.') {
-            continue;
-        }
-        names.push(name);
-        if kind.is_dir() && names.len() < PATH_DEPTH_MAX {
-            find(&path, names, found)?;
-        } else if kind.is_file() {
-            let size = entry.metadata().map_err(unreadable)?.len();
-            found.push((path, names.clone(), size));
-        }
-        names.pop();
-        if found.len() > FILES_MAX {
-            return Err(Error::Unfit(folder.to_owned(), format!("more than {FILES_MAX} files")));
-        }
-    }
-    Ok(())
-}
-
-fn hash(builder: &mut Builder, index: usize, path: &Path) -> Result<(), Error> {
-    let unreadable = |error| Error::Read(path.to_owned(), error);
-    let mut file = File::open(path).map_err(unreadable)?;
-    let mut chunk = vec![0; 1024 * 1024];
-    loop {
-        let count = file.read(&mut chunk).map_err(unreadable)?;
-        let Some(bytes) = chunk.get(..count).filter(|bytes| !bytes.is_empty()) else { return Ok(()) };
-        builder.push(index, bytes).map_err(|error| Error::Unfit(path.to_owned(), format!("{error:?}")))?;
     }
 }

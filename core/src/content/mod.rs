@@ -7,6 +7,7 @@ pub mod bencode;
 mod bitfield;
 mod builder;
 mod error;
+pub mod http;
 mod info;
 mod layout;
 mod magnet;

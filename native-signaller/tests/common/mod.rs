@@ -1,6 +1,8 @@
 //! A server on a free port inside the test, and clients as simple as can be.
 #![allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used, clippy::std_instead_of_alloc)]
 
+pub mod peers;
+
 use core::net::SocketAddr;
 use core::time::Duration;
 use ed25519_dalek::{Signer, SigningKey};

@@ -1,0 +1,110 @@
+//! The WebSocket to the signaller.
+
+use super::host::News;
+use core::time::Duration;
+use futures_util::{SinkExt, StreamExt};
+use swarmlet_core::JobId;
+use swarmlet_core::config::SIGNAL_BYTES_MAX;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+
+/// The sub-protocol: a signaller that does not know it refuses the connection.
+const PROTOCOL: &str = "swarmlet.1";
+/// From the first packet to the open socket.
+const OPEN_DEADLINE: Duration = Duration::from_secs(10);
+/// For the last words.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(1);
+/// Messages that may wait for a signaller that does not read.
+const WAITING_MAX: usize = 1024;
+
+type Stream = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// A socket, open or on the way. Its task closes it when nobody can say anything any more.
+pub(super) struct Socket {
+    outbox: mpsc::Sender<Vec<u8>>,
+    task: JoinHandle<()>,
+}
+
+impl Socket {
+    /// Begins to connect. What becomes of it is told under the number of the job.
+    pub(super) fn open(job: JobId, url: &str, news: mpsc::Sender<News>) -> Self {
+        let (outbox, messages) = mpsc::channel(WAITING_MAX);
+        let task = tokio::spawn(run(job, url.to_owned(), news, messages));
+        Self { outbox, task }
+    }
+
+    /// Sends one message. `false`: the signaller leaves a thousand unread, or is gone.
+    pub(super) fn send(&self, bytes: Vec<u8>) -> bool {
+        self.outbox.try_send(bytes).is_ok()
+    }
+
+    /// Closes it after what was sent.
+    pub(super) async fn close(self) {
+        drop(self.outbox);
+        let _ = time::timeout(CLOSE_DEADLINE, self.task).await;
+    }
+}
+
+async fn run(job: JobId, url: String, news: mpsc::Sender<News>, mut outbox: mpsc::Receiver<Vec<u8>>) {
+    match time::timeout(OPEN_DEADLINE, connect(&url)).await {
+        Ok(Ok(stream)) => {
+            if news.send(News::SocketOpen(job)).await.is_ok() {
+                talk(job, stream, &news, &mut outbox).await;
+            }
+        }
+        Ok(Err(error)) => tracing::debug!(event = "signaller", url, %error),
+        Err(_) => tracing::debug!(event = "signaller", url, "does not answer"),
+    }
+    let _ = news.send(News::SocketClosed(job)).await;
+}
+
+async fn connect(url: &str) -> Result<Stream, Error> {
+    let mut request = url.into_client_request()?;
+    request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static(PROTOCOL));
+    let limits = WebSocketConfig::default()
+        .max_message_size(Some(SIGNAL_BYTES_MAX))
+        .max_frame_size(Some(SIGNAL_BYTES_MAX));
+    // Signals are small and every one of them is waited for.
+    let (stream, _) = connect_async_with_config(request, Some(limits), true).await?;
+    Ok(stream)
+}
+
+async fn talk(
+    job: JobId,
+    mut stream: Stream,
+    news: &mpsc::Sender<News>,
+    outbox: &mut mpsc::Receiver<Vec<u8>>,
+) {
+    loop {
+        tokio::select! {
+            heard = stream.next() => match heard {
+                Some(Ok(Message::Binary(bytes))) => {
+                    let heard = News::Signalled { socket: job, bytes: bytes.into() };
+                    if news.send(heard).await.is_err() {
+                        return;
+                    }
+                }
+                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Text(_) | Message::Frame(_))) => {}
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return,
+            },
+            said = outbox.recv() => match said {
+                Some(bytes) => {
+                    if stream.send(Message::Binary(bytes.into())).await.is_err() {
+                        return;
+                    }
+                }
+                None => {
+                    let _ = time::timeout(CLOSE_DEADLINE, stream.close(None)).await;
+                    return;
+                }
+            },
+        }
+    }
+}
