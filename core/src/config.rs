@@ -1,6 +1,5 @@
 //! Every limit and constant that a user, an operator or a test may want to change, with unit and reason.
 
-use crate::content::leaf_hash;
 use crate::id::Hash;
 use alloc::string::String;
 use core::time::Duration;
@@ -112,7 +111,7 @@ impl Default for Config {
             ping_after: Duration::from_secs(10),
             dead_after: Duration::from_secs(30),
             incentive: Incentive::default(),
-            leaf_hash,
+            leaf_hash: Hash::of,
         }
     }
 }

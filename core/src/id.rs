@@ -5,6 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 macro_rules! id32 {
     ($(#[$doc:meta])* $name:ident) => {
@@ -75,6 +76,12 @@ id32!(
 );
 
 impl Hash {
+    /// SHA-256.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+
     /// The hashes that stand in a row of bytes.
     pub(crate) fn row(bytes: &[u8]) -> Vec<Self> {
         let rows = bytes.as_chunks().0;

@@ -30,6 +30,7 @@ pub mod action;
 pub mod config;
 pub mod content;
 pub mod fault;
+mod flow;
 pub mod id;
 pub mod input;
 pub mod keys;

@@ -142,12 +142,6 @@ impl Outbox {
         high.saturating_sub(outlet.bulk)
     }
 
-    /// Bytes above the low-water mark that the host still holds for the bulk channel. What is below the mark may
-    /// have left long ago: hosts do not report it.
-    pub(crate) fn waiting(&self, link: LinkId) -> u64 {
-        self.outlets.get(&link).map_or(0, |outlet| outlet.bulk.saturating_sub(u64::from(CHANNEL_LOW_BYTES)))
-    }
-
     /// Sent payload bytes per second.
     pub(crate) fn up_rate(&self, now: Instant, link: LinkId) -> u64 {
         self.outlets.get(&link).map_or(0, |outlet| outlet.sent.per_second(now))

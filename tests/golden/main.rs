@@ -84,6 +84,7 @@ fn peer_messages() -> Vec<(String, (Message, Vec<u8>))> {
         ("ping", Message::Ping { nonce: u32::MAX }, vec![]),
         ("pong", Message::Pong { nonce: u32::MAX }, vec![]),
         ("goodbye", Message::Goodbye, vec![]),
+        ("acked", Message::Acked { leaves: 300 }, vec![]),
     ];
     list.into_iter().map(|(name, message, tail)| (name.to_owned(), (message, tail))).collect()
 }
@@ -221,7 +222,8 @@ fn every_variant_has_a_vector() {
         | Message::Block { .. }
         | Message::Ping { .. }
         | Message::Pong { .. }
-        | Message::Goodbye => (),
+        | Message::Goodbye
+        | Message::Acked { .. } => (),
     };
     let _ = |message: &ToTracker| match message {
         ToTracker::Hello { .. }

@@ -79,6 +79,12 @@ impl Bitfield {
         true
     }
 
+    /// The set as words, number `i` in bit `i % 64` of word `i / 64`.
+    #[must_use]
+    pub(crate) fn words(&self) -> &[u64] {
+        &self.words
+    }
+
     /// The numbers in the set, ascending.
     #[must_use]
     pub fn iter(&self) -> Ones<'_> {

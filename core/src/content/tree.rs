@@ -20,7 +20,7 @@ const RUN_HEIGHT_MAX: u8 = 9;
 /// The hash of a leaf's bytes, at its true length.
 #[must_use]
 pub fn leaf_hash(bytes: &[u8]) -> Hash {
-    Hash(Sha256::digest(bytes).into())
+    Hash::of(bytes)
 }
 
 /// The hash above two nodes.

@@ -2,7 +2,6 @@
 
 use super::ledger::Kept;
 use super::peer::Peer;
-use super::picker::{self, Choice};
 use super::{ANSWER_DEADLINE, Fact, Job, Swarm};
 use crate::action::{Event, Work};
 use crate::config::{BLOCK_LEAVES_MAX, LEAF_BYTES};
@@ -20,6 +19,8 @@ const HELD_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Snubs in a row before a peer that keeps nothing it promises is let go. Not few: whoever gives to those who
 /// give most lets others wait, and that is fair.
 const SNUBS_MAX: u32 = 12;
+/// Files with something to ask for that are compared before one is chosen.
+const LOOK_FILES: u32 = 16;
 /// A leaf is asked for twice only if its first source would take this much longer.
 const ENDGAME_GAIN: u64 = SECOND / 2;
 
@@ -27,13 +28,9 @@ impl Swarm {
     /// Asks a peer for as much as its window lets through.
     pub(super) fn ask(&mut self, link: LinkId, cx: &mut Cx) {
         let Some(peer) = self.peers.get(&link) else { return };
-        let leaf = u64::from(LEAF_BYTES);
-        let rate = peer.down.per_second(cx.now);
-        let most = if peer.snubs > 0 { 4 } else { cx.config.window_leaves_max };
-        let window = picker::window(rate, peer.rtt, peer.received / leaf, most);
-        let room = window.saturating_sub(peer.asked_leaves());
+        let room = peer.window.saturating_sub(peer.asked_leaves());
         // A quarter of the window at a time: few messages, and the source never runs dry.
-        if peer.idle || room == 0 || (room < window / 4 && peer.asked_leaves() > 0) {
+        if peer.idle || room == 0 || (room < peer.window / 4 && peer.asked_leaves() > 0) {
             return;
         }
         let mut held = self.storing_bytes;
@@ -44,9 +41,7 @@ impl Swarm {
         });
         let mut plan = Plan { room, spans: Map::new() };
         self.continue_pieces(link, &mut plan);
-        if plan.room > 0 && held < HELD_BYTES_MAX {
-            self.begin_pieces(link, &mut plan, cx);
-        }
+        while plan.room > 0 && held < HELD_BYTES_MAX && self.begin_piece(link, &mut plan, cx) {}
         if plan.room == room {
             self.double_late(link, &mut plan, cx);
         }
@@ -67,44 +62,43 @@ impl Swarm {
         let Some(peer) = self.peers.get(&link) else { return };
         for root in &self.begun {
             let (Some(file), Some(has)) = (self.files.get_mut(root), peer.has.get(root)) else { continue };
-            for piece in file.ledger.open_pieces() {
-                if !has.get(piece.get()) {
-                    continue;
-                }
+            while plan.room > 0
+                && let Some(piece) = file.ledger.loose_piece(has)
+            {
                 take_spans(file, root, piece, peer, plan);
-                if plan.room == 0 {
-                    return;
-                }
             }
         }
     }
 
-    /// New pieces, rarest first.
-    fn begin_pieces(&mut self, link: LinkId, plan: &mut Plan, cx: &mut Cx) {
-        let Some(peer) = self.peers.get(&link) else { return };
-        let mut choice = Choice::new(plan.room.div_ceil(BLOCK_LEAVES_MAX) as usize);
-        for root in &self.wanted {
+    /// One new piece: what a reader waits for, else the rarest. `false`: there is none.
+    fn begin_piece(&mut self, link: LinkId, plan: &mut Plan, cx: &mut Cx) -> bool {
+        let Some(peer) = self.peers.get(&link) else { return false };
+        let mut best: Option<(usize, Root, PieceIndex)> = None;
+        let mut looked = 0;
+        // Somewhere in the list, so that not everybody begins with the same files.
+        let from = cx.rng.below(self.wanted.len().max(1) as u64) as usize;
+        for root in self.wanted.iter().skip(from).chain(self.wanted.iter().take(from)) {
             let (Some(file), Some(has)) = (self.files.get(root), peer.has.get(root)) else { continue };
             if file.recalling > 0 {
                 continue;
             }
-            for index in file.ledger.have().missing_from(has) {
-                let Some(piece) = file.layout.piece(index) else { continue };
-                if file.ledger.is_free(piece) && file.tree.knows_piece(piece) {
-                    let urgent = file.urgent.contains(&index);
-                    choice.offer((*root, piece), urgent, file.rarity.of(index), &mut cx.rng);
-                }
+            let Some((rank, piece)) = file.choose(has, self.lacking.contains(root), &mut cx.rng) else {
+                continue;
+            };
+            if best.is_none_or(|(other, _, _)| rank < other) {
+                best = Some((rank, *root, piece));
+            }
+            looked += 1;
+            if looked >= LOOK_FILES {
+                break;
             }
         }
-        for (_, (root, piece)) in choice.best {
-            let Some(file) = self.files.get_mut(&root) else { continue };
-            file.ledger.open(piece);
-            self.begun.insert(root);
-            take_spans(file, &root, piece, peer, plan);
-            if plan.room == 0 {
-                return;
-            }
-        }
+        let Some((_, root, piece)) = best else { return false };
+        let Some(file) = self.files.get_mut(&root) else { return false };
+        file.ledger.open(piece);
+        self.begun.insert(root);
+        take_spans(file, &root, piece, peer, plan);
+        true
     }
 
     /// Endgame: when all is asked for, an idle peer is asked for one run that a much slower one owes us.
@@ -151,12 +145,13 @@ impl Swarm {
         tail: &[u8],
         cx: &mut Cx,
     ) -> Result<(), Fault> {
+        let leaves = tail.len().div_ceil(LEAF_BYTES as usize) as u32;
         let peer = self.peer(link)?;
+        peer.taken += u64::from(leaves);
         let Some(answer) = peer.answered(root, start) else { return self.stray(link, tail.len()) };
         peer.progress = cx.now;
         peer.snubs = 0;
         let Some(file) = self.files.get_mut(root) else { return self.stray(link, tail.len()) };
-        let leaves = tail.len().div_ceil(LEAF_BYTES as usize) as u32;
         if let Some(asked) = answer {
             file.ledger.unask(start, asked.count);
             if leaves != u32::from(asked.count) {
@@ -166,12 +161,24 @@ impl Swarm {
         if file.layout.span_bytes(start, leaves) != Some(tail.len() as u64) {
             return Err(Fault::Malformed);
         }
+        let mut good = 0;
+        let mut result = Ok(());
         for (index, bytes) in tail.chunks(LEAF_BYTES as usize).enumerate() {
-            self.on_leaf(link, root, start + index as u32, bytes, cx)?;
+            match self.on_leaf(link, root, start + index as u32, bytes, cx) {
+                Ok(kept) => good += kept,
+                Err(fault) => {
+                    result = Err(fault);
+                    break;
+                }
+            }
         }
-        Ok(())
+        if good > 0 {
+            self.credit(link, root, good, cx);
+        }
+        result
     }
 
+    /// Takes in one leaf; answers how many bytes of it were of use.
     fn on_leaf(
         &mut self,
         link: LinkId,
@@ -179,43 +186,42 @@ impl Swarm {
         index: u32,
         bytes: &[u8],
         cx: &mut Cx,
-    ) -> Result<(), Fault> {
-        let Some(file) = self.files.get_mut(root) else { return Ok(()) };
+    ) -> Result<u64, Fault> {
+        let Some(file) = self.files.get_mut(root) else { return Ok(0) };
         let Some(leaf) = file.layout.leaf(index) else { return Err(Fault::Malformed) };
         match file.tree.check_leaf_by(cx.config.leaf_hash, leaf, bytes) {
             Some(true) => {}
             Some(false) => return Err(Fault::BadData),
             // It was told to send the hashes first.
-            None => return self.stray(link, bytes.len()),
+            None => return self.stray(link, bytes.len()).map(|()| 0),
         }
         let kept = file.ledger.accept(leaf, bytes);
         let piece = file.layout.piece_of(leaf);
         let (others, whole) = match kept {
             Kept::Duplicate => {
                 self.waste(root, bytes.len());
-                return Ok(());
+                return Ok(0);
             }
             Kept::Leaf(others) => (others, None),
             Kept::Piece(others, whole) => (others, Some(whole)),
         };
-        self.credit(link, root, bytes.len(), cx);
         if others {
             self.cancel_elsewhere(link, root, index, cx);
         }
         if let Some(whole) = whole {
             self.keep(root, piece, whole, cx);
         }
-        Ok(())
+        Ok(bytes.len() as u64)
     }
 
-    /// Counts a verified leaf for the peer and for each share of the file.
-    fn credit(&mut self, link: LinkId, root: &Root, bytes: usize, cx: &mut Cx) {
-        let bytes = bytes as u64;
+    /// Counts verified bytes for the peer and for each share of the file.
+    fn credit(&mut self, link: LinkId, root: &Root, bytes: u64, cx: &mut Cx) {
         self.totals.from_peers += bytes;
         if let Some(peer) = self.peers.get_mut(&link) {
             peer.received += bytes;
             peer.down.add(cx.now, bytes);
             peer.pace = peer.down.per_second(cx.now);
+            peer.widen(cx.config.window_leaves_max);
         }
         let Some(file) = self.files.get(root) else { return };
         for content in &file.shares {
@@ -293,7 +299,7 @@ impl Swarm {
             if let (Some(leaf), Some(has)) = (file.layout.leaf(span.start), peer.has.get_mut(root)) {
                 let piece = file.layout.piece_of(leaf).get();
                 if has.clear(piece) {
-                    file.rarity.lose(piece);
+                    file.ledger.ranks.lose(piece);
                 }
             }
         }
@@ -319,6 +325,12 @@ impl Swarm {
         for (link, peer) in &self.peers {
             if peer.has.get(root).is_some_and(|has| !has.is_empty()) && !peer.no_hashes.contains(root) {
                 able.push(*link);
+            }
+        }
+        if able.is_empty() {
+            // Who had nothing or was late may do better next time.
+            for (_, peer) in &mut self.peers {
+                peer.no_hashes.remove(root);
             }
         }
         if let Some(link) = cx.rng.pick(&able).copied() {
@@ -377,6 +389,7 @@ impl Swarm {
                 continue;
             }
             peer.snubs += 1;
+            peer.widen(cx.config.window_leaves_max);
             if peer.snubs >= SNUBS_MAX {
                 self.facts.push(Fact::Fault(link, Fault::Stalled));
             }
@@ -410,10 +423,10 @@ impl Swarm {
                 }
             }
         }
-        if late {
-            self.seek_infos(cx);
+        if late || !self.lacking.is_empty() {
             self.seek_hashes(cx);
         }
+        self.seek_infos(cx);
     }
 }
 

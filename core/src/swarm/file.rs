@@ -2,8 +2,9 @@
 
 use super::ledger::Ledger;
 use crate::config::LEAF_BYTES;
-use crate::content::{Bitfield, Layout, Tree};
+use crate::content::{Bitfield, Layout, PieceIndex, Tree};
 use crate::id::{ContentId, Hash, LinkId, Root};
+use crate::rng::Rng;
 use crate::time::Instant;
 use crate::util::Set;
 use alloc::string::String;
@@ -18,9 +19,8 @@ pub(crate) struct File {
     pub(crate) layout: Layout,
     pub(crate) tree: Tree,
     pub(crate) ledger: Ledger,
-    pub(crate) rarity: Rarity,
     /// How often each piece was given away: while we are the only source, fresh pieces go first.
-    pub(crate) given: Rarity,
+    pub(crate) given: Given,
     /// An active share wants it.
     pub(crate) wanted: bool,
     /// The shares it belongs to.
@@ -40,8 +40,7 @@ impl File {
         Self {
             layout,
             ledger: Ledger::new(layout),
-            rarity: Rarity::new(layout.pieces()),
-            given: Rarity::new(layout.pieces()),
+            given: Given(alloc::vec![0; layout.pieces() as usize]),
             tree,
             wanted: false,
             shares: Set::new(),
@@ -56,9 +55,38 @@ impl File {
     pub(crate) fn unavailable(&self) -> u32 {
         let mut count = 0;
         for piece in self.ledger.have().iter_missing() {
-            count += u32::from(self.rarity.of(piece) == 0);
+            count += u32::from(self.ledger.ranks.holders(piece) == 0);
         }
         count
+    }
+
+    /// The piece to begin of those that a source `has`, and how pressing it is: what somebody waits for, then the
+    /// rarest. `lacking`: not all piece hashes are known.
+    pub(crate) fn choose(&self, has: &Bitfield, lacking: bool, rng: &mut Rng) -> Option<(usize, PieceIndex)> {
+        let known = |piece: u32| {
+            !lacking || self.layout.piece(piece).is_some_and(|piece| self.tree.knows_piece(piece))
+        };
+        for piece in &self.urgent {
+            if has.get(*piece) && self.ledger.ranks.free().get(*piece) && known(*piece) {
+                return Some((0, self.layout.piece(*piece)?));
+            }
+        }
+        let (holders, piece) = self.ledger.ranks.rarest(has, &known, rng)?;
+        Some((holders, self.layout.piece(piece)?))
+    }
+
+    /// A link has these pieces.
+    pub(crate) fn gain_all(&mut self, pieces: &Bitfield) {
+        for piece in pieces.iter() {
+            self.ledger.ranks.gain(piece);
+        }
+    }
+
+    /// It has them no longer.
+    pub(crate) fn lose_all(&mut self, pieces: &Bitfield) {
+        for piece in pieces.iter() {
+            self.ledger.ranks.lose(piece);
+        }
     }
 
     /// Whether all pieces of a range of bytes are here.
@@ -124,14 +152,10 @@ impl File {
     }
 }
 
-/// A count for each piece: links that have it, or times that it was given.
-pub(crate) struct Rarity(Vec<u16>);
+/// How often each piece was given.
+pub(crate) struct Given(Vec<u16>);
 
-impl Rarity {
-    fn new(pieces: u32) -> Self {
-        Self(alloc::vec![0; pieces as usize])
-    }
-
+impl Given {
     pub(crate) fn of(&self, piece: u32) -> u16 {
         match self.0.get(piece as usize) {
             Some(count) => *count,
@@ -142,24 +166,6 @@ impl Rarity {
     pub(crate) fn gain(&mut self, piece: u32) {
         if let Some(count) = self.0.get_mut(piece as usize) {
             *count = count.saturating_add(1);
-        }
-    }
-
-    pub(crate) fn gain_all(&mut self, pieces: &Bitfield) {
-        for piece in pieces.iter() {
-            self.gain(piece);
-        }
-    }
-
-    pub(crate) fn lose_all(&mut self, pieces: &Bitfield) {
-        for piece in pieces.iter() {
-            self.lose(piece);
-        }
-    }
-
-    pub(crate) fn lose(&mut self, piece: u32) {
-        if let Some(count) = self.0.get_mut(piece as usize) {
-            *count = count.saturating_sub(1);
         }
     }
 }

@@ -3,8 +3,9 @@
 //! missing → open (leaves come from peers) or fetching (over HTTP) → storing → had.
 //! claimed (the store said so before) → checking → had, or missing again.
 
+use super::picker::Ranks;
 use crate::content::{Bitfield, Layout, LeafIndex, PieceIndex, Tree};
-use crate::util::Map;
+use crate::util::{Map, Set};
 use crate::wire::Span;
 use alloc::vec::Vec;
 
@@ -17,6 +18,10 @@ pub(crate) struct Ledger {
     have: Bitfield,
     claimed: Bitfield,
     active: Map<PieceIndex, Active>,
+    /// Open pieces with leaves that nobody was asked for.
+    loose: Set<PieceIndex>,
+    /// How many links have each piece, and which are free.
+    pub(crate) ranks: Ranks,
     done_bytes: u64,
     open_bytes: u64,
 }
@@ -61,14 +66,22 @@ impl Ledger {
             have: Bitfield::new(pieces),
             claimed: Bitfield::new(pieces),
             active: Map::new(),
+            loose: Set::new(),
+            ranks: Ranks::new(pieces),
             done_bytes: 0,
             open_bytes: 0,
         }
     }
 
-    pub(crate) fn full(layout: Layout) -> Self {
-        let have = Bitfield::full(layout.pieces());
-        Self { have, done_bytes: layout.length(), ..Self::new(layout) }
+    /// All of it is here.
+    pub(crate) fn fill(&mut self) {
+        self.have = Bitfield::full(self.layout.pieces());
+        (self.done_bytes, self.open_bytes) = (self.layout.length(), 0);
+        (self.active, self.loose) = (Map::new(), Set::new());
+        self.claimed = Bitfield::new(self.layout.pieces());
+        for piece in 0..self.layout.pieces() {
+            self.ranks.set_free(piece, false);
+        }
     }
 
     pub(crate) const fn have(&self) -> &Bitfield {
@@ -102,34 +115,22 @@ impl Ledger {
 
     /// Whether a piece is missing and nobody is at work on it.
     pub(crate) fn is_free(&self, piece: PieceIndex) -> bool {
-        !self.have.get(piece.get()) && !self.claimed.get(piece.get()) && !self.active.contains_key(&piece)
+        self.ranks.free().get(piece.get())
     }
 
     /// Whether there are leaves that nobody has been asked for.
     pub(crate) fn has_unasked(&self) -> bool {
-        let begun = self.have.count() + self.claimed.count() + self.active.len() as u32;
-        if begun < self.layout.pieces() {
-            return true;
-        }
-        for (_, active) in &self.active {
-            if let Active::Open(partial) = active
-                && partial.slots.contains(&Slot::Missing)
-            {
-                return true;
-            }
-        }
-        false
+        !self.ranks.free().is_empty() || !self.loose.is_empty()
     }
 
-    /// Pieces that some leaves have been asked for.
-    pub(crate) fn open_pieces(&self) -> Vec<PieceIndex> {
-        let mut open = Vec::new();
-        for (piece, active) in &self.active {
-            if matches!(active, Active::Open(_)) {
-                open.push(*piece);
+    /// The first piece that was begun, that a source `has` and of which some leaves nobody was asked for.
+    pub(crate) fn loose_piece(&self, has: &Bitfield) -> Option<PieceIndex> {
+        for piece in &self.loose {
+            if has.get(piece.get()) {
+                return Some(*piece);
             }
         }
-        open
+        None
     }
 
     /// Begins to collect the leaves of a free piece.
@@ -144,7 +145,14 @@ impl Ledger {
             bytes: alloc::vec![0; bytes as usize],
             missing,
         };
-        self.active.insert(piece, Active::Open(partial));
+        self.enter(piece, Active::Open(partial));
+        self.loose.insert(piece);
+    }
+
+    /// A piece is no longer free.
+    fn enter(&mut self, piece: PieceIndex, state: Active) {
+        self.active.insert(piece, state);
+        self.ranks.set_free(piece.get(), false);
     }
 
     /// The next run of leaves of an open piece that nobody was asked for, at most `most`; it counts as asked.
@@ -161,6 +169,9 @@ impl Ledger {
             } else {
                 break;
             }
+        }
+        if !partial.slots.contains(&Slot::Missing) {
+            self.loose.remove(&piece);
         }
         if count == 0 { None } else { Some(Span { start, count, proof: false }) }
     }
@@ -184,12 +195,16 @@ impl Ledger {
     /// A source will not send this run.
     pub(crate) fn unask(&mut self, start: u32, count: u8) {
         let Some(slots) = self.slots_of(start, count) else { return };
+        let mut freed = false;
         for slot in slots {
             match slot {
-                Slot::Asked(1) => *slot = Slot::Missing,
+                Slot::Asked(1) => (*slot, freed) = (Slot::Missing, true),
                 Slot::Asked(n) => *n -= 1,
                 Slot::Missing | Slot::Got => {}
             }
+        }
+        if freed && let Some(leaf) = self.layout.leaf(start) {
+            self.loose.insert(self.layout.piece_of(leaf));
         }
     }
 
@@ -209,10 +224,14 @@ impl Ledger {
         *slot = Slot::Got;
         partial.bytes[offset..offset + bytes.len()].copy_from_slice(bytes);
         partial.missing -= 1;
-        if partial.missing > 0 {
+        let whole = partial.missing == 0;
+        let bytes = if whole { core::mem::take(&mut partial.bytes) } else { Vec::new() };
+        if !partial.slots.contains(&Slot::Missing) {
+            self.loose.remove(&piece);
+        }
+        if !whole {
             return Kept::Leaf(others);
         }
-        let bytes = core::mem::take(&mut partial.bytes);
         self.open_bytes -= bytes.len() as u64;
         self.active.insert(piece, Active::Storing);
         Kept::Piece(others, bytes)
@@ -221,7 +240,7 @@ impl Ledger {
     /// A free piece is fetched over HTTP.
     pub(crate) fn fetch(&mut self, piece: PieceIndex) {
         debug_assert!(self.is_free(piece), "only a free piece is fetched");
-        self.active.insert(piece, Active::Fetching);
+        self.enter(piece, Active::Fetching);
     }
 
     /// A fetched piece is verified and being stored.
@@ -232,6 +251,7 @@ impl Ledger {
     /// A piece is stored.
     pub(crate) fn stored(&mut self, piece: PieceIndex) {
         self.active.remove(&piece);
+        self.ranks.set_free(piece.get(), false);
         if self.have.set(piece.get()) {
             self.done_bytes += u64::from(self.layout.piece_bytes(piece));
         }
@@ -242,13 +262,16 @@ impl Ledger {
         if let Some(Active::Open(partial)) = self.active.remove(&piece) {
             self.open_bytes -= partial.bytes.len() as u64;
         }
+        self.loose.remove(&piece);
         self.claimed.clear(piece.get());
+        self.ranks.set_free(piece.get(), !self.have.get(piece.get()));
     }
 
     /// A piece that we had is damaged.
     pub(crate) fn lose(&mut self, piece: PieceIndex) {
         if self.have.clear(piece.get()) {
             self.done_bytes -= u64::from(self.layout.piece_bytes(piece));
+            self.ranks.set_free(piece.get(), !self.active.contains_key(&piece));
         }
     }
 
@@ -256,8 +279,9 @@ impl Ledger {
     pub(crate) fn claim(&mut self, pieces: &Bitfield) {
         if pieces.len() == self.claimed.len() {
             for piece in pieces.iter() {
-                if !self.have.get(piece) {
+                if self.ranks.free().get(piece) {
                     self.claimed.set(piece);
+                    self.ranks.set_free(piece, false);
                 }
             }
         }

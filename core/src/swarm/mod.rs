@@ -28,8 +28,9 @@ use crate::fault::Fault;
 use crate::id::{ContentId, JobId, LinkId, Root, Topic};
 use crate::input::Outcome;
 use crate::outbox::Cx;
+use crate::rate::Rate;
 use crate::snapshot::Totals;
-use crate::time::{Instant, earliest};
+use crate::time::{Instant, SECOND, earliest};
 use crate::util::{Map, Set};
 use crate::wire::{Frame, Message, Pieces, peer as limits};
 use alloc::boxed::Box;
@@ -48,6 +49,8 @@ const TELL_AFTER: Duration = Duration::from_millis(40);
 const WRITE_AFTER: Duration = Duration::from_millis(50);
 /// Messages that nobody asked for, before a peer is cut off. Some cross a cancel honestly.
 const STRAYS_MAX: u32 = 256;
+/// How often those are looked for who keep us waiting: deadlines are kept to within this.
+const TICK: u64 = SECOND / 2;
 /// Silence in answer to a request for hashes or an info dictionary.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(8);
 
@@ -77,8 +80,12 @@ pub(crate) struct Swarm {
     checks: u32,
     storing_bytes: u64,
     throttle: Throttle,
+    /// What peers have taken from us.
+    up: Rate,
     serve_at: Option<Instant>,
     origin_at: Option<Instant>,
+    /// When those are looked for who keep us waiting.
+    tick_at: Option<Instant>,
     facts: Vec<Fact>,
     totals: Totals,
     next_order: u64,
@@ -128,8 +135,10 @@ impl Swarm {
             unchecked: Set::new(),
             checks: 0,
             storing_bytes: 0,
+            up: Rate::default(),
             serve_at: None,
             origin_at: None,
+            tick_at: None,
             facts: Vec::new(),
             totals: Totals::default(),
             next_order: 0,
@@ -167,7 +176,7 @@ impl Swarm {
         }
         for (root, pieces) in &peer.has {
             if let Some(file) = self.files.get_mut(root) {
-                file.rarity.lose_all(pieces);
+                file.lose_all(pieces);
             }
         }
         for (_, file) in &mut self.files {
@@ -211,6 +220,7 @@ impl Swarm {
             }
             Message::NoInfo { content } => self.on_no_info(link, content, cx),
             Message::Block { root, start } => self.on_block(link, root, *start, tail, cx),
+            Message::Acked { leaves } => self.on_acked(link, *leaves, cx),
             Message::Hello(_)
             | Message::Proof(_)
             | Message::Ping { .. }
@@ -243,9 +253,25 @@ impl Swarm {
         self.check_more(cx);
         for link in self.links() {
             self.ask(link, cx);
+            self.acknowledge(link, cx);
         }
         self.fetch_more(cx);
         self.serve(cx);
+        if self.tick_at.is_none() && self.is_waiting() {
+            self.tick_at = Some(cx.now.after(TICK));
+        }
+    }
+
+    /// Whether somebody owes us anything.
+    fn is_waiting(&self) -> bool {
+        let mut waiting = !self.lacking.is_empty();
+        for (_, share) in &self.shares {
+            waiting |= share.info.from.is_some();
+        }
+        for (_, peer) in &self.peers {
+            waiting |= peer.asked_leaves() > 0 || peer.flow.under_way() > 0;
+        }
+        waiting
     }
 
     pub(crate) fn on_timeout(&mut self, cx: &mut Cx) {
@@ -260,25 +286,16 @@ impl Swarm {
                 *due = None;
             }
         }
-        self.drop_late_answers(cx);
-        self.snub_silent(cx);
+        if self.tick_at.is_some_and(|at| at <= cx.now) {
+            self.tick_at = None;
+            self.drop_late_answers(cx);
+            self.snub_silent(cx);
+        }
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let mut due =
-            earliest(earliest(self.tell_at, self.write_at), earliest(self.serve_at, self.origin_at));
-        for (_, peer) in &self.peers {
-            due = earliest(due, peer.snub_at());
-        }
-        for (_, share) in &self.shares {
-            due = earliest(due, share.info.from.map(|(_, at)| at));
-        }
-        for root in &self.lacking {
-            if let Some(file) = self.files.get(root) {
-                due = earliest(due, file.hashes.map(|(_, at)| at));
-            }
-        }
-        due
+        let due = earliest(earliest(self.tell_at, self.write_at), earliest(self.serve_at, self.origin_at));
+        earliest(due, self.tick_at)
     }
 
     /// Something may be asked for again: everybody is looked at anew.
@@ -385,9 +402,9 @@ impl Swarm {
             Pieces::All => Bitfield::full(count),
             Pieces::Bitmap(bytes) => Bitfield::from_bytes(bytes, count).ok_or(Fault::Malformed)?,
         };
-        file.rarity.gain_all(&pieces);
+        file.gain_all(&pieces);
         if let Some(before) = peer.has.insert(*root, pieces) {
-            file.rarity.lose_all(&before);
+            file.lose_all(&before);
         }
         peer.idle = false;
         peer.no_hashes.remove(root);
@@ -408,7 +425,7 @@ impl Swarm {
                 return Err(Fault::Malformed);
             }
             if has.set(*piece) {
-                file.rarity.gain(*piece);
+                file.ledger.ranks.gain(*piece);
             }
         }
         peer.idle = false;

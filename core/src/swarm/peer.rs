@@ -1,8 +1,10 @@
 //! What we know of the peer at the other end of a link: what it wants and has, what we asked it for, what it
 //! asked us for. Plain state with small verbs; decisions are elsewhere.
 
-use crate::config::LEAF_BYTES;
+use super::picker;
+use crate::config::{BLOCK_LEAVES_MAX, LEAF_BYTES};
 use crate::content::Bitfield;
+use crate::flow::Flow;
 use crate::id::{ContentId, Root, Topic};
 use crate::rate::Rate;
 use crate::time::{Instant, SECOND};
@@ -14,6 +16,8 @@ use alloc::vec::Vec;
 pub(crate) const WANTS_MAX: usize = 20_000;
 /// Requests that were given up or cancelled and may still be answered.
 const LATE_MAX: usize = 1024;
+/// Blocks are acknowledged together when more than this many would be in a second.
+const ACKS_PER_SECOND: u64 = 100;
 /// A source that owes us something and sends nothing for this long is snubbing us.
 const SNUB_AFTER: u64 = 8 * SECOND;
 
@@ -46,6 +50,15 @@ pub(crate) struct Peer {
     /// Its rate at that time. A silent source's rate decays, and its deadline must not grow with its silence.
     pub(crate) pace: u64,
     pub(crate) snubs: u32,
+    /// Leaves that may be asked of it at the same time.
+    pub(crate) window: u32,
+    /// Leaves it has sent, wanted or not, and how many of these it knows to have come.
+    pub(crate) taken: u64,
+    pub(crate) told_taken: u64,
+    /// What we send it.
+    pub(crate) flow: Flow,
+    /// Pieces that it got from us first, while nobody else had them, and that nobody else has shown since.
+    pub(crate) unspread: u32,
     /// Its round trip in microseconds; 0 while unknown.
     pub(crate) rtt: u64,
     /// Messages that nobody asked for.
@@ -91,12 +104,35 @@ impl Peer {
             progress: now,
             pace: 0,
             snubs: 0,
+            window: BLOCK_LEAVES_MAX,
+            taken: 0,
+            told_taken: 0,
+            flow: Flow::new(now),
+            unspread: 0,
             rtt: 0,
             strays: 0,
             idle: false,
             no_info: Set::new(),
             no_hashes: Set::new(),
         }
+    }
+
+    /// Works out anew how much it may be asked for.
+    pub(crate) fn widen(&mut self, most: u32) {
+        let most = if self.snubs > 0 { BLOCK_LEAVES_MAX } else { most };
+        self.window = picker::window(self.pace, self.rtt, self.received / u64::from(LEAF_BYTES), most);
+    }
+
+    /// What it is to be told now of the leaves that have come: a block at a time, and more at once when they come fast
+    /// or when nothing else will follow.
+    pub(crate) fn acknowledge(&mut self) -> Option<u64> {
+        let fresh = self.taken - self.told_taken;
+        let every = (self.pace / (ACKS_PER_SECOND * u64::from(LEAF_BYTES))).clamp(4, 32);
+        if fresh == 0 || (fresh < every && self.asked_leaves > 0) {
+            return None;
+        }
+        self.told_taken = self.taken;
+        Some(self.taken)
     }
 
     pub(crate) const fn asked_leaves(&self) -> u32 {

@@ -1,6 +1,7 @@
-//! Which pieces to begin, and how much to ask of a source. Pure functions: values in, values out.
+//! Which pieces to begin, and how much to ask of a source. Pure: values in, values out.
 
 use crate::config::LEAF_BYTES;
+use crate::content::Bitfield;
 use crate::rng::Rng;
 use crate::time::SECOND;
 use alloc::vec::Vec;
@@ -9,37 +10,121 @@ use alloc::vec::Vec;
 const WINDOW_MIN: u64 = 4;
 /// Requests reach at least this far ahead (theory §1.3: BDP + 250 ms).
 const AHEAD_MIN: u64 = SECOND / 4;
+/// Pieces with this many holders or more count as equally common.
+const COMMON: usize = 63;
 
-/// The best pieces of those that could be begun: urgent before rare before common, ties by chance. Urgent ones
-/// keep their order, since a reader wants them in order.
-pub(crate) struct Choice<K> {
-    most: usize,
-    /// At most `most`, the best first; `most` is small, so insertion is cheaper than a heap.
-    pub(crate) best: Vec<((bool, u64), K)>,
-    order: u64,
+/// The free pieces of a file by how many links have them: a bitmap for each number of holders, so that the rarest
+/// piece that a source has is found by comparing words and not pieces.
+pub(crate) struct Ranks {
+    holders: Vec<u16>,
+    free: Bitfield,
+    planes: Vec<Vec<u64>>,
 }
 
-impl<K> Choice<K> {
-    pub(crate) const fn new(most: usize) -> Self {
-        Self { most, best: Vec::new(), order: 0 }
+impl Ranks {
+    pub(crate) fn new(pieces: u32) -> Self {
+        Self { holders: alloc::vec![0; pieces as usize], free: Bitfield::full(pieces), planes: Vec::new() }
     }
 
-    /// A piece that could be begun. `urgent`: somebody waits for its bytes; `holders`: links that have it.
-    pub(crate) fn offer(&mut self, key: K, urgent: bool, holders: u16, rng: &mut Rng) {
-        let rank = if urgent {
-            self.order += 1;
-            (false, self.order)
+    /// Links that have a piece.
+    pub(crate) fn holders(&self, piece: u32) -> u16 {
+        match self.holders.get(piece as usize) {
+            Some(count) => *count,
+            None => 0,
+        }
+    }
+
+    /// Pieces that nobody is at work on.
+    pub(crate) const fn free(&self) -> &Bitfield {
+        &self.free
+    }
+
+    /// One more link has a piece.
+    pub(crate) fn gain(&mut self, piece: u32) {
+        self.count(piece, u16::saturating_add(self.holders(piece), 1));
+    }
+
+    /// One link less has it.
+    pub(crate) fn lose(&mut self, piece: u32) {
+        self.count(piece, u16::saturating_sub(self.holders(piece), 1));
+    }
+
+    fn count(&mut self, piece: u32, count: u16) {
+        if self.holders.get(piece as usize).is_none() {
+            return;
+        }
+        self.mark(piece, false);
+        self.holders[piece as usize] = count;
+        self.mark(piece, self.free.get(piece));
+    }
+
+    /// A piece may be begun, or may not.
+    pub(crate) fn set_free(&mut self, piece: u32, free: bool) {
+        if free {
+            self.free.set(piece);
         } else {
-            (true, u64::from(holders) << 32 | rng.below(1 << 32))
-        };
-        let mut at = self.best.len();
-        while at > 0 && self.best[at - 1].0 > rank {
-            at -= 1;
+            self.free.clear(piece);
         }
-        if at < self.most {
-            self.best.insert(at, (rank, key));
-            self.best.truncate(self.most);
+        self.mark(piece, free);
+    }
+
+    /// Writes the bit of a piece in the plane of its number of holders. What nobody has is in none.
+    fn mark(&mut self, piece: u32, on: bool) {
+        let plane = usize::from(self.holders(piece)).min(COMMON);
+        if plane == 0 {
+            return;
         }
+        while self.planes.len() < plane && on {
+            self.planes.push(alloc::vec![0; self.holders.len().div_ceil(64)]);
+        }
+        let Some(words) = self.planes.get_mut(plane - 1) else { return };
+        let (word, bit) = (piece as usize / 64, 1 << (piece % 64));
+        if on {
+            words[word] |= bit;
+        } else {
+            words[word] &= !bit;
+        }
+    }
+
+    /// The rarest free piece of those that a source `has` and that `fits`, with its number of holders; ties by
+    /// chance.
+    pub(crate) fn rarest(
+        &self,
+        has: &Bitfield,
+        fits: &dyn Fn(u32) -> bool,
+        rng: &mut Rng,
+    ) -> Option<(usize, u32)> {
+        for (plane, words) in self.planes.iter().enumerate() {
+            let mut count = 0;
+            for (word, theirs) in words.iter().zip(has.words()) {
+                count += u64::from((word & theirs).count_ones());
+            }
+            if count == 0 {
+                continue;
+            }
+            // The one that chance names, or the next one that fits, round the end.
+            let mut skip = rng.below(count);
+            for lap in 0..2 {
+                for (at, (word, theirs)) in words.iter().zip(has.words()).enumerate() {
+                    let mut both = word & theirs;
+                    let ones = u64::from(both.count_ones());
+                    if lap == 0 && ones <= skip {
+                        skip -= ones;
+                        continue;
+                    }
+                    while both != 0 {
+                        let piece = at as u32 * 64 + both.trailing_zeros();
+                        both &= both - 1;
+                        if skip > 0 {
+                            skip -= 1;
+                        } else if fits(piece) {
+                            return Some((plane + 1, piece));
+                        }
+                    }
+                }
+            }
+        }
+        None
     }
 }
 
@@ -58,33 +143,68 @@ pub(crate) fn window(rate: u64, rtt: u64, proven_leaves: u64, most: u32) -> u32 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rng::Rng;
+    use proptest::prelude::*;
 
-    fn choose(list: &[(u32, bool, u16)], most: usize, rng: &mut Rng) -> Vec<u32> {
-        let mut choice = Choice::new(most);
-        for (key, urgent, holders) in list {
-            choice.offer(*key, *urgent, *holders, rng);
-        }
-        choice.best.iter().map(|(_, key)| *key).collect()
-    }
-
-    #[test]
-    fn urgent_pieces_come_first_and_in_order() {
-        let mut rng = Rng::new([1; 32]);
-        let list = [(7, false, 1), (3, true, 9), (4, true, 9), (8, false, 5)];
-        assert_eq!(choose(&list, 3, &mut rng), [3, 4, 7]);
+    fn all(_: u32) -> bool {
+        true
     }
 
     #[test]
     fn rare_pieces_come_before_common_ones_and_ties_are_broken_by_chance() {
         let mut rng = Rng::new([2; 32]);
-        let mut firsts = std::collections::BTreeSet::new();
-        let list: Vec<_> = (0..10).map(|key| (key, false, if key < 5 { 1 } else { 2 })).collect();
-        for _ in 0..50 {
-            let chosen = choose(&list, 5, &mut rng);
-            assert!(chosen.iter().all(|key| *key < 5));
-            firsts.insert(chosen[0]);
+        let mut ranks = Ranks::new(130);
+        let has = Bitfield::full(130);
+        assert_eq!(ranks.rarest(&has, &all, &mut rng), None);
+        for piece in 0..130 {
+            ranks.gain(piece);
+            if piece % 13 != 0 {
+                ranks.gain(piece);
+            }
         }
-        assert!(firsts.len() > 3);
+        let mut seen = std::collections::BTreeSet::new();
+        for _ in 0..200 {
+            let (holders, piece) = ranks.rarest(&has, &all, &mut rng).expect("there are free pieces");
+            assert_eq!((holders, piece % 13), (1, 0));
+            seen.insert(piece);
+        }
+        assert_eq!(seen.len(), 10);
+        for piece in seen {
+            ranks.set_free(piece, false);
+        }
+        assert_eq!(ranks.rarest(&has, &all, &mut rng).map(|(holders, _)| holders), Some(2));
+        assert_eq!(ranks.rarest(&has, &|piece| piece == 129, &mut rng), Some((2, 129)));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_chosen_is_free_fits_and_is_the_rarest(
+            steps in prop::collection::vec((0u32..200, 0u8..4), 0..400), seed: u8,
+        ) {
+            let mut ranks = Ranks::new(200);
+            let (mut holders, mut free) = ([0u16; 200], [true; 200]);
+            let mut has = Bitfield::new(200);
+            for (piece, step) in steps {
+                let at = piece as usize;
+                match step {
+                    0 => { ranks.gain(piece); holders[at] += 1; }
+                    1 => { ranks.lose(piece); holders[at] = holders[at].saturating_sub(1); }
+                    2 => { free[at] = !free[at]; ranks.set_free(piece, free[at]); }
+                    _ => { has.set(piece); }
+                }
+            }
+            let able = |piece: u32| {
+                let at = piece as usize;
+                has.get(piece) && free[at] && holders[at] > 0 && piece.is_multiple_of(3)
+            };
+            let least = (0..200).filter(|piece| able(*piece)).map(|piece| holders[piece as usize]).min();
+            let fits = |piece: u32| piece.is_multiple_of(3);
+            let found = ranks.rarest(&has, &fits, &mut Rng::new([seed; 32]));
+            prop_assert_eq!(found.map(|(count, _)| count), least.map(usize::from));
+            if let Some((_, piece)) = found {
+                prop_assert!(able(piece) && Some(holders[piece as usize]) == least);
+            }
+        }
     }
 
     #[test]

@@ -76,68 +76,107 @@ impl Swarm {
         }
     }
 
-    /// Loads what peers wait for, as long as there is room on their channels.
+    /// Loads what peers wait for, as long as little is under way.
     pub(super) fn serve(&mut self, cx: &mut Cx) {
         if self.serve_at.is_some_and(|at| at > cx.now) {
             return;
         }
-        let (mut rate, mut ahead, mut waiting) = (0, 0, 0);
-        for (link, peer) in &self.peers {
-            rate += cx.out.up_rate(cx.now, *link);
-            ahead += peer.loading + cx.out.waiting(*link);
-            waiting += peer.queue.len();
+        let (mut waits, mut under_way, mut base) = (false, 0, 0);
+        let rate = self.up.per_second(cx.now);
+        for (_, peer) in &self.peers {
+            waits |= !peer.queue.is_empty();
+            let theirs = peer.flow.under_way() + peer.loading;
+            if theirs > 0 && !peer.flow.is_stuck(cx.now, upload::patience(rate)) {
+                under_way += theirs;
+                base = peer.flow.base().max(base);
+            }
         }
-        if waiting == 0 {
+        if !waits {
             return;
         }
-        while ahead < upload::ahead(rate) {
-            let mut best = None;
-            for (link, peer) in &self.peers {
-                if cx.out.room(cx.now, *link) < peer.loading + BLOCK_BYTES {
-                    continue;
-                }
-                let Some((at, copies)) = self.freshest(peer) else { continue };
-                let rank = upload::rank(peer.received, peer.sent + peer.loading, copies);
-                if best.is_none_or(|(_, _, other)| rank > other) {
-                    best = Some((*link, at, rank));
-                }
-            }
-            let Some((link, at, _)) = best else { return };
-            let Some(peer) = self.peers.get_mut(&link) else { return };
-            let Some(wish) = peer.queue.get(at).copied() else { return };
-            let Some(file) = self.files.get_mut(&wish.root) else {
-                peer.queue.remove(at);
+        let most = upload::ahead(rate, base);
+        while under_way < most {
+            let Some((link, at)) = self.most_deserving(cx) else { return };
+            let Some(bytes) = self.load_wish(link, at, cx) else { return };
+            under_way += bytes;
+        }
+    }
+
+    /// Whom to serve next, and with what of its queue.
+    fn most_deserving(&self, cx: &Cx) -> Option<(LinkId, usize)> {
+        // Who has taken nothing from peers has nobody to repay.
+        let owes = self.totals.from_peers > 0;
+        let mut best = None;
+        for (link, peer) in &self.peers {
+            let loading = peer.loading / u64::from(LEAF_BYTES);
+            if peer.queue.is_empty()
+                || cx.out.room(cx.now, *link) < peer.loading + BLOCK_BYTES
+                || !peer.flow.has_room(cx.now, loading)
+            {
                 continue;
-            };
-            let (Some(leaf), Some(bytes)) = (
-                file.layout.leaf(wish.span.start),
-                file.layout.span_bytes(wish.span.start, u32::from(wish.span.count)),
-            ) else {
-                return;
-            };
-            if let Err(later) = self.throttle.take(cx.now, bytes) {
-                self.serve_at = Some(later);
-                return;
             }
+            let (at, copies) = if owes { (0, 0) } else { self.freshest(peer) };
+            let (received, sent) = (peer.received, peer.sent + peer.loading);
+            let claim = upload::Claim { received, sent, unspread: peer.unspread, copies };
+            let rank = upload::rank(cx.config.incentive, owes, claim);
+            if best.is_none_or(|(_, _, other)| rank > other) {
+                best = Some((*link, at, rank));
+            }
+        }
+        best.map(|(link, at, _)| (link, at))
+    }
+
+    /// Loads what is at one place of a peer's queue; answers how much that is.
+    fn load_wish(&mut self, link: LinkId, at: usize, cx: &mut Cx) -> Option<u64> {
+        let peer = self.peers.get_mut(&link)?;
+        let wish = peer.queue.get(at).copied()?;
+        let Some(file) = self.files.get_mut(&wish.root) else {
             peer.queue.remove(at);
-            file.given.gain(file.layout.piece_of(leaf).get());
-            peer.queued_leaves -= u32::from(wish.span.count);
-            peer.loading += bytes;
-            ahead += bytes;
-            let length = u32::try_from(bytes).unwrap_or(0);
-            let job =
-                cx.out.start(Work::Load { root: wish.root, start: file.layout.leaf_start(leaf), length });
-            self.jobs.insert(job, Job::Serve { link, wish, bytes });
+            return Some(0);
+        };
+        let leaf = file.layout.leaf(wish.span.start)?;
+        let bytes = file.layout.span_bytes(wish.span.start, u32::from(wish.span.count))?;
+        if let Err(later) = self.throttle.take(cx.now, bytes) {
+            self.serve_at = Some(later);
+            return None;
+        }
+        peer.queue.remove(at);
+        file.given.gain(file.layout.piece_of(leaf).get());
+        peer.queued_leaves -= u32::from(wish.span.count);
+        peer.loading += bytes;
+        let length = u32::try_from(bytes).unwrap_or(0);
+        let job = cx.out.start(Work::Load { root: wish.root, start: file.layout.leaf_start(leaf), length });
+        self.jobs.insert(job, Job::Serve { link, wish, bytes });
+        Some(bytes)
+    }
+
+    /// A peer has taken what we sent.
+    pub(super) fn on_acked(&mut self, link: LinkId, leaves: u64, cx: &Cx) -> Result<(), Fault> {
+        let peer = self.peers.get_mut(&link).ok_or(Fault::Unexpected)?;
+        let before = peer.flow.under_way();
+        if !peer.flow.acked(cx.now, leaves) {
+            return Err(Fault::Malformed);
+        }
+        self.up.add(cx.now, before - peer.flow.under_way());
+        Ok(())
+    }
+
+    /// Tells peers what has come from them.
+    pub(super) fn acknowledge(&mut self, link: LinkId, cx: &mut Cx) {
+        if let Some(peer) = self.peers.get_mut(&link)
+            && let Some(leaves) = peer.acknowledge()
+        {
+            cx.out.control(link, &Message::Acked { leaves });
         }
     }
 
     /// Where in a peer's queue the piece stands that was given away least, and how often that was.
-    fn freshest(&self, peer: &Peer) -> Option<(usize, u32)> {
-        let mut best = None;
+    fn freshest(&self, peer: &Peer) -> (usize, u32) {
+        let mut best = (0, u32::MAX);
         for (at, wish) in peer.queue.iter().take(LOOK_MAX).enumerate() {
             let copies = self.copies(wish);
-            if best.is_none_or(|(_, fewest)| copies < fewest) {
-                best = Some((at, copies));
+            if copies < best.1 {
+                best = (at, copies);
             }
         }
         best
@@ -184,6 +223,7 @@ impl Swarm {
             }
         }
         cx.out.bulk(cx.now, link, &Message::Block { root, start: span.start }, tail);
+        peer.flow.send(cx.now, u32::from(span.count));
         peer.sent += bytes;
         self.totals.sent += bytes;
         self.moved(&root, &mut |moved| {

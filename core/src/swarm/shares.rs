@@ -3,7 +3,7 @@
 use super::file::File;
 use super::origin::Origin;
 use super::share::Share;
-use super::{ANSWER_DEADLINE, Fact, Job, Swarm};
+use super::{ANSWER_DEADLINE, Fact, Job, Swarm, TICK};
 use crate::action::{Event, ShareFailure, Work};
 use crate::config::INFO_BYTES_MAX;
 use crate::content::{FileEntry, Info, Layout, Magnet, Torrent, Tree, content_id};
@@ -11,6 +11,7 @@ use crate::fault::Fault;
 use crate::id::{ContentId, Hash, LinkId, Root, Topic};
 use crate::input::Outcome;
 use crate::outbox::Cx;
+use crate::time::earliest;
 use crate::util::{Map, Set, order};
 use crate::wire::{Message, peer as limits};
 use alloc::boxed::Box;
@@ -38,7 +39,7 @@ impl Swarm {
             }
             let Some(file) = self.files.get_mut(&root) else { continue };
             file.tree = tree;
-            file.ledger = super::ledger::Ledger::full(layout);
+            file.ledger.fill();
             file.is_source = true;
             file.recalling = 0;
             self.unchecked.remove(&root);
@@ -118,7 +119,13 @@ impl Swarm {
                     able.push(*link);
                 }
             }
-            let Some(link) = cx.rng.pick(&able).copied() else { continue };
+            let Some(link) = cx.rng.pick(&able).copied() else {
+                // Who did not have it may have learnt it since.
+                for (_, peer) in &mut self.peers {
+                    peer.no_info.remove(content);
+                }
+                continue;
+            };
             share.info.bytes.clear();
             share.info.from = Some((link, cx.now + ANSWER_DEADLINE));
             cx.out.control(link, &Message::GetInfo { content: *content, offset: 0 });
@@ -187,12 +194,11 @@ impl Swarm {
     pub(crate) fn on_no_info(&mut self, link: LinkId, content: &ContentId, cx: &mut Cx) -> Result<(), Fault> {
         let peer = self.peers.get_mut(&link).ok_or(Fault::Unexpected)?;
         let Some(share) = self.shares.get_mut(content) else { return Ok(()) };
-        // It may learn it later: `drop_late_answers` gives it another chance.
         peer.no_info.insert(*content);
         if share.info.from.is_some_and(|(from, _)| from == link) {
             share.info.from = None;
         }
-        self.seek_infos(cx);
+        self.tick_at = earliest(self.tick_at, Some(cx.now.after(TICK)));
         Ok(())
     }
 

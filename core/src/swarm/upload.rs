@@ -1,27 +1,59 @@
 //! Whom to serve next. Pure: FairTorrent's rule (theory §1.3): the greatest deficit, what a peer gave us less
 //! what we gave it, is served first; nobody is refused while nobody better waits.
 
+use crate::config::Incentive;
 use crate::time::{Instant, SECOND};
 use core::cmp::Reverse;
 
-/// What may be under way to all peers together: what they take in this time, so that whom we serve is decided
-/// late, when it is known who deserves it.
-const AHEAD_DIVISOR: u64 = 4;
-/// But at least this much, or a fast link runs dry.
-const AHEAD_MIN: u64 = 256 * 1024;
+/// What may be under way to all peers together: what they take in a round trip and this time on top, so that whom we
+/// serve is decided late, when it is known who deserves it. Our own line is one: what is sent to two at once reaches
+/// both later than what is sent to one after the other (theory §1.1).
+const AHEAD: u64 = 150_000;
+/// But at least two blocks, or the line stands still while one is acknowledged.
+const AHEAD_MIN: u64 = 128 * 1024;
+/// A gift to who gave nothing (theory §1.3: G).
+const GIFT: u64 = 128 * 1024;
 
-/// How good a claim to be served next is, from the verified bytes that a peer gave us (`received`), the bytes we gave
-/// it (`sent`), and how many copies of what it wants are known to be out already: the greatest deficit, then the
-/// freshest piece (theory §0.3: the origin's policy matters more than the picker), then who got least.
-pub(crate) fn rank(received: u64, sent: u64, copies: u32) -> (i64, Reverse<u32>, Reverse<u64>) {
-    // Who never gave anything has no deficit to be ranked by, however much it got: seeds serve such peers only.
-    let deficit = if received == 0 { 0 } else { received.cast_signed() - sent.cast_signed() };
-    (deficit, Reverse(copies), Reverse(sent))
+/// How good a claim to be served next is.
+pub(crate) type Rank = (bool, i64, Reverse<u32>, Reverse<u32>, Reverse<u64>);
+
+/// What a peer's claim rests on.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Claim {
+    /// Verified bytes that it gave us.
+    pub(crate) received: u64,
+    /// Bytes that we gave it.
+    pub(crate) sent: u64,
+    /// Pieces that it got from us first and nobody else has yet.
+    pub(crate) unspread: u32,
+    /// How many copies of what it wants are known to be out already.
+    pub(crate) copies: u32,
 }
 
-/// Bytes that may be under way to all peers together.
-pub(crate) fn ahead(rate: u64) -> u64 {
-    (rate / AHEAD_DIVISOR).max(AHEAD_MIN)
+/// Ranks a claim for a node that `owes`, having taken something from peers itself: those who gave come first, the
+/// greatest deficit first of all; who took a gift and gave nothing waits until nobody else wants anything.
+///
+/// A seed owes nobody: it serves those who pass on what they get (theory §0.4), then what is fresh (§0.3), then who
+/// got least.
+pub(crate) fn rank(incentive: Incentive, owes: bool, claim: Claim) -> Rank {
+    let (welcome, deficit) = match incentive {
+        Incentive::Deficit if owes => {
+            let welcome = claim.received > 0 || claim.sent < GIFT;
+            (welcome, claim.received.cast_signed() - claim.sent.cast_signed())
+        }
+        _ => (true, 0),
+    };
+    (welcome, deficit, Reverse(claim.unspread), Reverse(claim.copies), Reverse(claim.sent))
+}
+
+/// Bytes that may be under way to all peers together, of bytes acknowledged per second and the time that takes.
+pub(crate) fn ahead(rate: u64, base: u64) -> u64 {
+    (rate.min(1 << 40) * (base.min(SECOND) + AHEAD) / SECOND).max(AHEAD_MIN)
+}
+
+/// Microseconds after which an unacknowledged block no longer holds up others.
+pub(crate) fn patience(rate: u64) -> u64 {
+    SECOND + 4 * AHEAD_MIN * SECOND / rate.max(AHEAD_MIN / 2)
 }
 
 /// A token bucket for the upload limit that the user set.
@@ -64,12 +96,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_greatest_deficit_is_served_first_and_ties_go_to_who_got_least() {
-        assert!(rank(50, 10, 0) > rank(10, 0, 0));
-        assert!(rank(10, 0, 0) > rank(0, 0, 0));
-        assert!(rank(20, 20, 0) > rank(90, 90, 0));
-        // A fresh piece for who got much, rather than a stale one for who got little.
-        assert!(rank(0, 70, 0) > rank(0, 10, 1));
+    fn the_greatest_deficit_is_served_first_and_who_gives_nothing_gets_a_gift_only() {
+        let rank =
+            |received, sent| rank(Incentive::Deficit, true, Claim { received, sent, ..Claim::default() });
+        assert!(rank(50, 10) > rank(10, 0));
+        assert!(rank(10, 0) > rank(0, 0));
+        assert!(rank(0, 0) > rank(20, 90));
+        assert!(rank(1, GIFT * 9) > rank(0, GIFT));
+    }
+
+    #[test]
+    fn a_seed_prefers_who_passes_on_then_what_is_fresh_then_who_got_least() {
+        let rank = |sent, unspread, copies| {
+            rank(Incentive::Deficit, false, Claim { received: 0, sent, unspread, copies })
+        };
+        assert!(rank(0, 1, 9) > rank(0, 2, 0));
+        assert!(rank(70, 1, 0) > rank(0, 1, 1));
+        assert!(rank(0, 1, 1) > rank(7, 1, 1));
     }
 
     #[test]

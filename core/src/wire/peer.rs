@@ -117,6 +117,11 @@ pub enum Message {
     },
     /// 18: I am closing this link on purpose.
     Goodbye,
+    /// 19: so many leaves have come from you in blocks since the link was made, wanted or not.
+    Acked {
+        /// Leaves.
+        leaves: u64,
+    },
 }
 
 /// Who speaks, and what it understands.
