@@ -25,6 +25,7 @@ const BASE: &[&str] = &[
     "input",
     "outbox",
     "rate",
+    "flow",
     "snapshot",
     "Instant",
     "Config",

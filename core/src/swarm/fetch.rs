@@ -63,7 +63,7 @@ impl Swarm {
         for root in &self.begun {
             let (Some(file), Some(has)) = (self.files.get_mut(root), peer.has.get(root)) else { continue };
             while plan.room > 0
-                && let Some(piece) = file.ledger.loose_piece(has)
+                && let Some(piece) = file.ledger.loose_piece(has, peer.snubs > 0)
             {
                 take_spans(file, root, piece, peer, plan);
             }
@@ -82,7 +82,9 @@ impl Swarm {
             if file.recalling > 0 {
                 continue;
             }
-            let Some((rank, piece)) = file.choose(has, self.lacking.contains(root), &mut cx.rng) else {
+            let Some((rank, piece)) =
+                file.choose(has, self.lacking.contains(root), peer.snubs > 0, &mut cx.rng)
+            else {
                 continue;
             };
             if best.is_none_or(|(other, _, _)| rank < other) {
@@ -104,8 +106,7 @@ impl Swarm {
     /// Endgame: when all is asked for, an idle peer is asked for one run that a much slower one owes us.
     fn double_late(&mut self, link: LinkId, plan: &mut Plan, cx: &Cx) {
         let Some(peer) = self.peers.get(&link) else { return };
-        let rate = peer.down.per_second(cx.now);
-        if rate == 0 || peer.asked_leaves() > 0 {
+        if peer.asked_leaves() > 0 || peer.snubs > 0 {
             return;
         }
         for root in &self.wanted {
@@ -114,7 +115,7 @@ impl Swarm {
             }
         }
         let block = u64::from(LEAF_BYTES * BLOCK_LEAVES_MAX);
-        let mine = block * SECOND / rate + peer.rtt;
+        let mine = block * SECOND / peer.pace.max(block / 4) + peer.rtt;
         let mut slowest = None;
         let mut longest = mine * 2 + ENDGAME_GAIN;
         for (other, slow) in &self.peers {

@@ -61,10 +61,17 @@ impl File {
     }
 
     /// The piece to begin of those that a source `has`, and how pressing it is: what somebody waits for, then the
-    /// rarest. `lacking`: not all piece hashes are known.
-    pub(crate) fn choose(&self, has: &Bitfield, lacking: bool, rng: &mut Rng) -> Option<(usize, PieceIndex)> {
+    /// rarest. `lacking`: not all piece hashes are known. `only`: what nobody else has.
+    pub(crate) fn choose(
+        &self,
+        has: &Bitfield,
+        lacking: bool,
+        only: bool,
+        rng: &mut Rng,
+    ) -> Option<(usize, PieceIndex)> {
         let known = |piece: u32| {
-            !lacking || self.layout.piece(piece).is_some_and(|piece| self.tree.knows_piece(piece))
+            (!lacking || self.layout.piece(piece).is_some_and(|piece| self.tree.knows_piece(piece)))
+                && !(only && self.ledger.ranks.holders(piece) > 1)
         };
         for piece in &self.urgent {
             if has.get(*piece) && self.ledger.ranks.free().get(*piece) && known(*piece) {

@@ -124,9 +124,10 @@ impl Ledger {
     }
 
     /// The first piece that was begun, that a source `has` and of which some leaves nobody was asked for.
-    pub(crate) fn loose_piece(&self, has: &Bitfield) -> Option<PieceIndex> {
+    /// `only`: if nobody else has it.
+    pub(crate) fn loose_piece(&self, has: &Bitfield, only: bool) -> Option<PieceIndex> {
         for piece in &self.loose {
-            if has.get(piece.get()) {
+            if has.get(piece.get()) && !(only && self.ranks.holders(piece.get()) > 1) {
                 return Some(*piece);
             }
         }

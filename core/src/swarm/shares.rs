@@ -191,7 +191,7 @@ impl Swarm {
         Ok(())
     }
 
-    pub(crate) fn on_no_info(&mut self, link: LinkId, content: &ContentId, cx: &mut Cx) -> Result<(), Fault> {
+    pub(crate) fn on_no_info(&mut self, link: LinkId, content: &ContentId, cx: &Cx) -> Result<(), Fault> {
         let peer = self.peers.get_mut(&link).ok_or(Fault::Unexpected)?;
         let Some(share) = self.shares.get_mut(content) else { return Ok(()) };
         peer.no_info.insert(*content);
