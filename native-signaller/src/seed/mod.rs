@@ -127,11 +127,13 @@ impl Peer {
     /// # Errors
     /// When its folder cannot be used, or the system gives no threads or randomness.
     pub fn start(settings: &Settings) -> Result<Self, Error> {
-        let mut seed = [0; 32];
-        getrandom::fill(&mut seed).map_err(|error| Error::Start(error.to_string()))?;
+        let mut seeds = [[0; 32]; 2];
+        for seed in &mut seeds {
+            getrandom::fill(seed).map_err(|error| Error::Start(error.to_string()))?;
+        }
         let (events, _) = broadcast::channel(EVENTS_MAX);
         let counters = Arc::new(Counters::default());
-        let (host, news) = Host::new(settings, seed, events.clone(), Arc::clone(&counters))?;
+        let (host, news) = Host::new(settings, seeds, events.clone(), Arc::clone(&counters))?;
         let (id, disk) = (host.peer_id(), host.disk());
         tokio::spawn(host.run());
         Ok(Self { id, news, events, counters, disk })
