@@ -11,9 +11,11 @@ mod mixed;
 mod outcome;
 mod partition;
 mod play;
+mod player;
 mod poisoners;
 mod setup;
 mod slow_origin;
+mod streaming;
 mod sybil_idle;
 mod tracker_down;
 
@@ -48,6 +50,7 @@ pub const ALL: &[&Story] = &[
     &slow_origin::STORY,
     &tracker_down::STORY,
     &partition::STORY,
+    &streaming::STORY,
 ];
 
 /// A story by its name.

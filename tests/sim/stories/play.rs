@@ -85,6 +85,8 @@ pub struct Play {
     pub samples: Vec<Sample>,
     /// Bytes that the origin had sent when the last distinct piece was with a peer.
     pub origin_until_out: Option<u64>,
+    /// Steps of a run are never longer.
+    pub step: Duration,
     ids: BTreeMap<swarmlet_core::PeerId, PeerId>,
     gone: Totals,
     pieces: Vec<(swarmlet_core::Root, u64, u64)>,
@@ -110,6 +112,7 @@ impl Play {
             corrupt: 0,
             samples: Vec::new(),
             origin_until_out: None,
+            step: STEP_MAX,
             ids: BTreeMap::new(),
             gone: Totals::default(),
             pieces,
@@ -153,9 +156,20 @@ impl Play {
         self.world.inflict(how);
     }
 
-    /// The bound for all who give, as if nobody else were there.
+    /// The bound for all who give, as if nobody else were there. Where most come later than the first, capacity
+    /// and need are never all there at once, and only what a single peer can take in counts.
     #[must_use]
     pub fn bound(&self) -> Bound {
+        let bound = self.bound_at_once();
+        let came_later = self.of(Class::gives).filter(|peer| !self.world.peers[*peer].spec.joins.is_zero());
+        if came_later.count() * 2 <= self.of(Class::gives).count() {
+            return bound;
+        }
+        let set_up = bound.total - bound.aggregate.max(bound.last_leaf).max(bound.slowest);
+        Bound { aggregate: 0.0, last_leaf: 0.0, total: set_up + bound.slowest, ..bound }
+    }
+
+    fn bound_at_once(&self) -> Bound {
         let specs = |class: fn(Class) -> bool| self.of(class).map(|peer| &self.world.peers[peer].spec);
         let sources: u64 = specs(|class| class == Class::Origin).map(|spec| spec.up).sum();
         let origins: u64 = self.world.origins.iter().map(|origin| origin.rate).sum();
@@ -176,7 +190,7 @@ impl Play {
     pub fn run(&mut self, setup: &Setup, progress: Progress<'_>, each: &mut dyn FnMut(&mut Self)) {
         let bound = self.bound().total;
         let limit = setup.limit(bound);
-        let tick = Duration::from_secs_f64(bound / 400.0).clamp(Duration::from_millis(20), TICK_MAX);
+        let tick = Duration::from_secs_f64(bound / 400.0).max(STEP_MIN).min(self.step);
         self.sample(Duration::ZERO);
         while self.world.violation.is_none() && self.world.now < limit {
             let before = self.world.now;
@@ -290,8 +304,10 @@ impl Play {
     }
 }
 
-/// Steps of a run are never longer: peers that leave when they are done leave by the step.
-const TICK_MAX: Duration = Duration::from_millis(250);
+/// Steps of a run are not shorter.
+const STEP_MIN: Duration = Duration::from_millis(20);
+/// Steps of a run are not longer: peers that leave when they are done leave by the step.
+const STEP_MAX: Duration = Duration::from_millis(250);
 
 /// Every piece of every file, by its first and last byte.
 fn pieces(content: &Content) -> Vec<(swarmlet_core::Root, u64, u64)> {
