@@ -101,7 +101,8 @@ impl Player {
 
     /// What the viewer went through until `now_s`.
     pub(super) fn viewing(&self, film: &Film, now_s: f64) -> Viewing {
-        let arrival = |segment: usize| self.arrivals.get(segment).copied().flatten();
+        let arrival =
+            |segment: usize| self.arrivals.get(segment).copied().flatten().filter(|at| *at <= now_s);
         let needed = film.startup.min(film.segments());
         let first = (0..needed).map(arrival).try_fold(self.came_s, |latest, at| Some(latest.max(at?)));
         let Some(began) = first else {
