@@ -7,7 +7,7 @@ use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
-use swarmlet_core::tracker::server::{Rate, ServerConfig};
+use swarmlet_core::tracker::server::{Rate, Served, ServerConfig};
 use toml::{Table, Value};
 
 /// Everything that an operator may set.
@@ -68,6 +68,10 @@ pub struct Limits {
     pub connections_per_network_max: u32,
     pub swarms_max: u32,
     pub memberships_max: u32,
+    pub strict_candidates: bool,
+    pub relays: Vec<IpAddr>,
+    pub webtorrent_interval_seconds: u32,
+    pub lists: PerMinute,
     pub swarms_per_connection_max: u32,
     pub peers_answer_max: u8,
     pub messages: PerMinute,
@@ -128,6 +132,11 @@ impl Default for Limits {
             connections_per_network_max: core.connections_per_network_max,
             swarms_max: core.swarms_max,
             memberships_max: core.memberships_max,
+            strict_candidates: core.strict_candidates,
+            relays: core.relays,
+            webtorrent_interval_seconds: u32::try_from(core.webtorrent_interval.as_secs())
+                .unwrap_or(u32::MAX),
+            lists: core.lists.into(),
             swarms_per_connection_max: core.swarms_per_connection_max,
             peers_answer_max: core.peers_answer_max,
             messages: core.messages.into(),
@@ -230,6 +239,11 @@ impl Config {
             connections_per_network_max: limits.connections_per_network_max,
             swarms_max: limits.swarms_max,
             memberships_max: limits.memberships_max,
+            served: Served::All,
+            strict_candidates: limits.strict_candidates,
+            relays: limits.relays.clone(),
+            webtorrent_interval: Duration::from_secs(limits.webtorrent_interval_seconds.into()),
+            lists: limits.lists.into(),
             swarms_per_connection_max: limits.swarms_per_connection_max,
             peers_answer_max: limits.peers_answer_max,
             messages: limits.messages.into(),

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use swarmlet_core::Instant;
 use swarmlet_core::tracker::server::{
-    CloseReason, ConnId, Server, ServerAction, ServerInput, ServerSnapshot,
+    CloseReason, ConnId, Dialect, Server, ServerAction, ServerInput, ServerSnapshot,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio::time;
@@ -47,7 +47,7 @@ impl From<CloseReason> for Close {
 }
 
 enum Event {
-    Opened { conn: ConnId, address: Option<IpAddr>, line: Line },
+    Opened { conn: ConnId, address: Option<IpAddr>, dialect: Dialect, line: Line },
     Received { conn: ConnId, bytes: Bytes },
     Closed { conn: ConnId },
     Drain { spread: Duration, done: oneshot::Sender<()> },
@@ -108,13 +108,13 @@ impl Hub {
     }
 
     /// Brings in a socket.
-    pub(crate) async fn open(&self, address: Option<IpAddr>) -> (Ticket, Outlet) {
+    pub(crate) async fn open(&self, address: Option<IpAddr>, dialect: Dialect) -> (Ticket, Outlet) {
         let conn = ConnId(self.next.fetch_add(1, Ordering::Relaxed));
         let (messages, outbox) = mpsc::channel(self.queue_messages);
         let (close, closed) = oneshot::channel();
         let waiting = Arc::new(AtomicUsize::new(0));
         let line = Line { messages, close, waiting: Arc::clone(&waiting) };
-        let _ = self.events.send(Event::Opened { conn, address, line }).await;
+        let _ = self.events.send(Event::Opened { conn, address, dialect, line }).await;
         (Ticket { conn, hub: self.clone() }, Outlet { messages: outbox, close: closed, waiting })
     }
 
@@ -187,9 +187,9 @@ impl Owner {
 
     fn on_event(&mut self, event: Event) {
         match event {
-            Event::Opened { conn, address, line } => {
+            Event::Opened { conn, address, dialect, line } => {
                 self.lines.insert(conn, line);
-                self.handle(ServerInput::Opened { conn, address });
+                self.handle(ServerInput::Opened { conn, address, dialect });
             }
             Event::Received { conn, bytes } => self.handle(ServerInput::Received { conn, bytes: &bytes }),
             Event::Closed { conn } => {

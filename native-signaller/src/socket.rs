@@ -3,19 +3,21 @@
 use crate::hub::{Close, Outlet, SLOW, Ticket};
 use crate::{State, caller, log};
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
 use axum::extract::{ConnectInfo, State as Shared};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use std::sync::Arc;
-use swarmlet_core::config::SIGNAL_BYTES_MAX;
+use swarmlet_core::tracker::server::Dialect;
+use swarmlet_core::wire::webtorrent::MESSAGE_BYTES_MAX;
 use tokio::time;
 
-/// The only sub-protocol.
+/// The sub-protocol of our own dialect. WebTorrent clients name none.
 const PROTOCOL: &str = "swarmlet.1";
 
 /// How long a close frame may take to leave.
@@ -36,9 +38,14 @@ pub(crate) async fn upgrade(
         Ok(upgrade) => upgrade.protocols([PROTOCOL]),
         Err(rejection) => return rejection.into_response(),
     };
-    if upgrade.selected_protocol().is_none() {
-        return (StatusCode::BAD_REQUEST, "the sub-protocol swarmlet.1 is required\n").into_response();
-    }
+    let asked = headers.contains_key(header::SEC_WEBSOCKET_PROTOCOL);
+    let dialect = match (upgrade.selected_protocol(), asked) {
+        (Some(_), _) => Dialect::Swarmlet,
+        (None, false) => Dialect::WebTorrent,
+        (None, true) => {
+            return (StatusCode::BAD_REQUEST, "sub-protocols: swarmlet.1, or none\n").into_response();
+        }
+    };
     let origins = &state.config.origins;
     let is_listed = |origin| origins.iter().any(|listed| listed.as_bytes() == origin);
     if !origins.is_empty() && !headers.get(header::ORIGIN).is_some_and(|origin| is_listed(origin.as_bytes()))
@@ -51,21 +58,21 @@ pub(crate) async fn upgrade(
         .read_buffer_size(4 * 1024)
         .write_buffer_size(8 * 1024)
         .max_write_buffer_size(64 * 1024)
-        .max_message_size(SIGNAL_BYTES_MAX)
-        .max_frame_size(SIGNAL_BYTES_MAX);
+        .max_message_size(MESSAGE_BYTES_MAX)
+        .max_frame_size(MESSAGE_BYTES_MAX);
     let tasks = state.tasks.clone();
-    upgrade.on_upgrade(move |socket| tasks.track_future(serve(state, socket, address)))
+    upgrade.on_upgrade(move |socket| tasks.track_future(serve(state, socket, address, dialect)))
 }
 
-async fn serve(state: Arc<State>, socket: WebSocket, address: IpAddr) {
+async fn serve(state: Arc<State>, socket: WebSocket, address: IpAddr, dialect: Dialect) {
     let limits = &state.config.socket;
     let idle = Duration::from_secs(limits.idle_seconds.into());
     let ping = Duration::from_secs(limits.ping_seconds.into());
-    let (ticket, mut outlet) = state.hub.open(Some(address)).await;
+    let (ticket, mut outlet) = state.hub.open(Some(address), dialect).await;
     let (mut sink, mut stream) = socket.split();
     let close = tokio::select! {
-        close = read(&mut stream, &ticket, idle) => close,
-        close = write(&mut sink, &mut outlet, ping) => close,
+        close = read(&mut stream, &ticket, dialect, idle) => close,
+        close = write(&mut sink, &mut outlet, dialect, ping) => close,
     };
     drop(ticket);
     let Some(close) = close else { return };
@@ -81,12 +88,20 @@ async fn serve(state: Arc<State>, socket: WebSocket, address: IpAddr) {
 }
 
 /// Until the client is gone (`None`) or breaks a rule.
-async fn read(stream: &mut SplitStream<WebSocket>, ticket: &Ticket, idle: Duration) -> Option<Close> {
+async fn read(
+    stream: &mut SplitStream<WebSocket>,
+    ticket: &Ticket,
+    dialect: Dialect,
+    idle: Duration,
+) -> Option<Close> {
     loop {
         match time::timeout(idle, stream.next()).await {
             Err(_) => return Some(IDLE),
             Ok(None | Some(Ok(Message::Close(_)))) => return None,
             Ok(Some(Ok(Message::Binary(bytes)))) => ticket.received(bytes).await,
+            Ok(Some(Ok(Message::Text(text)))) if dialect == Dialect::WebTorrent => {
+                ticket.received(text.into()).await;
+            }
             Ok(Some(Ok(Message::Text(_)))) => return Some(NOT_BINARY),
             Ok(Some(Ok(Message::Ping(_) | Message::Pong(_)))) => {}
             Ok(Some(Err(error))) => {
@@ -101,6 +116,7 @@ async fn read(stream: &mut SplitStream<WebSocket>, ticket: &Ticket, idle: Durati
 async fn write(
     sink: &mut SplitSink<WebSocket, Message>,
     outlet: &mut Outlet,
+    dialect: Dialect,
     ping: Duration,
 ) -> Option<Close> {
     let mut pings = time::interval_at(time::Instant::now() + ping, ping);
@@ -113,7 +129,7 @@ async fn write(
             _ = pings.tick() => {
                 tokio::select! {
                     close = &mut outlet.close => break close.ok()?,
-                    sent = sink.send(Message::Ping(bytes::Bytes::new())) => sent.ok()?,
+                    sent = sink.send(Message::Ping(Bytes::new())) => sent.ok()?,
                 }
                 continue;
             }
@@ -122,7 +138,7 @@ async fn write(
         // The message first: what the hub said before it closed is to arrive where it can.
         tokio::select! {
             biased;
-            sent = sink.send(Message::Binary(message)) => sent.ok()?,
+            sent = sink.send(framed(message, dialect)) => sent.ok()?,
             close = &mut outlet.close => break close.ok()?,
         }
         outlet.sent(len);
@@ -130,11 +146,20 @@ async fn write(
     if close != SLOW {
         let rest = async {
             while let Ok(bytes) = outlet.messages.try_recv() {
-                sink.send(Message::Binary(bytes)).await.ok()?;
+                sink.send(framed(bytes, dialect)).await.ok()?;
             }
             Some(())
         };
         time::timeout(CLOSE_DEADLINE, rest).await.ok()??;
     }
     Some(close)
+}
+
+fn framed(message: Bytes, dialect: Dialect) -> Message {
+    match dialect {
+        Dialect::Swarmlet => Message::Binary(message),
+        Dialect::WebTorrent => {
+            Utf8Bytes::try_from(message.clone()).map_or(Message::Binary(message), Message::Text)
+        }
+    }
 }

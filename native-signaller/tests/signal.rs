@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Server, TOPIC, peer};
-use futures_util::SinkExt;
+use futures_util::{SinkExt, StreamExt};
 use swarmlet_core::config::SIGNAL_BYTES_MAX;
 use swarmlet_core::wire::{Signal, ToClient, ToTracker};
 use swarmlet_signaller::{Config, PerMinute};
@@ -52,7 +52,7 @@ async fn what_is_wrong_closes_its_own_socket_only() {
 #[tokio::test]
 async fn a_wrong_sub_protocol_is_refused() {
     let server = Server::start(Config::default()).await;
-    for protocol in [None, Some("swarmlet.2"), Some("json")] {
+    for protocol in [Some("swarmlet.2"), Some("json")] {
         match server.dial(protocol).await {
             Err(Error::Http(response)) => assert_eq!(response.status(), 400),
             _ => panic!("{protocol:?} was accepted"),
@@ -61,6 +61,23 @@ async fn a_wrong_sub_protocol_is_refused() {
     assert!(server.dial(Some("other, swarmlet.1")).await.is_ok());
     let plain = server.get("/signal", &[]).await;
     assert!((400..500).contains(&plain.status), "{}", plain.status);
+}
+
+#[tokio::test]
+async fn without_a_sub_protocol_it_is_a_webtorrent_tracker() {
+    let server = Server::start(Config::default()).await;
+    let mut client = server.dial(None).await.unwrap();
+    let (swarm, peer) = ("s".repeat(20), "p".repeat(20));
+    let announce = format!(
+        "{{\"action\":\"announce\",\"info_hash\":\"{swarm}\",\"peer_id\":\"{peer}\",\"left\":0,\"offers\":[]}}"
+    );
+    let counts = format!(
+        "{{\"action\":\"announce\",\"info_hash\":\"{swarm}\",\"complete\":1,\"incomplete\":0,\"interval\":120}}"
+    );
+    for message in [Message::text(announce.clone()), Message::binary(announce)] {
+        client.socket.send(message).await.unwrap();
+        assert_eq!(client.socket.next().await.unwrap().unwrap(), Message::text(counts.clone()));
+    }
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
 use std::collections::BTreeMap;
 use swarmlet_core::tracker::Server;
-use swarmlet_core::tracker::server::{ConnId, ServerAction, ServerConfig, ServerInput};
+use swarmlet_core::tracker::server::{ConnId, Dialect, ServerAction, ServerConfig, ServerInput};
 use swarmlet_core::{Failure, Instant, JobId};
 
 /// One way from the middle of the network to the signaller.
@@ -59,7 +59,7 @@ impl World {
         self.peers[peer].socket = Some(connection);
         self.finish(peer, job, at, OwnedOutcome::Ok);
         let address = Some(peer_address(peer));
-        self.serve(ServerInput::Opened { conn: ConnId(connection), address });
+        self.serve(ServerInput::Opened { conn: ConnId(connection), address, dialect: Dialect::Swarmlet });
     }
 
     pub(crate) fn on_socket_message(&mut self, connection: u64, bytes: &[u8]) {

@@ -4,12 +4,14 @@
 //! appended). Three rules hold for all of them: the size is checked before anything is decoded, surplus
 //! bytes are refused, and counts are checked before the value leaves this module.
 
+mod json;
 pub mod peer;
 pub mod sdp;
 pub mod signal;
 #[cfg(test)]
 mod tests;
 pub mod tracker;
+pub mod webtorrent;
 
 pub use peer::{Frame, HashRange, Hello, Message, Pieces, Proof, Signature, Span};
 pub use signal::{Address, Candidate, CandidateKind, Description, Role, Signal};

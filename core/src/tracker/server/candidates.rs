@@ -1,7 +1,7 @@
 //! Which candidates are passed on to whom, so that nobody can aim the connection checks of strangers at
 //! machines that never asked for them (reliability T21).
 
-use crate::wire::{Address, Candidate};
+use crate::wire::{Address, Candidate, CandidateKind};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The addresses that one household or office shows: one IPv4 address, or one IPv6 /64.
@@ -39,20 +39,71 @@ pub(super) enum Scope {
     Public,
 }
 
-/// Whether a candidate of a peer that connects from `source` is passed on to one that connects from
-/// `target`. `None` is a connection without an address (in process), which counts as this machine.
-pub(super) fn passes(candidate: &Candidate, source: Option<IpAddr>, target: Option<IpAddr>) -> bool {
-    let scope_of = |peer: Option<IpAddr>| peer.map_or(Scope::Machine, scope);
-    let (from, to) = (scope_of(source), scope_of(target));
-    match address_scope(candidate.address) {
-        Scope::Unusable => false,
-        Scope::Machine => from == Scope::Machine && to == Scope::Machine,
-        // Beside a signaller on a local network the two may well share that network.
-        Scope::Local => {
-            from != Scope::Public || to != Scope::Public || source.map(Network::of) == target.map(Network::of)
+/// What is asked of public candidates.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rules<'a> {
+    /// They must be addresses of who sends them.
+    pub(super) strict: bool,
+    /// TURN servers.
+    pub(super) relays: &'a [IpAddr],
+}
+
+impl Rules<'_> {
+    /// Whether a candidate of a peer that connects from `source` is passed on to one that connects from `target`.
+    /// `None` is a connection without an address (in process), which counts as this machine. `elsewhere` keeps the
+    /// networks of the other family that the source has named.
+    pub(super) fn pass(
+        self,
+        candidate: &Candidate,
+        source: Option<IpAddr>,
+        target: Option<IpAddr>,
+        elsewhere: &mut [Option<Network>],
+    ) -> bool {
+        let scope_of = |peer: Option<IpAddr>| peer.map_or(Scope::Machine, scope);
+        let (from, to) = (scope_of(source), scope_of(target));
+        match address_scope(candidate.address) {
+            Scope::Unusable => false,
+            Scope::Machine => from == Scope::Machine && to == Scope::Machine,
+            // Beside a signaller on a local network the two may well share that network.
+            Scope::Local => {
+                let local = from != Scope::Public || to != Scope::Public;
+                local || source.map(Network::of) == target.map(Network::of)
+            }
+            // Below 1024 live the services that a flood of checks would be aimed at.
+            Scope::Public => candidate.port >= 1024 && self.is_own(candidate, source, elsewhere),
         }
-        // Below 1024 live the services that a flood of checks would be aimed at.
-        Scope::Public => candidate.port >= 1024,
+    }
+
+    /// Whether a public address may be the sender's, so that nobody else's is probed on its word. Who connects from
+    /// a local network or this machine shows no public address to compare with.
+    fn is_own(
+        self,
+        candidate: &Candidate,
+        source: Option<IpAddr>,
+        elsewhere: &mut [Option<Network>],
+    ) -> bool {
+        let source = source.filter(|source| self.strict && scope(*source) == Scope::Public);
+        let (Some(source), Some(named)) = (source.map(Network::of), address(candidate.address)) else {
+            return true;
+        };
+        if candidate.kind == CandidateKind::Relay {
+            return self.relays.contains(&named);
+        }
+        let named = Network::of(named);
+        if matches!((source, named), (Network::V4(_), Network::V4(_)) | (Network::V6(_), Network::V6(_))) {
+            return source == named;
+        }
+        let free = |slot: &&mut Option<Network>| slot.is_none_or(|known| known == named);
+        elsewhere.iter_mut().find(free).map(|slot| *slot = Some(named)).is_some()
+    }
+}
+
+/// `None` for a name.
+const fn address(address: Address) -> Option<IpAddr> {
+    match address {
+        Address::V4([a, b, c, d]) => Some(IpAddr::V4(Ipv4Addr::new(a, b, c, d))),
+        Address::V6(octets) => Some(IpAddr::V6(Ipv6Addr::from_octets(octets))),
+        Address::Mdns(_) => None,
     }
 }
 
@@ -110,8 +161,14 @@ mod tests {
         Candidate { address, port, kind: CandidateKind::Host, priority: 1 }
     }
 
+    fn rules(strict: bool) -> Rules<'static> {
+        const RELAYS: &[IpAddr] = &[IpAddr::V4(Ipv4Addr::new(5, 5, 5, 5))];
+        Rules { strict, relays: RELAYS }
+    }
+
     fn passed(address: &str, source: &str, target: &str) -> bool {
-        passes(&candidate(address, 50_000), source.parse().ok(), target.parse().ok())
+        let ends = (source.parse().ok(), target.parse().ok());
+        rules(false).pass(&candidate(address, 50_000), ends.0, ends.1, &mut [])
     }
 
     #[test]
@@ -189,7 +246,35 @@ mod tests {
 
     #[test]
     fn low_ports_of_strangers_are_not_probed() {
-        let stranger = |port| passes(&candidate("93.184.216.34", port), "8.8.8.8".parse().ok(), None);
+        let source = "8.8.8.8".parse().ok();
+        let stranger = |port| rules(false).pass(&candidate("93.184.216.34", port), source, None, &mut []);
         assert!(stranger(1024) && !stranger(1023) && !stranger(53));
+    }
+
+    #[test]
+    fn strictly_a_public_candidate_is_the_senders_own() {
+        let mut elsewhere = [None; 2];
+        let mut passed = |address: &str, kind, source: &str| {
+            let candidate = Candidate { kind, ..candidate(address, 50_000) };
+            rules(true).pass(&candidate, source.parse().ok(), "9.9.9.9".parse().ok(), &mut elsewhere)
+        };
+        for kind in [CandidateKind::Host, CandidateKind::ServerReflexive, CandidateKind::PeerReflexive] {
+            assert!(passed("8.8.8.8", kind, "8.8.8.8") && passed("8.8.8.8", kind, "::ffff:8.8.8.8"));
+            assert!(!passed("8.8.8.9", kind, "8.8.8.8"), "somebody else's: {kind:?}");
+            assert!(passed("2606:4700::77", kind, "2606:4700::1"), "its own /64: {kind:?}");
+            assert!(!passed("2606:4700:0:1::1", kind, "2606:4700::1"), "another /64: {kind:?}");
+        }
+        assert!(passed("93.184.216.34", CandidateKind::Host, "192.168.1.7"), "it shows no public address");
+        assert!(passed("5.5.5.5", CandidateKind::Relay, "8.8.8.8"));
+        assert!(!passed("5.5.5.6", CandidateKind::Relay, "8.8.8.8"), "a relay that is not ours");
+        for (address, good) in [
+            ("2606:4700::1", true),
+            ("2606:4700::2", true),
+            ("2606:4700:0:1::1", true),
+            ("2606:4700:0:2::1", false),
+            ("2606:4700::3", true),
+        ] {
+            assert_eq!(passed(address, CandidateKind::Host, "8.8.8.8"), good, "two networks: {address}");
+        }
     }
 }

@@ -8,6 +8,15 @@ use core::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnId(pub u64);
 
+/// The two ways to speak to a signaller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// Swarmlet's own: binary messages, sub-protocol `swarmlet.1`.
+    Swarmlet,
+    /// That of WebTorrent trackers: JSON in text messages, no sub-protocol.
+    WebTorrent,
+}
+
 /// What happened.
 #[derive(Clone, Debug)]
 pub enum ServerInput<'a> {
@@ -17,6 +26,8 @@ pub enum ServerInput<'a> {
         conn: ConnId,
         /// Where from; `None` where there is no address (in process).
         address: Option<IpAddr>,
+        /// What it speaks.
+        dialect: Dialect,
     },
     /// A client sent a message.
     Received {

@@ -1,8 +1,12 @@
 //! How much of everything.
 
 use super::Rate;
+use crate::id::Topic;
+use crate::wire::webtorrent::InfoHash;
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::net::IpAddr;
 use core::time::Duration;
 
 /// What clients may do. Defaults: research on other signallers and trackers (`docs/OPERATING.md`).
@@ -20,6 +24,17 @@ pub struct ServerConfig {
     pub swarms_max: u32,
     /// Members of all swarms together. About 250 bytes each.
     pub memberships_max: u32,
+    /// What is served.
+    pub served: Served,
+    /// Whether public candidates must be addresses of who sends them: that of its connection, at most two networks
+    /// of the other family, or one of `relays`.
+    pub strict_candidates: bool,
+    /// TURN servers that relay candidates may name.
+    pub relays: Vec<IpAddr>,
+    /// When WebTorrent clients are told to announce again.
+    pub webtorrent_interval: Duration,
+    /// Lists of others, or rounds of offers, that one connection gets in one swarm.
+    pub lists: Rate,
     /// Swarms that one connection may be in.
     pub swarms_per_connection_max: u32,
     /// Candidates in one answer; at most 12.
@@ -45,6 +60,11 @@ impl Default for ServerConfig {
             connections_per_network_max: 64,
             swarms_max: 1_000_000,
             memberships_max: 2_000_000,
+            served: Served::All,
+            strict_candidates: true,
+            relays: Vec::new(),
+            webtorrent_interval: Duration::from_secs(120),
+            lists: Rate { per_minute: 6, burst: 4 },
             swarms_per_connection_max: 32,
             peers_answer_max: 12,
             messages: Rate { per_minute: 1200, burst: 60 },
@@ -54,4 +74,51 @@ impl Default for ServerConfig {
             details: Rate { per_minute: 1200, burst: 400 },
         }
     }
+}
+
+/// Which swarms may be announced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Served {
+    /// Any.
+    All,
+    /// These.
+    Only {
+        /// Of Swarmlet's dialect.
+        topics: BTreeSet<Topic>,
+        /// Of WebTorrent's.
+        info_hashes: BTreeSet<InfoHash>,
+    },
+}
+
+impl Served {
+    pub(super) fn has_topic(&self, topic: &Topic) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only { topics, .. } => topics.contains(topic),
+        }
+    }
+
+    pub(super) fn has_info_hash(&self, info_hash: &InfoHash) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only { info_hashes, .. } => info_hashes.contains(info_hash),
+        }
+    }
+}
+
+impl ServerConfig {
+    /// Whether a token lets its bearer in.
+    pub(super) fn admits(&self, token: &str) -> bool {
+        self.tokens.is_empty() || self.tokens.iter().filter(|good| same_secret(good, token)).count() > 0
+    }
+
+    /// Whether there is no room for another membership, in a swarm that may be new.
+    pub(super) const fn is_full(&self, swarms: usize, is_new: bool, memberships: u32) -> bool {
+        (is_new && swarms >= self.swarms_max as usize) || memberships >= self.memberships_max
+    }
+}
+
+/// Takes the same time wherever the two differ; only the length shows.
+fn same_secret(a: &str, b: &str) -> bool {
+    a.len() == b.len() && a.bytes().zip(b.bytes()).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
 }

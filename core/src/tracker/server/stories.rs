@@ -1,8 +1,12 @@
 //! Stories of the tracker, told in bytes: what clients send and what comes back, by the clock of the test.
 
 use super::*;
-use crate::id::Fingerprint;
-use crate::wire::{Address, Candidate, CandidateKind, Description, PeerView, Role, VERSION};
+use crate::config::SIGNAL_BYTES_MAX;
+use crate::id::{Fingerprint, Topic};
+use crate::tracker::challenge_bytes;
+use crate::wire::{
+    Address, CandidateKind, Description, PeerView, Role, Signal, Signature, ToTracker, VERSION,
+};
 use ed25519_dalek::{Signer, SigningKey};
 use proptest::prelude::*;
 use std::string::{String, ToString};
@@ -79,7 +83,8 @@ impl World {
 
     fn open(&mut self, number: u64, address: &str) -> ConnId {
         let conn = ConnId(number);
-        self.handle(ServerInput::Opened { conn, address: address.parse().ok() });
+        let dialect = Dialect::Swarmlet;
+        self.handle(ServerInput::Opened { conn, address: address.parse().ok(), dialect });
         conn
     }
 
@@ -134,7 +139,7 @@ fn two_find_each_other_and_signal() {
     let peers = vec![PeerView { peer: peer(1), complete: false }];
     assert_eq!(w.say(b, &announce(T1, 12)), [ToClient::Peers { topic: T1, seeds: 0, leeches: 2, peers }]);
     assert_eq!(w.take(a), [], "nobody is told of a newcomer");
-    for signal in [Signal::Knock { attempt: 1, topic: T1 }, offer(T1), candidate([9, 9, 9, 9])] {
+    for signal in [Signal::Knock { attempt: 1, topic: T1 }, offer(T1), candidate([8, 8, 2, 1])] {
         assert_eq!(w.say(b, &ToTracker::Relay { to: peer(1), signal: signal.clone() }), []);
         assert_eq!(w.take(a), [ToClient::Relayed { from: peer(2), signal }]);
     }
@@ -306,7 +311,8 @@ fn candidates_of_strangers_are_filtered() {
     for (to, octets, passed) in [
         (2, [10, 0, 0, 1], false),
         (2, [127, 0, 0, 1], false),
-        (2, [1, 1, 1, 1], true),
+        (2, [8, 8, 8, 8], true),
+        (2, [1, 1, 1, 1], false),
         (3, [10, 0, 0, 1], true),
         (3, [127, 0, 0, 1], false),
         (4, [10, 0, 0, 1], true),
@@ -314,7 +320,7 @@ fn candidates_of_strangers_are_filtered() {
         assert_eq!(w.say(a, &relay(peer(to), octets)), [], "dropped in silence or passed");
         assert_eq!(w.take(ConnId(u64::from(to))).len(), usize::from(passed), "{to} {octets:?}");
     }
-    assert_eq!(w.server.snapshot().candidates_dropped, 3);
+    assert_eq!(w.server.snapshot().candidates_dropped, 4);
 }
 
 #[test]

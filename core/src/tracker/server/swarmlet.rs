@@ -1,0 +1,236 @@
+//! Swarmlet's own dialect: a proven key, membership by topic, and typed signals between two members.
+
+use super::bucket::Bucket;
+use super::candidates::Network;
+use super::limits::ServerConfig;
+use super::{CloseReason, ConnId, Server, ServerAction, Stage};
+use crate::config::SIGNAL_BYTES_MAX;
+use crate::id::{PeerId, Topic};
+use crate::keys;
+use crate::time::Instant;
+use crate::tracker::challenge_bytes;
+use crate::wire::tracker::PEERS_MAX;
+use crate::wire::{self, Refusal, Signal, Signature, ToClient, ToTracker};
+use alloc::vec::Vec;
+use core::time::Duration;
+
+/// A peer that has proven its key.
+#[derive(Debug)]
+pub(super) struct Member {
+    peer: PeerId,
+    /// At most `swarms_per_connection_max`, in order.
+    topics: Vec<Joined>,
+    knocks: Bucket,
+    offers: Bucket,
+    introductions: Bucket,
+    details: Bucket,
+}
+
+/// A swarm that a peer is in.
+#[derive(Debug)]
+struct Joined {
+    topic: Topic,
+    lists: Bucket,
+}
+
+impl Member {
+    fn new(peer: PeerId, limits: &ServerConfig, now: Instant) -> Self {
+        Self {
+            peer,
+            topics: Vec::new(),
+            knocks: Bucket::new(limits.knocks, now),
+            offers: Bucket::new(limits.offers, now),
+            introductions: Bucket::new(limits.introductions, now),
+            details: Bucket::new(limits.details, now),
+        }
+    }
+
+    fn find(&self, topic: &Topic) -> Result<usize, usize> {
+        self.topics.binary_search_by(|joined| joined.topic.cmp(topic))
+    }
+
+    fn shares_a_topic(&self, other: &Self) -> bool {
+        self.topics.iter().any(|joined| other.find(&joined.topic).is_ok())
+    }
+}
+
+impl Server {
+    /// Takes a message of this dialect.
+    pub(super) fn on_swarmlet(&mut self, now: Instant, id: ConnId, bytes: &[u8]) {
+        let Some(conn) = self.conns.get(&id) else { return };
+        match (&conn.stage, ToTracker::decode(bytes)) {
+            (_, Err(wire::Error::Oversize)) => self.close(id, CloseReason::Oversize),
+            (_, Err(wire::Error::Malformed | wire::Error::Limit)) => self.close(id, CloseReason::Malformed),
+            (Stage::Challenged { nonce }, Ok(ToTracker::Hello { version, peer, signature, token, .. })) => {
+                let nonce = *nonce;
+                self.on_hello(now, id, version, peer, (nonce, signature), &token);
+            }
+            (Stage::Member(_), Ok(ToTracker::Announce { topic, complete, want })) => {
+                self.on_announce(now, id, topic, complete, want);
+            }
+            (Stage::Member(_), Ok(ToTracker::Leave { topic })) => self.on_leave(id, &topic),
+            (Stage::Member(_), Ok(ToTracker::Relay { to, signal })) => self.on_relay(now, id, to, signal),
+            (_, Ok(_)) => self.close(id, CloseReason::Protocol),
+        }
+    }
+
+    fn on_hello(
+        &mut self,
+        now: Instant,
+        id: ConnId,
+        version: u16,
+        peer: PeerId,
+        (nonce, signature): ([u8; 32], Signature),
+        token: &str,
+    ) {
+        if version != wire::VERSION {
+            self.refuse(id, Refusal::Version, Duration::ZERO);
+            return self.close(id, CloseReason::Protocol);
+        }
+        if !self.config.admits(token) {
+            self.refuse(id, Refusal::Token, Duration::ZERO);
+            return self.close(id, CloseReason::Denied);
+        }
+        if !keys::verify(&peer, &challenge_bytes(&nonce, &peer), &signature) {
+            self.refuse(id, Refusal::Identity, Duration::ZERO);
+            return self.close(id, CloseReason::Denied);
+        }
+        if let Some(earlier) = self.peers.get(&peer).copied() {
+            self.refuse(earlier, Refusal::Replaced, Duration::ZERO);
+            self.close(earlier, CloseReason::Replaced);
+        }
+        let Some(conn) = self.conns.get_mut(&id) else { return };
+        conn.stage = Stage::Member(Member::new(peer, &self.config, now));
+        self.peers.insert(peer, id);
+        self.prune_hellos();
+        self.send(id, &ToClient::Welcome { version: wire::VERSION, features: 0 });
+    }
+
+    fn on_announce(&mut self, now: Instant, id: ConnId, topic: Topic, complete: bool, want: u8) {
+        let memberships = self.swarms.memberships() + self.flocks.memberships();
+        let Some(conn) = self.conns.get_mut(&id) else { return };
+        let network = conn.address.map(Network::of);
+        let Stage::Member(member) = &mut conn.stage else { return };
+        let at = match member.find(&topic) {
+            Ok(at) => at,
+            Err(at) => {
+                if member.topics.len() >= self.config.swarms_per_connection_max as usize {
+                    return self.refuse(id, Refusal::Swarms, Duration::ZERO);
+                }
+                if !self.config.served.has_topic(&topic) {
+                    return self.refuse(id, Refusal::Content, Duration::ZERO);
+                }
+                let is_new = !self.swarms.contains(&topic);
+                if self.config.is_full(self.swarms.len() + self.flocks.len(), is_new, memberships) {
+                    return self.refuse(id, Refusal::Full, Duration::from_secs(60));
+                }
+                member.topics.insert(at, Joined { topic, lists: Bucket::new(self.config.lists, now) });
+                at
+            }
+        };
+        let peer = member.peer;
+        let lists = member.topics.get_mut(at).map(|joined| &mut joined.lists);
+        // Who asks often learns how many there are, not who.
+        let is_due = want > 0 && lists.is_some_and(|lists| lists.take(self.config.lists, now).is_ok());
+        self.swarms.join(topic, peer, complete, network);
+        let want =
+            if is_due { usize::from(want.min(self.config.peers_answer_max)).min(PEERS_MAX) } else { 0 };
+        let peers = self.swarms.choose(&topic, &peer, want, &mut self.rng);
+        let (seeds, leeches) = self.swarms.counts(&topic);
+        self.counts.announces += 1;
+        self.send(id, &ToClient::Peers { topic, seeds, leeches, peers });
+    }
+
+    fn on_leave(&mut self, id: ConnId, topic: &Topic) {
+        let Some(Stage::Member(member)) = self.conns.get_mut(&id).map(|conn| &mut conn.stage) else { return };
+        if let Ok(at) = member.find(topic) {
+            member.topics.remove(at);
+            self.swarms.leave(topic, &member.peer);
+        }
+    }
+
+    /// What is left of a member whose connection is gone.
+    pub(super) fn forget_member(&mut self, member: &Member) {
+        self.peers.remove(&member.peer);
+        for joined in &member.topics {
+            self.swarms.leave(&joined.topic, &member.peer);
+        }
+    }
+
+    pub(super) fn send(&mut self, conn: ConnId, message: &ToClient) {
+        let bytes = message.encode();
+        debug_assert!(bytes.len() <= SIGNAL_BYTES_MAX, "every answer fits the limit that clients have");
+        self.actions.push_back(ServerAction::Send { conn, bytes });
+    }
+
+    fn on_relay(&mut self, now: Instant, id: ConnId, to: PeerId, signal: Signal) {
+        let Some(target) = self.peers.get(&to).copied() else {
+            return self.send(id, &ToClient::Absent { peer: to });
+        };
+        if target == id || !self.may_signal(id, target, &signal) {
+            return self.refuse(id, Refusal::Relay, Duration::ZERO);
+        }
+        if let Err(wait) = self.take_relay(now, id, target, &signal) {
+            return self.refuse(id, Refusal::Rate, wait);
+        }
+        if let Signal::Candidate { candidate, .. } = &signal
+            && !self.passes(candidate, id, target)
+        {
+            return;
+        }
+        let Some(from) = self.member(id).map(|member| member.peer) else { return };
+        self.counts.relays += 1;
+        self.send(target, &ToClient::Relayed { from, signal });
+    }
+
+    /// Whether the two share a swarm: the one that the signal names, or any where it names none.
+    fn may_signal(&self, id: ConnId, target: ConnId, signal: &Signal) -> bool {
+        let (Some(ours), Some(theirs)) = (self.member(id), self.member(target)) else { return false };
+        match signal {
+            Signal::Knock { topic, .. } | Signal::Offer { topic, .. } => {
+                ours.find(topic).is_ok() && theirs.find(topic).is_ok()
+            }
+            Signal::Answer { .. } | Signal::Candidate { .. } | Signal::Decline { .. } => {
+                ours.shares_a_topic(theirs)
+            }
+        }
+    }
+
+    fn member(&self, id: ConnId) -> Option<&Member> {
+        match &self.conns.get(&id)?.stage {
+            Stage::Member(member) => Some(member),
+            Stage::Challenged { .. } | Stage::WebTorrent(_) => None,
+        }
+    }
+
+    fn member_mut(&mut self, id: ConnId) -> Option<&mut Member> {
+        match &mut self.conns.get_mut(&id)?.stage {
+            Stage::Member(member) => Some(member),
+            Stage::Challenged { .. } | Stage::WebTorrent(_) => None,
+        }
+    }
+
+    /// Takes a token of the sender, then one of the target.
+    fn take_relay(&mut self, now: Instant, id: ConnId, to: ConnId, signal: &Signal) -> Result<(), Duration> {
+        let (knocks, offers) = (self.config.knocks, self.config.offers);
+        let (introductions, details) = (self.config.introductions, self.config.details);
+        if let Some(sender) = self.member_mut(id) {
+            match signal {
+                Signal::Knock { .. } => sender.knocks.take(knocks, now)?,
+                Signal::Offer { .. } => sender.offers.take(offers, now)?,
+                Signal::Answer { .. } | Signal::Candidate { .. } | Signal::Decline { .. } => {}
+            }
+        }
+        if let Some(target) = self.member_mut(to) {
+            match signal {
+                Signal::Knock { .. } | Signal::Offer { .. } => {
+                    target.introductions.take(introductions, now)?;
+                }
+                Signal::Answer { .. } | Signal::Candidate { .. } | Signal::Decline { .. } => {
+                    target.details.take(details, now)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,368 @@
+//! The dialect of WebTorrent trackers. Offers come unasked with an announce and are handed to members that the
+//! tracker chooses; an answer passes only from the member that got the offer to the one that made it. Membership
+//! lives as long as the connection, so an announce that is late ends nothing.
+
+#[cfg(test)]
+mod stories;
+
+use super::bucket::Bucket;
+use super::limits::ServerConfig;
+use super::{CloseReason, Conn, ConnId, Server, ServerAction, Stage};
+use crate::time::{Instant, earliest};
+use crate::wire::Error;
+use crate::wire::webtorrent::{
+    Announce, Answer, Envelope, Event, InfoHash, Offer, OfferId, PeerCode, Refused, Reply, Request, Session,
+};
+use alloc::vec::Vec;
+use core::time::Duration;
+
+/// How long an offer may be answered. Clients give up after 50 s.
+const OFFER_LIFE: Duration = Duration::from_secs(60);
+/// Offers that wait for one client's answer; one more, and the oldest is forgotten.
+const PENDING_MAX: usize = 64;
+
+/// A connection of this dialect.
+#[derive(Debug)]
+pub(super) struct Client {
+    /// Brought a good token, or none is needed.
+    admitted: bool,
+    /// At most `swarms_per_connection_max`.
+    swarms: Vec<Joined>,
+    /// Offers that it got and has not answered; at most [`PENDING_MAX`], the oldest first.
+    pending: Vec<Pending>,
+    /// That it may make.
+    offers: Bucket,
+    /// That it may get.
+    introductions: Bucket,
+}
+
+/// A swarm that a client is in.
+#[derive(Debug)]
+struct Joined {
+    info_hash: InfoHash,
+    /// One page may run several clients over one connection, so the name is that of this swarm only.
+    peer: PeerCode,
+    complete: bool,
+    /// Its place in the swarm.
+    at: u32,
+    lists: Bucket,
+}
+
+/// An offer that was handed to a client.
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    from: ConnId,
+    id: OfferId,
+    until: Instant,
+}
+
+impl Client {
+    /// One that has said nothing.
+    pub(super) fn new(limits: &ServerConfig, now: Instant) -> Self {
+        Self {
+            admitted: false,
+            swarms: Vec::new(),
+            pending: Vec::new(),
+            offers: Bucket::new(limits.offers, now),
+            introductions: Bucket::new(limits.introductions, now),
+        }
+    }
+
+    /// Whether it has sent something good.
+    pub(super) const fn has_spoken(&self) -> bool {
+        self.admitted
+    }
+
+    fn joined(&self, info_hash: &InfoHash) -> Option<&Joined> {
+        self.swarms.iter().find(|joined| joined.info_hash == *info_hash)
+    }
+
+    fn joined_mut(&mut self, info_hash: &InfoHash) -> Option<&mut Joined> {
+        self.swarms.iter_mut().find(|joined| joined.info_hash == *info_hash)
+    }
+
+    fn remember(&mut self, offer: Pending, now: Instant) {
+        if self.pending.len() >= PENDING_MAX {
+            self.pending.retain(|old| old.until > now);
+        }
+        if self.pending.len() >= PENDING_MAX {
+            self.pending.remove(0);
+        }
+        self.pending.push(offer);
+    }
+}
+
+impl Server {
+    /// Takes a message of this dialect.
+    pub(super) fn on_webtorrent(&mut self, now: Instant, id: ConnId, bytes: &[u8]) {
+        match Request::read(bytes) {
+            Ok(Request::Announce(announce)) => self.on_update(now, id, &announce, bytes.len()),
+            Ok(Request::Answer(answer)) => self.on_answer(id, &answer),
+            Ok(Request::Scrape(hashes)) => self.on_scrape(id, &hashes),
+            Err(Refused { error: Error::Oversize, .. }) => self.close(id, CloseReason::Oversize),
+            Err(refused) => self.on_nonsense(now, id, refused),
+        }
+    }
+
+    /// Clients reconnect only minutes after a close, so a mistake is answered, and only many end the connection.
+    fn on_nonsense(&mut self, now: Instant, id: ConnId, refused: Refused) {
+        let Some(conn) = self.conns.get_mut(&id) else { return };
+        let reason = match refused.error {
+            Error::Oversize | Error::Limit => "too much",
+            Error::Malformed => "malformed",
+        };
+        if conn.stage.is_waiting() || conn.patience.take(self.config.messages, now).is_err() {
+            return self.close(id, CloseReason::Malformed);
+        }
+        self.counts.refusals += 1;
+        let Refused { scrape, info_hash, .. } = refused;
+        self.reply(id, &Reply::Failure { scrape, info_hash, reason });
+    }
+
+    fn on_update(&mut self, now: Instant, id: ConnId, announce: &Announce<'_>, bytes: usize) {
+        let info_hash = announce.info_hash;
+        if let Err(reason) = self.admit(id, announce) {
+            self.counts.refusals += 1;
+            self.reply(id, &Reply::Failure { scrape: false, info_hash: Some(info_hash), reason });
+            if self.is_waiting(id) {
+                self.close(id, CloseReason::Denied);
+            }
+            return;
+        }
+        self.counts.announces += 1;
+        if announce.event == Event::Stopped {
+            self.leave(id, &info_hash);
+            return self.count(id, info_hash);
+        }
+        let complete = self.enter(now, id, announce);
+        self.count(id, info_hash);
+        if !announce.offers.is_empty() {
+            self.hand_out(now, id, announce, complete, bytes + bytes / 10);
+        }
+    }
+
+    /// Whether an announce is taken; else what its sender is told.
+    fn admit(&mut self, id: ConnId, announce: &Announce<'_>) -> Result<(), &'static str> {
+        let memberships = self.swarms.memberships() + self.flocks.memberships();
+        let swarms = self.swarms.len() + self.flocks.len();
+        let Some(client) = client_mut(&mut self.conns, id) else { return Err("closed") };
+        if !client.admitted && !self.config.admits(announce.token.unwrap_or("")) {
+            return Err("token");
+        }
+        client.admitted = true;
+        if let Some(joined) = client.joined(&announce.info_hash) {
+            return if joined.peer == announce.peer { Ok(()) } else { Err("one peer_id in a swarm") };
+        }
+        if announce.event == Event::Stopped {
+            return Ok(());
+        }
+        if !self.config.served.has_info_hash(&announce.info_hash) {
+            return Err("content");
+        }
+        if client.swarms.len() >= self.config.swarms_per_connection_max as usize {
+            return Err("swarms");
+        }
+        let is_new = !self.flocks.contains(&announce.info_hash);
+        if self.config.is_full(swarms, is_new, memberships) { Err("full") } else { Ok(()) }
+    }
+
+    /// Makes it a member, or updates it; gives back whether it is complete. Who does not say what is left stays
+    /// what it is: answers and updates without metadata must not make a seed anything else.
+    fn enter(&mut self, now: Instant, id: ConnId, announce: &Announce<'_>) -> bool {
+        let (info_hash, peer) = (announce.info_hash, announce.peer);
+        let says = match (announce.event, announce.left) {
+            (Event::Completed, _) => Some(true),
+            (Event::Update | Event::Stopped, left) => left.map(|left| left == 0),
+        };
+        let lists = self.config.lists;
+        let Some(client) = client_mut(&mut self.conns, id) else { return false };
+        let known = client.joined(&info_hash).map(|joined| (joined.complete, joined.at, joined.lists));
+        let was = known.map(|(was, ..)| was);
+        let complete = says.or(was).unwrap_or(false);
+        if announce.event == Event::Completed && was == Some(false) {
+            self.flocks.complete(&info_hash);
+        }
+        if was == Some(complete) {
+            return complete;
+        }
+        self.leave(id, &info_hash);
+        let at = self.flocks.join(info_hash, id, complete);
+        let lists = known.map_or_else(|| Bucket::new(lists, now), |(_, _, lists)| lists);
+        if let Some(client) = client_mut(&mut self.conns, id) {
+            client.swarms.reserve_exact(1);
+            client.swarms.push(Joined { info_hash, peer, complete, at, lists });
+        }
+        complete
+    }
+
+    fn leave(&mut self, id: ConnId, info_hash: &InfoHash) {
+        let Some(client) = client_mut(&mut self.conns, id) else { return };
+        let Some(at) = client.swarms.iter().position(|joined| joined.info_hash == *info_hash) else { return };
+        let joined = client.swarms.swap_remove(at);
+        self.vacate(&joined);
+    }
+
+    /// Takes a member out of its swarm. Who moves to its place is told.
+    fn vacate(&mut self, joined: &Joined) {
+        let Some(moved) = self.flocks.leave(&joined.info_hash, joined.complete, joined.at) else { return };
+        if let Some(other) = client_mut(&mut self.conns, moved).and_then(|c| c.joined_mut(&joined.info_hash))
+        {
+            other.at = joined.at;
+        }
+    }
+
+    /// What is left of a client whose connection is gone.
+    pub(super) fn forget_client(&mut self, client: Client) {
+        for joined in &client.swarms {
+            self.vacate(joined);
+        }
+    }
+
+    /// Hands offers to members, one each, as long as what goes out is not more than `room` bytes.
+    fn hand_out(
+        &mut self,
+        now: Instant,
+        id: ConnId,
+        announce: &Announce<'_>,
+        complete: bool,
+        mut room: usize,
+    ) {
+        let info_hash = announce.info_hash;
+        let lists = self.config.lists;
+        let joined = client_mut(&mut self.conns, id).and_then(|client| client.joined_mut(&info_hash));
+        if joined.is_none_or(|joined| joined.lists.take(lists, now).is_err()) {
+            return;
+        }
+        let chosen = self.flocks.choose(&info_hash, id, complete, announce.offers.len(), &mut self.rng);
+        let mut chosen = chosen.into_iter();
+        for Offer { id: offer, sdp } in &announce.offers {
+            let Ok(session) = self.session(*sdp) else {
+                self.counts.refusals += 1;
+                let reason = "description";
+                return self.reply(id, &Reply::Failure { scrape: false, info_hash: Some(info_hash), reason });
+            };
+            let Some(target) = self.taker(now, id, announce.peer, &info_hash, &mut chosen) else { return };
+            let envelope = Envelope { info_hash, peer: announce.peer, id: *offer, answer: false };
+            let bytes = envelope.encode(&session, |at| self.lets(&session, at, id, target));
+            let Some(rest) = room.checked_sub(bytes.len()) else { return };
+            room = rest;
+            let until = now + OFFER_LIFE;
+            if let Some(client) = client_mut(&mut self.conns, target) {
+                client.remember(Pending { from: id, id: *offer, until }, now);
+            }
+            self.sweep_at = Some(self.sweep_at.unwrap_or(until));
+            self.counts.relays += 1;
+            self.actions.push_back(ServerAction::Send { conn: target, bytes });
+        }
+    }
+
+    /// The next member that may get an offer now, if the offerer may make one.
+    fn taker(
+        &mut self,
+        now: Instant,
+        id: ConnId,
+        peer: PeerCode,
+        info_hash: &InfoHash,
+        chosen: &mut impl Iterator<Item = ConnId>,
+    ) -> Option<ConnId> {
+        let (offers, introductions) = (self.config.offers, self.config.introductions);
+        client_mut(&mut self.conns, id)?.offers.take(offers, now).ok()?;
+        chosen.find(|target| {
+            // One client over two connections is no use to itself.
+            client_mut(&mut self.conns, *target).is_some_and(|client| {
+                client.joined(info_hash).is_some_and(|joined| joined.peer != peer)
+                    && client.introductions.take(introductions, now).is_ok()
+            })
+        })
+    }
+
+    /// Passes an answer on to who made the offer. Clients answer late and to those who left, so what does not fit
+    /// is dropped without a word, as other trackers do.
+    fn on_answer(&mut self, id: ConnId, answer: &Answer<'_>) {
+        let Answer { info_hash, peer, to, id: offer, sdp } = *answer;
+        let Some(client) = client_mut(&mut self.conns, id) else { return };
+        let is_member = client.joined(&info_hash).is_some_and(|joined| joined.peer == peer);
+        let found = client.pending.iter().position(|pending| pending.id == offer).filter(|_| is_member);
+        let Some(target) = found.map(|at| client.pending.remove(at).from) else {
+            self.counts.refusals += 1;
+            return;
+        };
+        let offerer = client_mut(&mut self.conns, target).and_then(|client| client.joined(&info_hash));
+        if offerer.is_none_or(|joined| joined.peer != to) {
+            self.counts.refusals += 1;
+            return;
+        }
+        let Ok(session) = self.session(sdp) else {
+            self.counts.refusals += 1;
+            let reason = "description";
+            return self.reply(id, &Reply::Failure { scrape: false, info_hash: Some(info_hash), reason });
+        };
+        let envelope = Envelope { info_hash, peer, id: offer, answer: true };
+        let bytes = envelope.encode(&session, |at| self.lets(&session, at, id, target));
+        self.counts.relays += 1;
+        self.actions.push_back(ServerAction::Send { conn: target, bytes });
+    }
+
+    fn on_scrape(&mut self, id: ConnId, hashes: &[InfoHash]) {
+        let open = self.config.admits("");
+        let Some(client) = client_mut(&mut self.conns, id) else { return };
+        client.admitted |= open;
+        if !client.admitted {
+            self.counts.refusals += 1;
+            let (scrape, info_hash) = (true, hashes.first().copied());
+            self.reply(id, &Reply::Failure { scrape, info_hash, reason: "token" });
+            return self.close(id, CloseReason::Denied);
+        }
+        let counts: Vec<_> =
+            hashes.iter().map(|info_hash| (*info_hash, self.flocks.counts(info_hash))).collect();
+        self.reply(id, &Reply::Scraped(&counts));
+    }
+
+    fn session<'a>(&self, sdp: crate::wire::webtorrent::Sdp<'a>) -> Result<Session<'a>, Error> {
+        if self.config.strict_candidates { Session::read(sdp) } else { Ok(Session::opaque(sdp)) }
+    }
+
+    fn lets(&mut self, session: &Session<'_>, at: usize, source: ConnId, target: ConnId) -> bool {
+        session.candidates().get(at).is_some_and(|candidate| self.passes(candidate, source, target))
+    }
+
+    fn count(&mut self, id: ConnId, info_hash: InfoHash) {
+        let [complete, incomplete, _] = self.flocks.counts(&info_hash);
+        let interval = u32::try_from(self.config.webtorrent_interval.as_secs()).unwrap_or(u32::MAX);
+        self.reply(id, &Reply::Counts { info_hash, complete, incomplete, interval });
+    }
+
+    /// Tells a client why something was refused, outside of any swarm.
+    pub(super) fn fail(&mut self, id: ConnId, reason: &'static str) {
+        self.reply(id, &Reply::Failure { scrape: false, info_hash: None, reason });
+    }
+
+    fn reply(&mut self, conn: ConnId, reply: &Reply<'_>) {
+        self.actions.push_back(ServerAction::Send { conn, bytes: reply.encode() });
+    }
+
+    /// Forgets offers that nobody will answer any more, and the memory of crowds.
+    pub(super) fn sweep(&mut self, now: Instant) {
+        let mut next = None;
+        for conn in self.conns.values_mut() {
+            let Stage::WebTorrent(client) = &mut conn.stage else { continue };
+            client.pending.retain(|offer| offer.until > now);
+            if client.pending.is_empty() {
+                client.pending = Vec::new();
+            }
+            next = earliest(next, client.pending.first().map(|offer| offer.until));
+        }
+        // Not for each of them: a sweep looks at everybody.
+        self.sweep_at = next.map(|at| at.max(now + OFFER_LIFE / 4));
+    }
+}
+
+fn client_mut(
+    conns: &mut alloc::collections::BTreeMap<ConnId, alloc::boxed::Box<Conn>>,
+    id: ConnId,
+) -> Option<&mut Client> {
+    match &mut conns.get_mut(&id)?.stage {
+        Stage::WebTorrent(client) => Some(client),
+        Stage::Challenged { .. } | Stage::Member(_) => None,
+    }
+}

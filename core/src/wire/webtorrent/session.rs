@@ -1,0 +1,218 @@
+//! A session description that is passed on between strangers: what must be in it, what may be, and what is left out.
+//! Unlike Swarmlet's own peers, WebTorrent clients exchange SDP text, so it is gone through line by line; only
+//! known lines of one data channel get through, and each candidate is known by its address.
+
+use super::{SESSION_BYTES_MAX, Sdp};
+use crate::wire::{Candidate, Error, sdp};
+use alloc::borrow::Cow;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// Candidates of one description.
+const CANDIDATES_MAX: usize = 20;
+/// How line ends are written inside a JSON text.
+const LINE_END: &str = "\\r\\n";
+
+/// Attributes that data channels need, and those that browsers add to every description.
+const ATTRIBUTES: [&str; 17] = [
+    "candidate",
+    "end-of-candidates",
+    "extmap-allow-mixed",
+    "fingerprint",
+    "group",
+    "ice-lite",
+    "ice-options",
+    "ice-pwd",
+    "ice-ufrag",
+    "max-message-size",
+    "mid",
+    "msid-semantic",
+    "sctp-port",
+    "sctpmap",
+    "sendrecv",
+    "setup",
+    "tls-id",
+];
+
+/// A description, and where in it are the lines that do not just get through.
+#[derive(Clone, Debug)]
+pub struct Session<'a> {
+    /// Inside a JSON text.
+    raw: Cow<'a, str>,
+    cuts: Vec<Cut>,
+    candidates: Vec<Candidate>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Cut {
+    from: u32,
+    to: u32,
+    what: What,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum What {
+    /// Left out.
+    Dropped,
+    /// `c=`: the default address, which nobody needs where there are candidates.
+    Connection,
+    /// Depends on who gets it.
+    Candidate(usize),
+}
+
+/// What a description must have, each once.
+#[derive(Default)]
+struct Found {
+    media: u32,
+    ufrag: u32,
+    pwd: u32,
+    fingerprint: u32,
+    setup: u32,
+}
+
+impl<'a> Session<'a> {
+    /// Takes a description as it is, whatever it says.
+    #[must_use]
+    pub const fn opaque(sdp: Sdp<'a>) -> Self {
+        Self { raw: Cow::Borrowed(sdp.0.raw()), cuts: Vec::new(), candidates: Vec::new() }
+    }
+
+    /// Goes through a description.
+    ///
+    /// # Errors
+    /// When it is not one of a single data channel, or has too many candidates.
+    pub fn read(sdp: Sdp<'a>) -> Result<Self, Error> {
+        let raw = match is_plain(sdp.0.raw()) {
+            true => Cow::Borrowed(sdp.0.raw()),
+            false => Cow::Owned(rewritten(sdp)?),
+        };
+        let (mut cuts, mut candidates, mut found) = (Vec::with_capacity(8), Vec::new(), Found::default());
+        if !raw.starts_with("v=0\\r") {
+            return Err(Error::Malformed);
+        }
+        let mut from = 0;
+        while let Some(rest) = raw.get(from..).filter(|rest| !rest.is_empty()) {
+            let length = rest.find('\\').unwrap_or(rest.len());
+            let to = (from + length + LINE_END.len()).min(raw.len());
+            let what = found.line(rest.get(..length).unwrap_or(""), &mut candidates)?;
+            if let Some(what) = what {
+                cuts.push(Cut { from: from as u32, to: to as u32, what });
+            }
+            from = to;
+        }
+        if candidates.len() > CANDIDATES_MAX {
+            return Err(Error::Limit);
+        }
+        let once = [found.media, found.ufrag, found.pwd, found.fingerprint, found.setup];
+        if once == [1; 5] { Ok(Self { raw, cuts, candidates }) } else { Err(Error::Malformed) }
+    }
+
+    /// The ways to reach who wrote it, UDP only.
+    #[must_use]
+    pub fn candidates(&self) -> &[Candidate] {
+        &self.candidates
+    }
+
+    /// Bytes of it at most.
+    pub(super) fn len(&self) -> usize {
+        self.raw.len() + 32
+    }
+
+    /// Appends it, inside a JSON text, with those candidates that pass.
+    pub(super) fn push(&self, out: &mut Vec<u8>, mut passes: impl FnMut(usize) -> bool) {
+        let (raw, mut done) = (self.raw.as_bytes(), 0);
+        for cut in &self.cuts {
+            let instead = match cut.what {
+                What::Candidate(at) if passes(at) => continue,
+                What::Candidate(_) | What::Dropped => "",
+                What::Connection => "c=IN IP4 0.0.0.0\\r\\n",
+            };
+            out.extend_from_slice(raw.get(done..cut.from as usize).unwrap_or(&[]));
+            out.extend_from_slice(instead.as_bytes());
+            done = cut.to as usize;
+        }
+        out.extend_from_slice(raw.get(done..).unwrap_or(&[]));
+    }
+}
+
+impl Found {
+    /// What becomes of a line; `None`: it gets through.
+    fn line(&mut self, line: &str, candidates: &mut Vec<Candidate>) -> Result<Option<What>, Error> {
+        let Some((kind, value)) = line.split_once('=') else { return Ok(Some(What::Dropped)) };
+        match kind {
+            "v" | "o" | "s" | "t" => Ok(None),
+            "c" => Ok(Some(What::Connection)),
+            "m" => {
+                self.media += 1;
+                let is_data = value.starts_with("application ") && value.contains("SCTP");
+                if is_data { Ok(None) } else { Err(Error::Malformed) }
+            }
+            "a" => self.attribute(line, value, candidates),
+            _ => Ok(Some(What::Dropped)),
+        }
+    }
+
+    fn attribute(
+        &mut self,
+        line: &str,
+        value: &str,
+        candidates: &mut Vec<Candidate>,
+    ) -> Result<Option<What>, Error> {
+        let (name, value) = value.split_once(':').unwrap_or((value, ""));
+        let is_ice = |least: usize, most: usize| {
+            let ice_char = |c: u8| c.is_ascii_alphanumeric() || c == b'+' || c == b'/';
+            (least..=most).contains(&value.len()) && value.bytes().all(ice_char)
+        };
+        let good = match name {
+            "candidate" => {
+                let Some(candidate) = sdp::parse_candidate(line) else { return Ok(Some(What::Dropped)) };
+                candidates.push(candidate);
+                return Ok(Some(What::Candidate(candidates.len() - 1)));
+            }
+            "ice-ufrag" => {
+                self.ufrag += 1;
+                is_ice(4, crate::wire::signal::UFRAG_MAX)
+            }
+            "ice-pwd" => {
+                self.pwd += 1;
+                is_ice(22, crate::wire::signal::PWD_MAX)
+            }
+            "fingerprint" => {
+                self.fingerprint += 1;
+                value.len() <= 256
+            }
+            "setup" => {
+                self.setup += 1;
+                matches!(value, "actpass" | "active" | "passive")
+            }
+            _ if ATTRIBUTES.contains(&name) => true,
+            _ => return Ok(Some(What::Dropped)),
+        };
+        if good { Ok(None) } else { Err(Error::Malformed) }
+    }
+}
+
+/// Whether a text is printable ASCII with no escapes but line ends, as all that browsers write.
+fn is_plain(raw: &str) -> bool {
+    let mut rest = raw;
+    while let Some(at) = rest.find('\\') {
+        let Some(after) = rest.get(at..).and_then(|rest| rest.strip_prefix(LINE_END)) else { return false };
+        rest = after;
+    }
+    raw.bytes().all(|byte| (0x20..0x7f).contains(&byte))
+}
+
+/// The same with plain line ends. What could end a JSON text, or a line in the middle, is refused.
+fn rewritten(sdp: Sdp<'_>) -> Result<String, Error> {
+    let plain = sdp.0.unescaped();
+    let mut out = String::with_capacity(plain.len() + 64);
+    for line in plain.lines() {
+        let printable = |byte: u8| (0x20..0x7f).contains(&byte) && byte != b'"' && byte != b'\\';
+        if !line.bytes().all(printable) {
+            return Err(Error::Malformed);
+        }
+        out.push_str(line);
+        out.push_str(LINE_END);
+    }
+    if out.len() > SESSION_BYTES_MAX { Err(Error::Limit) } else { Ok(out) }
+}
