@@ -4,7 +4,7 @@ use indicatif::ProgressBar;
 use sha2::{Digest, Sha256};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 use swarmlet_tests::stories::{Outcome, Setup, Story};
 
@@ -66,35 +66,57 @@ pub(crate) fn run_seeds(
     bar: &ProgressBar,
 ) -> Batch {
     let started = Instant::now();
-    let next = AtomicU64::new(0);
-    let done = Mutex::new(Vec::new());
+    let jobs = jobs(story, setup, seeds);
+    let runs = run_all(&jobs, threads, bar);
+    gather(story, setup, runs, started.elapsed().as_secs_f64())
+}
+
+/// What there is to run for some seeds of a story.
+pub(crate) fn jobs(story: &'static Story, setup: &Setup, seeds: u64) -> Vec<Job> {
+    let with_seed = |number| {
+        let mut setup = setup.clone();
+        setup.seed += number;
+        (story, setup)
+    };
+    (0..seeds).map(with_seed).collect()
+}
+
+/// One run to be done.
+pub(crate) type Job = (&'static Story, Setup);
+/// What became of it: its figures, or the words of a panic.
+pub(crate) type Ended = Result<Done, String>;
+
+/// Runs jobs on several threads; the results are in the order of the jobs.
+pub(crate) fn run_all(jobs: &[Job], threads: usize, bar: &ProgressBar) -> Vec<Ended> {
+    let next = AtomicUsize::new(0);
+    let ended = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
-        for _ in 0..threads.min(usize::try_from(seeds).unwrap_or(usize::MAX)) {
+        for _ in 0..threads.min(jobs.len()) {
             scope.spawn(|| {
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= seeds {
-                        return;
-                    }
-                    let mut setup = setup.clone();
-                    setup.seed += number;
-                    let run = run_one(story, &setup, bar);
-                    done.lock().expect("no thread panics while it holds the list").push((number, run));
+                    let Some((story, setup)) = jobs.get(number) else { return };
+                    let run = run_one(story, setup, bar);
+                    ended.lock().expect("no thread panics while it holds the list").push((number, run));
                 }
             });
         }
     });
-    let mut done = done.into_inner().expect("all threads have ended well");
-    done.sort_by_key(|(number, _)| *number);
-    let wall_s = started.elapsed().as_secs_f64();
+    let mut ended = ended.into_inner().expect("all threads have ended well");
+    ended.sort_by_key(|(number, _)| *number);
+    ended.into_iter().map(|(_, run)| run).collect()
+}
+
+/// Puts the runs of one command together.
+pub(crate) fn gather(story: &'static Story, setup: &Setup, ended: Vec<Ended>, wall_s: f64) -> Batch {
     let (mut runs, mut violations) = (Vec::new(), Vec::new());
-    for (number, run) in done {
+    for (seed, run) in (setup.seed..).zip(ended) {
         match run {
             Ok(run) => {
                 violations.extend(run.outcome.violation.clone());
                 runs.push(run);
             }
-            Err(panic) => violations.push(format!("seed {}: {panic}", setup.seed + number)),
+            Err(panic) => violations.push(format!("seed {seed}: {panic}")),
         }
     }
     Batch { story, setup: setup.clone(), runs, wall_s, violations }

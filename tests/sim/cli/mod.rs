@@ -1,6 +1,9 @@
 //! The command line: what can be said, and what is answered.
 
 mod batch;
+mod goals;
+mod plot;
+mod report;
 mod table;
 
 use batch::run_seeds;
@@ -45,6 +48,15 @@ pub(crate) struct Args {
     /// Runs at the same time [default: one for each core]
     #[arg(long)]
     threads: Option<usize>,
+    /// report: small sizes, to see that it works
+    #[arg(long)]
+    quick: bool,
+    /// report: this story alone
+    #[arg(long)]
+    only: Option<String>,
+    /// report: the folder for RESULTS.md and plots
+    #[arg(long, default_value = "docs")]
+    out: String,
 }
 
 /// Does what the command line says.
@@ -55,6 +67,7 @@ pub(crate) fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let done = match args.story.as_deref() {
+        Some("report") => report::write(&args),
         Some(name) => run_story(name, &args),
         None => Err("say which story (sim --list)".to_owned()),
     };
@@ -104,6 +117,12 @@ fn prepare(name: &str, args: &Args) -> Result<(&'static Story, Setup), String> {
 }
 
 impl Args {
+    /// What a line says, the program's name left away.
+    fn said(line: &str) -> Result<Self, String> {
+        let words = std::iter::once("sim").chain(line.split_whitespace());
+        Self::try_parse_from(words).map_err(|error| format!("`{line}`: {error}"))
+    }
+
     fn threads(&self) -> usize {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         self.threads.unwrap_or(cores).max(1)
@@ -172,15 +191,12 @@ fn wrapped(text: &str, indent: &str) -> String {
 mod tests {
     use super::*;
 
-    fn said(words: &str) -> Args {
-        Args::try_parse_from(format!("sim {words}").split_whitespace()).unwrap()
-    }
-
     #[test]
     fn the_command_line_reaches_the_story() {
-        let args = said(
+        let args = Args::said(
             "free-riders --peers 7 --mib 0.5 --origin-ratio 2 --seed 9 --set free_rider_share=0.7 --set up=1",
-        );
+        )
+        .unwrap();
         let (story, setup) = prepare("free-riders", &args).unwrap();
         assert_eq!((story.name, setup.peers, setup.bytes(), setup.seed), ("free-riders", 7, 1 << 19, 9));
         assert_eq!((setup.number("free_rider_share"), setup.origin_up()), (0.7, 250_000.0));
@@ -188,7 +204,9 @@ mod tests {
 
     #[test]
     fn what_is_unknown_is_refused_with_what_is_known() {
-        let refused = |words: &str| prepare(words.split(' ').next().unwrap(), &said(words)).unwrap_err();
+        let refused = |words: &str| {
+            prepare(words.split(' ').next().unwrap(), &Args::said(words).unwrap()).map(|_| ()).unwrap_err()
+        };
         assert!(refused("flash-mob").contains("flash-crowd"));
         assert!(refused("flash-crowd --set free_rider_share=1").contains("rtt_max"));
         assert!(refused("flash-crowd --peers 0").contains("above 0"));

@@ -11,8 +11,10 @@ use swarmlet_core::config::LEAF_BYTES;
 pub struct Outcome {
     /// Name and value, in the order in which they are told. Not a number: there is none, since somebody is stranded.
     pub figures: Vec<(String, f64)>,
-    /// When each peer that was waited for had everything, in seconds since it came, in order.
+    /// When each peer that gives had everything, in seconds since it came, in order; without those that never had.
     pub curve: Vec<f64>,
+    /// How many such peers there were.
+    pub givers: usize,
     /// Events of this run and of those that it was compared with.
     pub events: u64,
     /// SHA-256 over the hashes of all events of all these runs.
@@ -36,8 +38,11 @@ impl Outcome {
         // The first bad leaf of a liar is its last.
         let lies = (bans - honest_banned) * u64::from(LEAF_BYTES);
         let bytes = play.world.content.bytes();
+        let done: Vec<_> =
+            play.of(Class::gives).filter(|peer| play.world.peers[*peer].done_at.is_some()).collect();
+        let (curve, givers) = (play.times_of(&done), times.len());
         let mut outcome =
-            Self { figures: Vec::new(), curve: times, events: 0, trace: [0; 32], violation: None };
+            Self { figures: Vec::new(), curve, givers, events: 0, trace: [0; 32], violation: None };
         let last = none_if_stranded(last);
         outcome.tell("bound_s", bound);
         outcome.tell("last_s", last);

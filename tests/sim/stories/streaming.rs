@@ -15,7 +15,7 @@ pub(super) static STORY: Story = Story {
             bitrate and upload_ratio: 30 % of the viewers have a quarter of it, 20 % 2.125 times. offload: share \
             of what was watched that the server did not send; offload_max: what the viewers' lines allow for (theory §2, \
             0.9 of them reachable). stalls: share of the time that the picture stood still; stalls_http, startup_http_p95_s: in the same \
-            seed's run without peers.",
+            seed's run without peers; stalls_over_http, startup_over_http_s: the differences.",
     size: (50, 8.0, 100.0),
     knobs: &[
         number("bitrate", 1.0, "the film's, Mbit/s"),
@@ -47,8 +47,10 @@ fn run(setup: &Setup, progress: Progress<'_>) -> Outcome {
     outcome.tell("offload_max", max_offload(&ups, mbit(setup.number("bitrate")), 0.9));
     outcome.tell("stalls", stalls(&viewings));
     outcome.tell("stalls_http", stalls(&alone_viewings));
+    outcome.tell("stalls_over_http", stalls(&viewings) - stalls(&alone_viewings));
     outcome.tell("startup_p95_s", startup(&viewings));
     outcome.tell("startup_http_p95_s", startup(&alone_viewings));
+    outcome.tell("startup_over_http_s", startup(&viewings) - startup(&alone_viewings));
     outcome.add_run(&mut alone);
     outcome
 }
