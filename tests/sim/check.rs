@@ -1,6 +1,7 @@
 //! Invariants: some hold at every moment, some at the end of a run. The first one that is broken stops it.
 
 use crate::bounds::{Bound, Task, lower_bound};
+use crate::host::Peer;
 use crate::world::World;
 use core::time::Duration;
 
@@ -66,7 +67,7 @@ impl World {
                 continue;
             }
             let missing: u64 =
-                self.truth.iter().map(|(root, file)| file.len() as u64 - this.disk.stored(root)).sum();
+                self.files.iter().map(|(root, file)| file.len() as u64 - this.disk.stored(root)).sum();
             let settled = this.done_at.is_some_and(|at| self.now.since(at) > Duration::from_secs(1));
             if missing > 0 && settled {
                 self.violate(format_args!("peer {peer} says it is done and misses {missing} bytes"));
@@ -121,7 +122,14 @@ impl World {
     /// Whether every honest peer that wants the content has it.
     #[must_use]
     pub fn all_done(&self) -> bool {
-        let mut honest = self.peers.iter().filter(|peer| peer.spec.is_honest_leecher());
-        honest.all(|peer| peer.done_at.is_some())
+        // Asked after every note of an application: the peer that was not done the last time is looked at first.
+        let is_done = |peer: &Peer| peer.done_at.is_some() || !peer.spec.is_honest_leecher();
+        let first = self.undone.get().min(self.peers.len());
+        let (before, after) = self.peers.split_at(first);
+        let found = after.iter().chain(before).position(|peer| !is_done(peer));
+        if let Some(at) = found {
+            self.undone.set((first + at) % self.peers.len());
+        }
+        found.is_none()
     }
 }

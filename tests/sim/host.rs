@@ -1,27 +1,30 @@
-//! The host of each node: carries out what it orders, as a browser would, and tells it what happened.
+//! The host of each node: takes its orders, as a browser would, and tells it what happened.
 
-use crate::disk::{Disk, Written};
+use crate::body::Body;
+use crate::disk::Disk;
+use crate::files::known_leaf_hash;
+use crate::happening::{Happening, News};
 use crate::net::Access;
-use crate::queue::fork_seed;
-use crate::rtc::{EndId, OwnedOutcome};
-use crate::world::{Happening, News, PeerId, PeerSpec, World};
+use crate::rtc::LinkTable;
+use crate::spec::{PeerId, PeerSpec};
+use crate::world::World;
 use core::time::Duration;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use swarmlet_core::keys::{self, Key};
+use std::collections::VecDeque;
+use swarmlet_core::config::CHANNEL_LOW_BYTES;
+use swarmlet_core::keys::Key;
 use swarmlet_core::rng::Rng;
-use swarmlet_core::wire::{Description, sdp};
-use swarmlet_core::{
-    Action, Channel, Command, Event, Failure, Input, Instant, JobId, LinkId, Node, Root, Work,
-};
+use swarmlet_core::{Action, Channel, Command, Event, Input, Instant, JobId, LinkId, Node};
 
-/// What a disk needs for anything at all.
-const DISK_SEEK: Duration = Duration::from_micros(500);
-/// Signing or verifying in a browser.
-const KEY_WORK: Duration = Duration::from_micros(200);
-/// Bytes per second of a disk.
-const DISK_RATE: u64 = 300_000_000;
 /// Inputs that a node may cause itself without time passing, before that is called spinning.
 const SPIN_MAX: u32 = 100_000;
+/// Room on a control channel is reported after this much was put on it: these messages are small, and what the node
+/// would do with such a report is to count.
+const CONTROL_REPORT_BYTES: usize = 16 * 1024;
+/// Hidden tabs have timers once in a second, and after five minutes once in a minute (Chromium, "intensive
+/// throttling"; research/reliability.md F18).
+const HIDDEN_TIMER: u64 = 1_000_000;
+const HIDDEN_LONG: Duration = Duration::from_secs(300);
+const HIDDEN_LONG_TIMER: u64 = 60_000_000;
 
 /// One peer: what outlives its node, and its node.
 pub struct Peer {
@@ -37,6 +40,8 @@ pub struct Peer {
     pub life: u32,
     /// Whether its scripts stand still.
     pub frozen: bool,
+    /// Since when its tab is hidden.
+    pub hidden: Option<Instant>,
     /// What its application was told, and when.
     pub notes: Vec<(Instant, Event)>,
     /// When it had all that it wanted, for the first time.
@@ -45,19 +50,46 @@ pub struct Peer {
     pub stored: u64,
     /// Bytes fetched over HTTP over all lives.
     pub fetched: u64,
-    pub(crate) links: BTreeMap<LinkId, EndId>,
+    pub(crate) links: LinkTable,
     pub(crate) socket: Option<u64>,
     pub(crate) rng: Rng,
-    key: Key,
-    jobs: BTreeSet<JobId>,
-    held: VecDeque<News>,
-    armed: Option<Instant>,
+    pub(crate) key: Key,
+    pub(crate) jobs: Jobs,
+    pub(crate) held: VecDeque<News>,
+    pub(crate) armed: Option<Instant>,
     spin: (Instant, u32),
 }
 
+/// Work under way, by the numbers that the node gives: small ones, in order.
+#[derive(Debug, Default)]
+pub(crate) struct Jobs(Vec<u64>);
+
+impl Jobs {
+    pub(crate) fn insert(&mut self, JobId(job): JobId) {
+        let at = (job / 64) as usize;
+        if self.0.len() <= at {
+            self.0.resize(at + 1, 0);
+        }
+        self.0[at] |= 1 << (job % 64);
+    }
+
+    /// Whether it was under way.
+    pub(crate) fn remove(&mut self, JobId(job): JobId) -> bool {
+        let Some(word) = self.0.get_mut((job / 64) as usize) else { return false };
+        let was = *word & 1 << (job % 64) != 0;
+        *word &= !(1 << (job % 64));
+        was
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
 impl Peer {
-    pub(crate) fn new(spec: PeerSpec, disk: Disk, rng: Rng) -> Self {
+    pub(crate) fn new(spec: PeerSpec, rng: Rng) -> Self {
         let access = Access::new(spec.up, spec.down, spec.latency);
+        let disk = Disk::new(spec.disk_room);
         Self {
             spec,
             access,
@@ -65,15 +97,16 @@ impl Peer {
             node: None,
             life: 0,
             frozen: false,
+            hidden: None,
             notes: Vec::new(),
             done_at: None,
             stored: 0,
             fetched: 0,
-            links: BTreeMap::new(),
+            links: LinkTable::default(),
             socket: None,
             rng,
             key: Key::from_seed(&[0; 32]),
-            jobs: BTreeSet::new(),
+            jobs: Jobs::default(),
             held: VecDeque::new(),
             armed: None,
             spin: (Instant::ZERO, 0),
@@ -81,7 +114,7 @@ impl Peer {
     }
 
     /// Whether its browser makes one more connection.
-    fn has_room(&self) -> bool {
+    pub(crate) const fn has_room(&self) -> bool {
         self.links.len() < self.spec.links_cap
     }
 
@@ -89,190 +122,107 @@ impl Peer {
     pub fn heard(&self, what: impl Fn(&Event) -> bool) -> bool {
         self.notes.iter().any(|(_, event)| what(event))
     }
+
+    /// When a timer rings that is set for `at`.
+    fn granted(&self, at: Instant, now: Instant) -> Instant {
+        let Some(since) = self.hidden else { return at };
+        let long = now.since(since) >= HIDDEN_LONG;
+        let grain = if long { HIDDEN_LONG_TIMER } else { HIDDEN_TIMER };
+        Instant::from_micros(at.micros().div_ceil(grain).saturating_mul(grain))
+    }
 }
 
 impl World {
-    pub(crate) fn start_peer(&mut self, peer: PeerId) {
-        let (seed, now) = (self.options.seed, self.now);
-        let content = self.content.clone();
-        let this = &mut self.peers[peer];
-        if this.node.is_some() {
-            return;
-        }
-        this.life += 1;
-        let node_seed = fork_seed(seed, 2 + u64::from(this.life), peer as u64);
-        this.key = Key::from_seed(&this.rng.bytes32());
-        this.node = Some(Node::new(this.spec.config.clone(), node_seed, this.key.peer_id(), now));
-        let command = if this.spec.seed {
-            Command::Seed { torrent: Box::new(content.torrent.clone()), leaves: content.leaves.clone() }
-        } else {
-            let torrent = this.spec.has_torrent.then(|| Box::new(content.torrent.clone()));
-            Command::Add { magnet: content.magnet(), torrent, select: None }
-        };
-        // Node::new may have orders of its own; the first input drains them too.
-        self.command(peer, command);
-    }
-
     /// Hands a command of the application to a node.
     pub fn command(&mut self, peer: PeerId, command: Command) {
         self.handle(peer, Input::Command(command));
     }
 
-    pub(crate) fn close_peer(&mut self, peer: PeerId) {
-        self.command(peer, Command::Close);
-        self.end_life(peer);
-    }
-
-    pub(crate) fn kill_peer(&mut self, peer: PeerId) {
-        let ends: Vec<_> = self.peers[peer].links.values().copied().collect();
-        for end in ends {
-            self.abandon(end);
-        }
-        self.end_life(peer);
-    }
-
-    fn end_life(&mut self, peer: PeerId) {
-        let links: Vec<_> = self.peers[peer].links.keys().copied().collect();
-        for link in links {
-            self.unlink(peer, link);
-        }
-        if let Some(connection) = self.peers[peer].socket.take() {
-            let at = self.now + self.signaller_latency(peer);
-            self.queue.push(at, Happening::SocketClosed { connection });
-        }
+    /// A fresh node for a peer's next life.
+    pub(crate) fn new_node(&mut self, peer: PeerId, seed: [u8; 32]) {
+        let mut config = self.peers[peer].spec.config.clone();
+        config.leaf_hash = known_leaf_hash;
+        let now = self.local(peer);
         let this = &mut self.peers[peer];
-        this.node = None;
-        this.jobs.clear();
-        this.held.clear();
-        this.armed = None;
-        this.frozen = false;
-        this.access.silence();
+        this.key = Key::from_seed(&this.rng.bytes32());
+        this.node = Some(Node::new(config, seed, this.key.peer_id(), now));
     }
 
-    pub(crate) fn thaw_peer(&mut self, peer: PeerId) {
-        self.peers[peer].frozen = false;
-        let life = self.peers[peer].life;
-        while let Some(news) = self.peers[peer].held.pop_front() {
-            self.on_told(peer, life, news);
-        }
-    }
-
-    /// The one way by which news reaches a node.
-    pub(crate) fn on_told(&mut self, peer: PeerId, life: u32, news: News) {
-        let this = &mut self.peers[peer];
-        if this.life != life || this.node.is_none() {
-            return;
-        }
-        if this.frozen {
-            this.held.push_back(news);
-            return;
-        }
-        match news {
-            News::Linked { link } => self.handle(peer, Input::Linked { link }),
-            News::Received { link, channel, bytes } => {
-                self.handle(peer, Input::Received { link, channel, bytes: &bytes });
-            }
-            News::Writable { link, channel, buffered } => {
-                if self.end_of(peer, link).is_some() {
-                    self.handle(peer, Input::Writable { link, channel, buffered });
-                }
-            }
-            News::Unlinked { link } => self.handle(peer, Input::Unlinked { link }),
-            News::Found { link, candidate } => {
-                if self.end_of(peer, link).is_some() {
-                    self.handle(peer, Input::Found { link, candidate });
-                }
-            }
-            News::Signalled { connection, bytes } => {
-                if this.socket == Some(connection) {
-                    self.handle(peer, Input::Signalled { bytes: &bytes });
-                }
-            }
-            News::SignallerLost { connection } => {
-                if this.socket == Some(connection) {
-                    this.socket = None;
-                    self.handle(peer, Input::SignallerLost);
-                }
-            }
-            News::Done { job, outcome } => self.done(peer, job, &outcome),
-            News::Loaded { job, root, start, length } => {
-                let loaded = this.disk.load(&self.truth, &root, start, length);
-                self.done(peer, job, &loaded.map_or(OwnedOutcome::Missing, OwnedOutcome::Bytes));
-            }
-            News::Stored { job, root, start, bytes } => self.on_stored(peer, job, root, start, &bytes),
-            News::Timeout => self.on_timer(peer),
-        }
-    }
-
-    fn on_stored(&mut self, peer: PeerId, job: JobId, root: Root, start: u64, bytes: &[u8]) {
-        let outcome = match self.peers[peer].disk.store(&self.truth, root, start, bytes) {
-            Written::Ok => {
-                self.peers[peer].stored += bytes.len() as u64;
-                OwnedOutcome::Ok
-            }
-            Written::Full => OwnedOutcome::Failed(Failure::Full),
-            Written::Wrong => {
-                self.corrupt += bytes.len() as u64;
-                self.violate(format_args!("peer {peer} stored wrong bytes of {root:?} at {start}"));
-                OwnedOutcome::Failed(Failure::Host)
-            }
-        };
-        self.done(peer, job, &outcome);
-    }
-
-    fn done(&mut self, peer: PeerId, job: JobId, outcome: &OwnedOutcome) {
-        if self.peers[peer].jobs.remove(&job) {
-            self.handle(peer, Input::Done { job, outcome: outcome.lend() });
-        }
-    }
-
-    fn on_timer(&mut self, peer: PeerId) {
-        let due = self.peers[peer].armed.is_some_and(|armed| armed <= self.now);
-        if due {
-            self.peers[peer].armed = None;
-            self.handle(peer, Input::Timeout);
-        }
+    /// What a peer's own clock shows now.
+    #[must_use]
+    pub fn local(&self, peer: PeerId) -> Instant {
+        self.peers[peer].spec.clock.shows(self.now)
     }
 
     /// The host's loop: one input, all orders, one timer.
-    fn handle(&mut self, peer: PeerId, input: Input<'_>) {
-        let Some(mut node) = self.peers[peer].node.take() else { return };
-        node.handle(self.now, input);
-        let mut written = BTreeSet::new();
-        while let Some(action) = node.poll_action() {
-            self.perform(peer, action, &mut written);
+    pub(crate) fn handle(&mut self, peer: PeerId, input: Input<'_>) {
+        if self.tell_node(peer, input) {
+            self.carry_out(peer);
         }
-        let timeout = node.poll_timeout();
-        self.peers[peer].node = Some(node);
-        self.report_room(peer, &written);
-        self.arm(peer, timeout);
-        self.watch_spin(peer);
     }
 
-    /// `Input::Writable` at once for channels that a batch of sends left below their mark.
-    fn report_room(&mut self, peer: PeerId, written: &BTreeSet<(LinkId, Channel)>) {
-        let life = self.peers[peer].life;
-        for (link, channel) in written {
-            let Some(end) = self.end_of(peer, *link) else { continue };
-            let buffered = self.ends[end].flow_mut(*channel).buffered() as u32;
-            if buffered <= swarmlet_core::config::CHANNEL_LOW_BYTES {
-                let news = News::Writable { link: *link, channel: *channel, buffered };
-                self.tell(peer, life, self.now, news);
+    /// One input. `false`: there is no node.
+    fn tell_node(&mut self, peer: PeerId, input: Input<'_>) -> bool {
+        let now = self.local(peer);
+        let Some(node) = &mut self.peers[peer].node else { return false };
+        node.handle(now, input);
+        self.inputs += 1;
+        self.watch_spin(peer);
+        true
+    }
+
+    /// All orders of a node, and `Input::Writable` at once for channels that a batch left below their mark.
+    fn carry_out(&mut self, peer: PeerId) {
+        let mut written = core::mem::take(&mut self.written);
+        let mut reported = 0;
+        loop {
+            while let Some(action) = self.peers[peer].node.as_mut().and_then(Node::poll_action) {
+                self.perform(peer, action, &mut written);
+            }
+            let Some((link, channel)) = written.get(reported).copied() else { break };
+            reported += 1;
+            if let Some(buffered) = self.room_to_report(peer, link, channel) {
+                self.log.words(&[u64::from(link.0), u64::from(buffered)]);
+                self.tell_node(peer, Input::Writable { link, channel, buffered });
             }
         }
+        written.clear();
+        self.written = written;
+        self.arm(peer);
     }
 
-    fn arm(&mut self, peer: PeerId, timeout: Option<Instant>) {
-        let at = timeout.map(|at| at.max(self.now));
-        let this = &mut self.peers[peer];
-        let known = this.armed.zip(at).is_some_and(|(armed, at)| armed <= at && armed > self.now);
-        if at.is_none() || known {
+    fn room_to_report(&mut self, peer: PeerId, link: LinkId, channel: Channel) -> Option<u32> {
+        let end = self.end_of(peer, link)?;
+        let buffered = self.buffered(end, channel) as u32;
+        let flow = self.ends[end].flow_mut(channel);
+        let least = if channel == Channel::Control { CONTROL_REPORT_BYTES } else { 1 };
+        if flow.unreported < least || buffered > CHANNEL_LOW_BYTES {
+            return None;
+        }
+        flow.unreported = 0;
+        Some(buffered)
+    }
+
+    /// Sets a peer's one timer anew where it would ring too late.
+    pub(crate) fn arm(&mut self, peer: PeerId) {
+        let now = self.now;
+        let this = &self.peers[peer];
+        let Some(due) = this.node.as_ref().and_then(Node::poll_timeout) else { return };
+        let at = this.granted(this.spec.clock.when(due).max(now), now);
+        if this.armed.is_some_and(|armed| armed <= at && armed > now) {
             // A timer that rings early asks the node again: needless ones do no harm.
             return;
         }
-        this.armed = at;
         let life = this.life;
-        self.tell(peer, life, at.unwrap_or(self.now), News::Timeout);
+        self.peers[peer].armed = Some(at);
+        self.tell(peer, life, at, News::Timeout);
+    }
+
+    pub(crate) fn on_timer(&mut self, peer: PeerId) {
+        if self.peers[peer].armed.is_some_and(|armed| armed <= self.now) {
+            self.peers[peer].armed = None;
+            self.handle(peer, Input::Timeout);
+        }
     }
 
     fn watch_spin(&mut self, peer: PeerId) {
@@ -283,22 +233,23 @@ impl World {
         }
     }
 
-    fn perform(&mut self, peer: PeerId, action: Action, written: &mut BTreeSet<(LinkId, Channel)>) {
+    fn perform(&mut self, peer: PeerId, action: Action, written: &mut Vec<(LinkId, Channel)>) {
         match action {
             Action::Notify(event) => self.on_notify(peer, event),
             Action::Send { link, channel, bytes } => {
                 let open = self.end_of(peer, link).filter(|end| self.ends[*end].is_open());
-                if let Some(end) = open
-                    && let Some(bytes) = self.twist(end, bytes)
-                {
-                    self.enqueue(end, channel, bytes);
-                    written.insert((link, channel));
+                let Some(end) = open else { return };
+                let Some(bytes) = self.twist(end, bytes) else { return };
+                let body = Body::of(bytes, channel, &self.files);
+                self.enqueue(end, channel, body);
+                if !written.contains(&(link, channel)) {
+                    written.push((link, channel));
                 }
             }
             Action::Unlink { link } => self.unlink(peer, link),
             Action::Signal { bytes } => {
                 if let Some(connection) = self.peers[peer].socket {
-                    let at = self.now + self.signaller_latency(peer);
+                    let at = self.signal_up(peer, bytes.len());
                     self.queue.push(at, Happening::SocketMessage { connection, bytes });
                 }
             }
@@ -307,7 +258,7 @@ impl World {
                 self.start_work(peer, job, work);
             }
             Action::Abort { job } => {
-                self.peers[peer].jobs.remove(&job);
+                self.peers[peer].jobs.remove(job);
             }
         }
     }
@@ -322,124 +273,27 @@ impl World {
         }
         this.notes.push((now, event));
     }
-
-    fn start_work(&mut self, peer: PeerId, job: JobId, work: Work) {
-        let soon = self.now + Duration::from_millis(1);
-        match work {
-            Work::OpenSignaller => self.open_socket(peer, job),
-            Work::CloseSignaller => {
-                if let Some(connection) = self.peers[peer].socket.take() {
-                    let at = self.now + self.signaller_latency(peer);
-                    self.queue.push(at, Happening::SocketClosed { connection });
-                }
-                self.finish(peer, job, soon, OwnedOutcome::Ok);
-            }
-            Work::Sign { message } => {
-                let signature = self.peers[peer].key.sign(&message);
-                self.finish(peer, job, self.now + KEY_WORK, OwnedOutcome::Bytes(signature.to_vec()));
-            }
-            Work::Verify { peer: signer, message, signature } => {
-                let good = keys::verify(&signer, &message, &signature);
-                let outcome = if good { OwnedOutcome::Ok } else { OwnedOutcome::Missing };
-                self.finish(peer, job, self.now + KEY_WORK, outcome);
-            }
-            Work::Dial { link } if self.peers[peer].has_room() => self.create_end(peer, job, link, None),
-            Work::Dial { .. } => self.finish(peer, job, soon, OwnedOutcome::Failed(Failure::Host)),
-            Work::Accept { link, remote } => {
-                if self.host_takes(&remote) && self.peers[peer].has_room() {
-                    self.create_end(peer, job, link, Some(&remote));
-                } else {
-                    self.finish(peer, job, soon, OwnedOutcome::Failed(Failure::Host));
-                }
-            }
-            Work::Complete { link, remote } => {
-                let taken = self.host_takes(&remote) && self.complete_end(peer, link, &remote);
-                self.finish(peer, job, soon, ok_or_failed(taken));
-            }
-            Work::Candidate { link, .. } => {
-                let taken = self.add_candidate(peer, link);
-                self.finish(peer, job, soon, ok_or_failed(taken));
-            }
-            Work::Fetch { url, start, end, .. } => self.fetch(peer, job, &url, start, end),
-            Work::Load { root, start, length } => {
-                let at = self.disk_done(u64::from(length));
-                self.tell(peer, self.peers[peer].life, at, News::Loaded { job, root, start, length });
-            }
-            Work::Store { root, start, bytes, .. } => {
-                let at = self.disk_done(bytes.len() as u64);
-                self.tell(peer, self.peers[peer].life, at, News::Stored { job, root, start, bytes });
-            }
-            Work::Get { key } => {
-                let value = self.peers[peer].disk.records.get(&key).cloned();
-                self.finish(peer, job, soon, value.map_or(OwnedOutcome::Missing, OwnedOutcome::Bytes));
-            }
-            Work::Put { key, value } => {
-                self.peers[peer].disk.records.insert(key, value);
-                self.finish(peer, job, soon, OwnedOutcome::Ok);
-            }
-            Work::Discard { root } => {
-                self.peers[peer].disk.discard(&root);
-                self.finish(peer, job, soon, OwnedOutcome::Ok);
-            }
-            Work::Forget { key } => {
-                self.peers[peer].disk.records.remove(&key);
-                self.finish(peer, job, soon, OwnedOutcome::Ok);
-            }
-        }
-    }
-
-    fn disk_done(&self, bytes: u64) -> Instant {
-        self.now + DISK_SEEK + crate::net::transfer_time(bytes, DISK_RATE)
-    }
-
-    /// A browser takes only what makes a valid SDP.
-    fn host_takes(&mut self, remote: &Description) -> bool {
-        let parsed = sdp::build(remote).and_then(|text| sdp::parse(&text));
-        if parsed.as_ref() != Some(remote) {
-            self.violate("a description that does not survive the way through SDP");
-        }
-        parsed.is_some()
-    }
-
-    fn fetch(&mut self, peer: PeerId, job: JobId, url: &str, start: u64, end: u64) {
-        let way = self.peers[peer].access.latency;
-        let found = self.origins.iter().position(|origin| origin.files.contains_key(url));
-        let Some(index) = found.filter(|index| !self.origins[*index].dead) else {
-            let at = self.now + way * 2;
-            let outcome = match found {
-                Some(_) => OwnedOutcome::Failed(Failure::Network),
-                None => OwnedOutcome::Missing,
-            };
-            return self.finish(peer, job, at, outcome);
-        };
-        let origin = &mut self.origins[index];
-        let body = self.truth.get(&origin.files[url]).and_then(|file| {
-            let range = usize::try_from(start).ok()?..usize::try_from(end).ok()?;
-            file.get(range).map(<[u8]>::to_vec)
-        });
-        let Some(mut bytes) = body else {
-            let at = self.now + (way + origin.latency) * 2;
-            return self.finish(peer, job, at, OwnedOutcome::Failed(Failure::Status(416)));
-        };
-        if origin.wrong {
-            bytes.iter_mut().for_each(|byte| *byte ^= 0x55);
-        }
-        let left = origin.send(self.now + way + origin.latency, bytes.len() as u64);
-        let at = left + way + origin.latency;
-        let life = self.peers[peer].life;
-        self.queue.push(at, Happening::Fetched { peer, life, job, bytes });
-    }
-
-    pub(crate) fn on_fetched(&mut self, peer: PeerId, life: u32, job: JobId, bytes: Vec<u8>) {
-        if self.peers[peer].life != life {
-            return;
-        }
-        self.peers[peer].fetched += bytes.len() as u64;
-        let through = self.peers[peer].access.take_in(self.now, bytes.len() as u64);
-        self.finish(peer, job, through, OwnedOutcome::Bytes(bytes));
-    }
 }
 
-const fn ok_or_failed(ok: bool) -> OwnedOutcome {
-    if ok { OwnedOutcome::Ok } else { OwnedOutcome::Failed(Failure::Host) }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timers_of_hidden_tabs_ring_once_a_second_and_later_once_a_minute() {
+        let mut peer = Peer::new(PeerSpec::default(), crate::queue::fork(1, 0, 0));
+        let at = Instant::from_micros(10_300_000);
+        assert_eq!(peer.granted(at, Instant::ZERO), at);
+        peer.hidden = Some(Instant::from_micros(5_000_000));
+        assert_eq!(peer.granted(at, Instant::from_micros(6_000_000)), Instant::from_micros(11_000_000));
+        let long = Instant::from_micros(310_000_000);
+        assert_eq!(peer.granted(long, long), Instant::from_micros(360_000_000));
+    }
+
+    #[test]
+    fn jobs_end_once() {
+        let mut jobs = Jobs::default();
+        jobs.insert(JobId(70));
+        assert!(!jobs.remove(JobId(6)) && jobs.remove(JobId(70)) && !jobs.remove(JobId(70)));
+    }
 }

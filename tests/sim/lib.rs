@@ -9,12 +9,16 @@
 // A program for machines with an operating system: nothing is gained by naming `alloc`.
 #![allow(clippy::std_instead_of_alloc, clippy::std_instead_of_core)]
 
+pub mod body;
 pub mod bounds;
 pub mod check;
 pub mod conduct;
 pub mod content;
 pub mod disk;
+pub mod files;
+mod happening;
 pub mod host;
+mod life;
 pub mod net;
 pub mod origin;
 pub mod queue;
@@ -24,10 +28,11 @@ pub mod signaller;
 pub mod spec;
 pub mod stories;
 pub mod story;
+mod work;
 pub mod world;
 
 pub use content::Content;
 pub use report::Report;
-pub use spec::{Conduct, Fault, Nat, Options, PeerId, PeerSpec};
+pub use spec::{Clock, Conduct, Fault, Nat, Options, PeerId, PeerSpec};
 pub use story::FlashCrowd;
 pub use world::World;

@@ -1,9 +1,17 @@
-//! Access links and what flows over them: store and forward in chunks of a leaf, every flow of a peer in
+//! Access links and what flows over them: store and forward, sent in chunks of a leaf with every flow of a peer in
 //! turn, so that a small message waits for chunks, never for whole queues (theory §6). Rates are what a data
 //! channel carries: packet headers are not counted.
+//!
+//! A message costs one event for each chunk but the last, and one or two when it comes in. The line out is settled
+//! when somebody looks at it; it rings a bell only where there is more to send or the host waits to hear of room. The
+//! line in takes a message as a whole: it is busy for as long as the message takes, in the order of last chunks, and
+//! never with what has not yet left its sender.
 
+use crate::body::Body;
+use crate::happening::{Happening, News};
 use crate::rtc::EndId;
-use crate::world::{Happening, News, PeerId, World};
+use crate::spec::PeerId;
+use crate::world::World;
 use core::time::Duration;
 use std::collections::VecDeque;
 use swarmlet_core::config::CHANNEL_LOW_BYTES;
@@ -11,6 +19,14 @@ use swarmlet_core::{Channel, Instant};
 
 /// What is sent in one go.
 const CHUNK_BYTES: usize = 16 * 1024;
+/// A new or stalled connection reaches its line's rate within this many round trips (theory §6).
+const RAMP_ROUND_TRIPS: u32 = 4;
+/// And is never slower than this part of it: the first packets leave at once.
+const RAMP_MIN: u32 = 8;
+/// Of this many losses one is found by a timeout, the others by the packets that follow: a guess.
+const TIMEOUTS: u64 = 4;
+/// The timeouts of SCTP implementations in browsers begin at 200 ms and soon reach a second (RFC 9260 §16).
+const TIMEOUT_MS: (u64, u64) = (200, 1000);
 
 /// One peer's line.
 #[derive(Debug)]
@@ -23,8 +39,12 @@ pub struct Access {
     pub latency: Duration,
     /// Bytes that have left it, whatever became of them.
     pub sent: u64,
-    /// Whether a chunk is on its way out.
-    busy: bool,
+    /// The chunk on its way out: whose, and how many bytes.
+    leaving: Option<(EndId, Channel, usize)>,
+    /// When it will have left.
+    free: Instant,
+    /// Whether a `LineFree` is in the queue.
+    bell: bool,
     /// Flows with something to send, in turn.
     ring: VecDeque<(EndId, Channel)>,
     down_free: Instant,
@@ -33,12 +53,19 @@ pub struct Access {
 /// One direction of one channel.
 #[derive(Debug, Default)]
 pub struct Flow {
-    queue: VecDeque<Vec<u8>>,
+    queue: VecDeque<Body>,
     head_sent: usize,
     buffered: usize,
-    transit: VecDeque<Vec<u8>>,
+    /// Messages whose last chunk is on the way, with the time when their first comes in.
+    transit: VecDeque<(Body, Instant)>,
+    /// How many of them wait for the receiver's line.
+    due: usize,
+    first_arrival: Instant,
     last_arrival: Instant,
     in_ring: bool,
+    held: bool,
+    /// Handed over since the node last heard how much room there is.
+    pub(crate) unreported: usize,
 }
 
 /// Where every byte that was sent has gone; `check` compares it with what is in flight.
@@ -56,7 +83,17 @@ impl Access {
     /// A line.
     #[must_use]
     pub const fn new(up: u64, down: u64, latency: Duration) -> Self {
-        Self { up, down, latency, sent: 0, busy: false, ring: VecDeque::new(), down_free: Instant::ZERO }
+        Self {
+            up,
+            down,
+            latency,
+            sent: 0,
+            leaving: None,
+            free: Instant::ZERO,
+            bell: false,
+            ring: VecDeque::new(),
+            down_free: Instant::ZERO,
+        }
     }
 
     /// When `bytes` that come in at `now` are through.
@@ -72,7 +109,7 @@ impl Access {
 }
 
 impl Flow {
-    /// Bytes that the host still holds.
+    /// Bytes that the host still holds, the chunk that is leaving included.
     #[must_use]
     pub const fn buffered(&self) -> usize {
         self.buffered
@@ -81,26 +118,28 @@ impl Flow {
     /// Bytes queued or on the way.
     #[must_use]
     pub fn in_flight(&self) -> u64 {
-        self.queue.iter().chain(&self.transit).map(|message| message.len() as u64).sum()
+        let transit = self.transit.iter().map(|(body, _)| body);
+        self.queue.iter().chain(transit).map(|body| body.len() as u64).sum()
     }
 
     /// Loses what has not left the host; returns how many bytes.
     pub fn lose_queue(&mut self) -> u64 {
         self.head_sent = 0;
         self.buffered = 0;
-        self.queue.drain(..).map(|message| message.len() as u64).sum()
+        core::mem::take(&mut self.queue).iter().map(|body| body.len() as u64).sum()
     }
 
     /// Loses what is on the way; returns how many bytes.
     pub fn lose_transit(&mut self) -> u64 {
-        self.transit.drain(..).map(|message| message.len() as u64).sum()
+        self.due = 0;
+        core::mem::take(&mut self.transit).iter().map(|(body, _)| body.len() as u64).sum()
     }
 }
 
 /// How long `bytes` take at `rate` bytes per second, rounded up, so that no run is faster than its lines.
 #[must_use]
 pub fn transfer_time(bytes: u64, rate: u64) -> Duration {
-    Duration::from_micros((u128::from(bytes) * 1_000_000).div_ceil(u128::from(rate.max(1))) as u64)
+    Duration::from_micros((bytes.saturating_mul(1_000_000)).div_ceil(rate.max(1)))
 }
 
 impl World {
@@ -111,20 +150,21 @@ impl World {
     }
 
     /// A node's message goes into its channel's buffer.
-    pub(crate) fn enqueue(&mut self, end: EndId, channel: Channel, message: Vec<u8>) {
+    pub(crate) fn enqueue(&mut self, end: EndId, channel: Channel, body: Body) {
         let flow = self.ends[end].flow_mut(channel);
-        self.ledger.sent += message.len() as u64;
-        flow.buffered += message.len();
-        flow.queue.push_back(message);
+        self.ledger.sent += body.len() as u64;
+        flow.buffered += body.len();
+        flow.unreported += body.len();
+        flow.queue.push_back(body);
         self.join_ring(end, channel);
     }
 
     /// Puts a flow that has something to send into its peer's ring.
     pub(crate) fn join_ring(&mut self, end: EndId, channel: Channel) {
-        let peer = self.ends[end].peer;
-        let stuck = self.ends[end].stuck;
-        let flow = self.ends[end].flow_mut(channel);
-        if flow.in_ring || stuck || flow.queue.is_empty() {
+        let this = &mut self.ends[end];
+        let (peer, stuck) = (this.peer, this.stuck);
+        let flow = this.flow_mut(channel);
+        if flow.in_ring || flow.held || stuck || flow.queue.is_empty() {
             return;
         }
         flow.in_ring = true;
@@ -132,81 +172,176 @@ impl World {
         self.serve_uplink(peer);
     }
 
-    fn serve_uplink(&mut self, peer: PeerId) {
-        if self.peers[peer].access.busy {
-            return;
-        }
-        while let Some((end, channel)) = self.peers[peer].access.ring.pop_front() {
-            let stuck = self.ends[end].stuck;
-            let flow = self.ends[end].flow_mut(channel);
-            let Some(head) = flow.queue.front().filter(|_| !stuck) else {
-                flow.in_ring = false;
-                continue;
-            };
-            let chunk = (head.len() - flow.head_sent).min(CHUNK_BYTES);
-            let access = &mut self.peers[peer].access;
-            access.busy = true;
-            let at = self.now + transfer_time(chunk as u64, access.up);
-            self.queue.push(at, Happening::ChunkLeft { end, channel, chunk });
-            return;
-        }
-    }
-
-    pub(crate) fn on_chunk_left(&mut self, end: EndId, channel: Channel, chunk: usize) {
-        let peer = self.ends[end].peer;
-        self.peers[peer].access.busy = false;
-        self.peers[peer].access.sent += chunk as u64;
-        self.forward_chunk(end, channel, chunk);
-        let flow = self.ends[end].flow_mut(channel);
-        flow.in_ring = false;
-        self.join_ring(end, channel);
+    pub(crate) fn on_line_free(&mut self, peer: PeerId) {
+        self.peers[peer].access.bell = false;
         self.serve_uplink(peer);
     }
 
-    fn forward_chunk(&mut self, end: EndId, channel: Channel, chunk: usize) {
-        let (peer, life, link) = (self.ends[end].peer, self.ends[end].life, self.ends[end].link);
-        let Some(other) = self.ends[end].other else { return };
-        let (sender, receiver) = (peer, self.ends[other].peer);
-        let jitter = self.peers[sender].spec.jitter.as_micros() as u64;
-        let late = Duration::from_micros(self.peers[sender].rng.below(jitter.max(1)));
-        let arrival = self.now + self.latency(sender, receiver) + late;
-        let flow = self.ends[end].flow_mut(channel);
-        let Some(head) = flow.queue.front() else { return };
-        let before = flow.buffered;
-        flow.head_sent += chunk;
-        flow.buffered -= chunk;
-        let last = flow.head_sent == head.len();
-        if last {
-            flow.head_sent = 0;
-            let message = flow.queue.pop_front();
-            flow.transit.extend(message);
+    pub(crate) fn on_flow_ready(&mut self, end: EndId, channel: Channel) {
+        self.ends[end].flow_mut(channel).held = false;
+        self.join_ring(end, channel);
+    }
+
+    /// Bytes that a host still holds for a channel, now.
+    pub(crate) fn buffered(&mut self, end: EndId, channel: Channel) -> usize {
+        self.settle(self.ends[end].peer);
+        self.ends[end].flow_mut(channel).buffered
+    }
+
+    /// Books a chunk that has left since somebody looked.
+    fn settle(&mut self, peer: PeerId) {
+        let access = &mut self.peers[peer].access;
+        if access.free > self.now {
+            return;
         }
-        flow.last_arrival = flow.last_arrival.max(arrival);
-        let at = flow.last_arrival;
+        let Some((end, channel, chunk)) = access.leaving.take() else { return };
+        access.sent += chunk as u64;
+        let this = &mut self.ends[end];
+        let (life, link) = (this.life, this.link);
+        let flow = this.flow_mut(channel);
+        let before = flow.buffered;
+        flow.buffered = before.saturating_sub(chunk);
         let low = CHANNEL_LOW_BYTES as usize;
-        let drained = (before > low && flow.buffered <= low).then_some(flow.buffered);
-        self.queue.push(at, Happening::ChunkCame { end, channel, chunk, last });
-        if let Some(buffered) = drained {
-            let news = News::Writable { link, channel, buffered: buffered as u32 };
-            self.tell(peer, life, self.now, news);
+        if before > low && flow.buffered <= low {
+            flow.unreported = 0;
+            let buffered = flow.buffered as u32;
+            self.tell(peer, life, self.now, News::Writable { link, channel, buffered });
         }
     }
 
-    pub(crate) fn on_chunk_came(&mut self, end: EndId, channel: Channel, chunk: usize, last: bool) {
+    fn ring_bell(&mut self, peer: PeerId) {
+        let access = &mut self.peers[peer].access;
+        if !core::mem::replace(&mut access.bell, true) {
+            self.queue.push(access.free, Happening::LineFree { peer });
+        }
+    }
+
+    /// Sends the next chunk of whoever's turn it is, if the line is free.
+    fn serve_uplink(&mut self, peer: PeerId) {
+        self.settle(peer);
+        if self.peers[peer].access.free > self.now {
+            return self.ring_bell(peer);
+        }
+        while let Some((end, channel)) = self.peers[peer].access.ring.pop_front() {
+            let (now, stuck, hold) = (self.now, self.ends[end].stuck, self.ends[end].hold);
+            let flow = self.ends[end].flow_mut(channel);
+            flow.in_ring = false;
+            if stuck || flow.queue.is_empty() {
+                continue;
+            }
+            if hold > now {
+                flow.held = true;
+                self.queue.push(hold, Happening::FlowReady { end, channel });
+                continue;
+            }
+            return self.send_chunk(peer, end, channel);
+        }
+    }
+
+    fn send_chunk(&mut self, peer: PeerId, end: EndId, channel: Channel) {
+        let flow = self.ends[end].flow_mut(channel);
+        let Some(length) = flow.queue.front().map(Body::len) else { return };
+        let chunk = (length - flow.head_sent).min(CHUNK_BYTES);
+        let (first, last) = (flow.head_sent == 0, flow.head_sent + chunk == length);
+        let (takes, late) = self.fare(end, chunk);
+        let access = &mut self.peers[peer].access;
+        access.leaving = Some((end, channel, chunk));
+        access.free = self.now + takes;
+        let (free, waiting) = (access.free, !access.ring.is_empty());
         let Some(receiver) = self.ends[end].other.map(|other| self.ends[other].peer) else { return };
-        let through = self.peers[receiver].access.take_in(self.now, chunk as u64);
+        let way = self.latency(peer, receiver);
+        let inward = transfer_time(chunk as u64, self.peers[receiver].access.down);
+        let flow = self.ends[end].flow_mut(channel);
+        flow.last_arrival = flow.last_arrival.max(free + way + late);
+        if first {
+            flow.first_arrival = flow.last_arrival;
+        }
+        flow.head_sent += chunk;
         if last {
-            self.queue.push(through, Happening::Through { end, channel });
+            flow.head_sent = 0;
+            let (body, came) = (flow.queue.pop_front(), flow.first_arrival);
+            flow.transit.extend(body.map(|body| (body, came)));
+            self.queue.push(flow.last_arrival + inward, Happening::Came { end, channel });
+        }
+        let low = CHANNEL_LOW_BYTES as usize;
+        let report = flow.buffered > low && flow.buffered - chunk <= low;
+        if !flow.queue.is_empty() {
+            flow.in_ring = true;
+            self.peers[peer].access.ring.push_back((end, channel));
+        } else if !waiting && !report {
+            return;
+        }
+        self.ring_bell(peer);
+    }
+
+    /// How long the line is busy with a chunk, and how late it comes beyond that: jitter, losses, and the pace of a
+    /// connection that has just begun.
+    fn fare(&mut self, end: EndId, chunk: usize) -> (Duration, Duration) {
+        let this = &self.ends[end];
+        let (peer, began) = (this.peer, this.began);
+        let Some(other) = this.other.map(|other| self.ends[other].peer) else {
+            return (Duration::ZERO, Duration::ZERO);
+        };
+        let round_trip = self.latency(peer, other) * 2;
+        let mut takes = transfer_time(chunk as u64, self.peers[peer].access.up);
+        let age = self.now.since(began);
+        let ramp = round_trip * RAMP_ROUND_TRIPS;
+        if age < ramp {
+            let age = age.max(ramp / RAMP_MIN).as_micros().max(1);
+            let spacing = takes.as_micros() * ramp.as_micros() / age;
+            self.ends[end].hold = self.now + Duration::from_micros(spacing as u64);
+        }
+        let loss = self.peers[peer].spec.loss_ppm + self.peers[other].spec.loss_ppm;
+        let jitter = self.peers[peer].spec.jitter.as_micros() as u64;
+        let rng = &mut self.peers[peer].rng;
+        let mut late = Duration::from_micros(rng.below(jitter.max(1)));
+        if loss > 0 && rng.below(1_000_000) < u64::from(loss) {
+            takes *= 2;
+            if rng.below(TIMEOUTS) == 0 {
+                let stall = TIMEOUT_MS.0 + rng.below(TIMEOUT_MS.1 - TIMEOUT_MS.0);
+                late += Duration::from_millis(stall);
+                self.ends[end].hold = self.now + late;
+                self.ends[end].began = self.now + late;
+            } else {
+                late += round_trip;
+                self.ends[end].began = self.now - round_trip * (RAMP_ROUND_TRIPS / 2);
+            }
+        }
+        (takes, late)
+    }
+
+    /// A message would be through if the receiver's line had nothing else to do.
+    pub(crate) fn on_came(&mut self, end: EndId, channel: Channel) {
+        let Some(other) = self.ends[end].other.filter(|other| self.ends[*other].is_open()) else { return };
+        let receiver = self.ends[other].peer;
+        let flow = self.ends[end].flow_mut(channel);
+        let Some((body, first)) = flow.transit.get(flow.due) else { return };
+        let (first, bytes) = (*first, body.len() as u64);
+        let access = &mut self.peers[receiver].access;
+        let earliest = access.down_free.max(first) + transfer_time(bytes, access.down);
+        access.down_free = earliest.max(self.now);
+        let at = access.down_free;
+        if at > self.now {
+            self.ends[end].flow_mut(channel).due += 1;
+            self.queue.push(at, Happening::Through { end, channel });
+        } else {
+            self.deliver(end, other, channel);
         }
     }
 
     /// The last byte of a message is through the receiver's line.
     pub(crate) fn on_through(&mut self, end: EndId, channel: Channel) {
         let Some(other) = self.ends[end].other.filter(|other| self.ends[*other].is_open()) else { return };
-        let Some(bytes) = self.ends[end].flow_mut(channel).transit.pop_front() else { return };
-        self.ledger.received += bytes.len() as u64;
+        let flow = self.ends[end].flow_mut(channel);
+        flow.due = flow.due.saturating_sub(1);
+        self.deliver(end, other, channel);
+    }
+
+    fn deliver(&mut self, end: EndId, other: EndId, channel: Channel) {
+        let Some((body, _)) = self.ends[end].flow_mut(channel).transit.pop_front() else { return };
+        self.ledger.received += body.len() as u64;
         let (peer, life, link) = (self.ends[other].peer, self.ends[other].life, self.ends[other].link);
-        self.tell(peer, life, self.now, News::Received { link, channel, bytes });
+        self.on_told(peer, life, News::Received { link, channel, body });
     }
 }
 

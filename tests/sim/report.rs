@@ -1,6 +1,6 @@
 //! What a run came to: a line for people, a line of JSON for tables, and a hash that names the whole run.
 
-use crate::world::{Happening, News, World};
+use crate::world::World;
 use core::fmt;
 use core::fmt::Write;
 use core::time::Duration;
@@ -104,68 +104,8 @@ impl World {
             wasted: share(wasted, payload),
             banned: u32::try_from(totals(|totals| u64::from(totals.banned))).unwrap_or(u32::MAX),
             events: self.events,
-            log: self.log,
+            log: self.log.hash(),
         }
-    }
-
-    /// Adds an event to the run's hash, and prints it when the run is traced.
-    pub(crate) fn note(&mut self, happening: &Happening) {
-        let mut mix = |bytes: &[u8]| {
-            for byte in bytes {
-                self.log = (self.log ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-            }
-        };
-        mix(&self.now.micros().to_le_bytes());
-        match happening {
-            Happening::Told { peer, news, .. } => {
-                mix(&[1]);
-                mix(&peer.to_le_bytes());
-                mix_news(news, &mut mix);
-            }
-            Happening::ChunkLeft { end, chunk, .. } => {
-                mix(&[2]);
-                mix(&end.to_le_bytes());
-                mix(&chunk.to_le_bytes());
-            }
-            Happening::ChunkCame { end, .. } => {
-                mix(&[3]);
-                mix(&end.to_le_bytes());
-            }
-            Happening::SocketMessage { connection, bytes } => {
-                mix(&connection.to_le_bytes());
-                mix(bytes);
-            }
-            other => mix(format!("{other:?}").as_bytes()),
-        }
-        if self.options.trace {
-            self.trace(format_args!("{happening:.80?}"));
-        }
-    }
-
-    /// One line about the present, when the run is traced.
-    pub(crate) fn trace(&self, what: fmt::Arguments<'_>) {
-        if self.options.trace {
-            eprintln!("{:>12} {what}", self.now.micros());
-        }
-    }
-}
-
-/// Adds what a node is told: a message by its length and first bytes, since payload is checked elsewhere.
-fn mix_news(news: &News, mix: &mut impl FnMut(&[u8])) {
-    match news {
-        News::Received { link, channel, bytes } => {
-            mix(&link.0.to_le_bytes());
-            mix(&[*channel as u8]);
-            mix(&bytes.len().to_le_bytes());
-            mix(bytes.get(..64).unwrap_or(bytes));
-        }
-        News::Signalled { bytes, .. } => mix(bytes),
-        News::Stored { start, bytes, .. } => {
-            mix(&start.to_le_bytes());
-            mix(&bytes.len().to_le_bytes());
-        }
-        News::Done { job, .. } => mix(&job.0.to_le_bytes()),
-        other => mix(format!("{other:?}").as_bytes()),
     }
 }
 

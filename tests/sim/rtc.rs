@@ -1,13 +1,16 @@
 //! Connections: two ends that know each other's fingerprints and at least one way between them come to be a
 //! link after a set-up time, unless their NATs forbid it.
 
+use crate::happening::{Happening, News};
 use crate::net::Flow;
 use crate::queue::fork;
-use crate::world::{Happening, News, PeerId, World};
+use crate::signaller::peer_address;
+use crate::spec::PeerId;
+use crate::world::World;
 use core::time::Duration;
 use swarmlet_core::rng::Rng;
 use swarmlet_core::wire::{Address, Candidate, CandidateKind, Description, Role};
-use swarmlet_core::{Channel, Fingerprint, JobId, LinkId, Outcome};
+use swarmlet_core::{Channel, Failure, Fingerprint, Instant, JobId, LinkId, Outcome};
 
 /// The number of an end in [`World::ends`].
 pub type EndId = usize;
@@ -52,6 +55,10 @@ pub struct End {
     pub stuck: bool,
     /// How many more blocks a poisoner sends as they are.
     pub(crate) honest: Option<u64>,
+    /// When it began to send, or began anew after a stall.
+    pub(crate) began: Instant,
+    /// Nothing leaves before.
+    pub(crate) hold: Instant,
     stage: Stage,
     print: Fingerprint,
     remote: Option<Fingerprint>,
@@ -136,6 +143,42 @@ impl SetUp {
     }
 }
 
+/// A peer's ends by the numbers that its node gives to links: small ones, in order.
+#[derive(Debug, Default)]
+pub(crate) struct LinkTable {
+    ends: Vec<Option<EndId>>,
+    count: usize,
+}
+
+impl LinkTable {
+    pub(crate) fn get(&self, link: LinkId) -> Option<EndId> {
+        *self.ends.get(link.0 as usize)?
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        self.count
+    }
+
+    fn insert(&mut self, link: LinkId, end: EndId) {
+        let at = link.0 as usize;
+        if self.ends.len() <= at {
+            self.ends.resize(at + 1, None);
+        }
+        self.count += usize::from(self.ends[at].replace(end).is_none());
+    }
+
+    fn remove(&mut self, link: LinkId) {
+        let gone = self.ends.get_mut(link.0 as usize).and_then(Option::take);
+        self.count -= usize::from(gone.is_some());
+    }
+
+    /// All links and their ends, in order.
+    pub(crate) fn all(&self) -> Vec<(LinkId, EndId)> {
+        let named = |(at, end): (usize, &Option<EndId>)| Some((LinkId(at as u32), (*end)?));
+        self.ends.iter().enumerate().filter_map(named).collect()
+    }
+}
+
 impl World {
     /// A browser made a connection and described it.
     pub(crate) fn create_end(
@@ -161,6 +204,8 @@ impl World {
             other: None,
             stuck: false,
             honest: None,
+            began: Instant::ZERO,
+            hold: Instant::ZERO,
             stage: Stage::New,
             print,
             remote: remote.map(|description| description.fingerprint),
@@ -172,8 +217,8 @@ impl World {
         self.by_print.insert(print, end);
         self.peers[peer].links.insert(link, end);
         let port = u16::try_from(1024 + end % 60_000).unwrap_or(1024);
-        let [.., high, low] = peer.to_be_bytes();
-        let address = Address::V4([10, 0, high, low]);
+        let [a, b, c, d] = peer_address(peer);
+        let address = Address::V4([a, b, c, d]);
         let candidate = Candidate { address, port, kind: CandidateKind::Host, priority: 2_130_706_431 };
         let after = |ms| self.now + Duration::from_millis(ms);
         let (described, found, last) = (after(10), after(12), after(150));
@@ -201,7 +246,7 @@ impl World {
 
     /// The living end that a node calls `link`.
     pub(crate) fn end_of(&self, peer: PeerId, link: LinkId) -> Option<EndId> {
-        self.peers[peer].links.get(&link).copied().filter(|end| self.ends[*end].stage != Stage::Closed)
+        self.peers[peer].links.get(link).filter(|end| self.ends[*end].stage != Stage::Closed)
     }
 
     fn try_connect(&mut self, end: EndId) {
@@ -236,6 +281,7 @@ impl World {
         }
         for end in [one, two] {
             self.ends[end].stage = Stage::Open;
+            self.ends[end].began = self.now;
             let (peer, life, link) = (self.ends[end].peer, self.ends[end].life, self.ends[end].link);
             self.tell(peer, life, self.now, News::Linked { link });
         }
@@ -275,7 +321,7 @@ impl World {
     fn close_end(&mut self, end: EndId) {
         self.ends[end].stage = Stage::Closed;
         let (peer, link, print) = (self.ends[end].peer, self.ends[end].link, self.ends[end].print);
-        self.peers[peer].links.remove(&link);
+        self.peers[peer].links.remove(link);
         self.by_print.remove(&print);
         self.ledger.lost += self.ends[end].lose_queues();
         if let Some(other) = self.ends[end].other {
@@ -325,10 +371,22 @@ pub enum OwnedOutcome {
     /// The local side of a connection.
     Described(Description),
     /// Failed.
-    Failed(swarmlet_core::Failure),
+    Failed(Failure),
 }
 
 impl OwnedOutcome {
+    /// Which variant it is.
+    #[must_use]
+    pub const fn kind(&self) -> u64 {
+        match self {
+            Self::Ok => 0,
+            Self::Missing => 1,
+            Self::Bytes(_) => 2,
+            Self::Described(_) => 3,
+            Self::Failed(_) => 4,
+        }
+    }
+
     /// As the node takes it.
     #[must_use]
     pub fn lend(&self) -> Outcome<'_> {

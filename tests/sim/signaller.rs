@@ -1,8 +1,11 @@
 //! The signaller's host: sockets, latency, and the very `tracker::Server` that ships.
 
+use crate::happening::{Happening, News};
+use crate::net::transfer_time;
 use crate::queue::fork_seed;
 use crate::rtc::OwnedOutcome;
-use crate::world::{Happening, News, Options, PeerId, World};
+use crate::spec::{Options, PeerId};
+use crate::world::World;
 use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -23,12 +26,22 @@ pub struct Signaller {
     next_socket: u64,
     starts: u64,
     armed: Option<Instant>,
+    in_free: Instant,
+    out_free: Instant,
 }
 
 impl Signaller {
     pub(crate) fn new(options: &Options) -> Self {
         let server = Server::new(ServerConfig::default(), fork_seed(options.seed, 1000, 0), Instant::ZERO);
-        Self { server: Some(server), sockets: BTreeMap::new(), next_socket: 0, starts: 0, armed: None }
+        Self {
+            server: Some(server),
+            sockets: BTreeMap::new(),
+            next_socket: 0,
+            starts: 0,
+            armed: None,
+            in_free: Instant::ZERO,
+            out_free: Instant::ZERO,
+        }
     }
 }
 
@@ -36,6 +49,21 @@ impl World {
     /// One way between a peer and the signaller.
     pub(crate) fn signaller_latency(&self, peer: PeerId) -> Duration {
         self.peers[peer].access.latency + LATENCY
+    }
+
+    /// When a message that a peer sends now is through the signaller's line.
+    pub(crate) fn signal_up(&mut self, peer: PeerId, bytes: usize) -> Instant {
+        let (at, rate) = (self.now + self.signaller_latency(peer), self.options.signaller_rate);
+        let line = &mut self.signaller.in_free;
+        *line = at.max(*line) + transfer_time(bytes as u64, rate);
+        *line
+    }
+
+    /// When a message that the signaller sends now reaches a peer.
+    fn signal_down(&mut self, peer: PeerId, bytes: usize) -> Instant {
+        let line = &mut self.signaller.out_free;
+        *line = self.now.max(*line) + transfer_time(bytes as u64, self.options.signaller_rate);
+        *line + self.signaller_latency(peer)
     }
 
     pub(crate) fn open_socket(&mut self, peer: PeerId, job: JobId) {
@@ -58,7 +86,7 @@ impl World {
         self.signaller.sockets.insert(connection, (peer, life));
         self.peers[peer].socket = Some(connection);
         self.finish(peer, job, at, OwnedOutcome::Ok);
-        let address = Some(peer_address(peer));
+        let address = Some(IpAddr::V4(Ipv4Addr::from(peer_address(peer))));
         self.serve(ServerInput::Opened { conn: ConnId(connection), address, dialect: Dialect::Swarmlet });
     }
 
@@ -84,8 +112,8 @@ impl World {
     pub(crate) fn signaller_down(&mut self) {
         self.signaller.server = None;
         self.signaller.armed = None;
-        for connection in core::mem::take(&mut self.signaller.sockets).into_keys().collect::<Vec<_>>() {
-            self.hang_up(connection);
+        for (connection, (peer, life)) in core::mem::take(&mut self.signaller.sockets) {
+            self.hang_up(connection, peer, life);
         }
     }
 
@@ -95,28 +123,29 @@ impl World {
         self.signaller.server = Some(Server::new(ServerConfig::default(), seed, self.now));
     }
 
-    fn hang_up(&mut self, connection: u64) {
-        let Some(peer) = self.peers.iter().position(|peer| peer.socket == Some(connection)) else { return };
+    fn hang_up(&mut self, connection: u64, peer: PeerId, life: u32) {
         let at = self.now + self.signaller_latency(peer);
-        self.tell(peer, self.peers[peer].life, at, News::SignallerLost { connection });
+        self.tell(peer, life, at, News::SignallerLost { connection });
     }
 
     fn serve(&mut self, input: ServerInput<'_>) {
         let Some(mut server) = self.signaller.server.take() else { return };
         server.handle(self.now, input);
+        self.inputs += 1;
         while let Some(action) = server.poll_action() {
             match action {
                 ServerAction::Send { conn: ConnId(connection), bytes } => {
                     let Some((peer, life)) = self.signaller.sockets.get(&connection).copied() else {
                         continue;
                     };
-                    let at = self.now + self.signaller_latency(peer);
+                    let at = self.signal_down(peer, bytes.len());
                     self.tell(peer, life, at, News::Signalled { connection, bytes });
                 }
                 ServerAction::Close { conn: ConnId(connection), reason } => {
                     self.trace(format_args!("signaller closes {connection}: {}", reason.name()));
-                    self.signaller.sockets.remove(&connection);
-                    self.hang_up(connection);
+                    if let Some((peer, life)) = self.signaller.sockets.remove(&connection) {
+                        self.hang_up(connection, peer, life);
+                    }
                 }
             }
         }
@@ -133,7 +162,7 @@ impl World {
 
 /// The address that the signaller sees, which is also the one in the peer's candidates.
 #[must_use]
-pub fn peer_address(peer: PeerId) -> IpAddr {
-    let [.., high, low] = peer.to_be_bytes();
-    IpAddr::V4(Ipv4Addr::new(10, 0, high, low))
+pub const fn peer_address(peer: PeerId) -> [u8; 4] {
+    let [_, high, middle, low] = (peer as u32).to_be_bytes();
+    [10, high, middle, low]
 }

@@ -3,7 +3,7 @@
 use crate::rtc::SetUp;
 use core::time::Duration;
 use std::collections::BTreeSet;
-use swarmlet_core::Config;
+use swarmlet_core::{Config, Instant, Root};
 
 /// The number of a peer in `World::peers`.
 pub type PeerId = usize;
@@ -15,13 +15,15 @@ pub struct Options {
     pub seed: u64,
     /// How long connections take to come up.
     pub set_up: SetUp,
+    /// Bytes per second of the signaller's line, each way.
+    pub signaller_rate: u64,
     /// Whether to print a line for each event.
     pub trace: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { seed: 1, set_up: SetUp::Lognormal, trace: false }
+        Self { seed: 1, set_up: SetUp::Lognormal, signaller_rate: 125_000_000, trace: false }
     }
 }
 
@@ -37,6 +39,10 @@ pub struct PeerSpec {
     pub latency: Duration,
     /// The most that a message is late by chance.
     pub jitter: Duration,
+    /// How many in a million chunks of 16 KiB suffer a loss on its line, each way.
+    pub loss_ppm: u32,
+    /// What its clock shows.
+    pub clock: Clock,
     /// When its page opens.
     pub joins: Duration,
     /// Whether it has the content from the start.
@@ -62,6 +68,8 @@ impl Default for PeerSpec {
             down: 6_250_000,
             latency: Duration::from_millis(20),
             jitter: Duration::from_millis(2),
+            loss_ppm: 0,
+            clock: Clock::default(),
             joins: Duration::ZERO,
             seed: false,
             has_torrent: false,
@@ -89,6 +97,39 @@ impl PeerSpec {
         self.config.dials_max *= times;
         self.links_cap *= times as usize;
         self
+    }
+}
+
+/// A clock that is ahead and goes wrong.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Clock {
+    /// What it showed when the world began.
+    pub ahead: Duration,
+    /// Millionths that it is fast, or slow where negative.
+    pub fast_ppm: i32,
+}
+
+impl Clock {
+    const MILLION: i64 = 1_000_000;
+
+    /// What it shows at a time of the world.
+    #[must_use]
+    pub fn shows(self, at: Instant) -> Instant {
+        let pace = (Self::MILLION + i64::from(self.fast_ppm)).max(1) as u128;
+        let gone = u128::from(at.micros()) * pace / Self::MILLION as u128;
+        Instant::from_micros(gone as u64) + self.ahead
+    }
+
+    /// When it shows that, or a moment later.
+    #[must_use]
+    pub fn when(self, shown: Instant) -> Instant {
+        if self == Self::default() {
+            return shown;
+        }
+        let pace = (Self::MILLION + i64::from(self.fast_ppm)).max(1) as u128;
+        let gone = (shown - self.ahead).micros();
+        let at = (u128::from(gone) * Self::MILLION as u128).div_ceil(pace);
+        Instant::from_micros(u64::try_from(at).unwrap_or(u64::MAX))
     }
 }
 
@@ -147,14 +188,22 @@ impl Nat {
 pub enum Fault {
     /// The page opens (again), with what its disk holds.
     Start(PeerId),
-    /// A crash: nobody is told.
+    /// The tab is killed: nobody is told, and what it wrote is there.
     Kill(PeerId),
+    /// The machine is: of what was written last some is lost and some is torn.
+    Crash(PeerId),
     /// The application closes the node.
     Leave(PeerId),
     /// Its scripts do not run, its packets are acknowledged.
     Freeze(PeerId),
     /// They run again.
     Thaw(PeerId),
+    /// Its tab is hidden: timers come late.
+    Hide(PeerId),
+    /// It is not any more.
+    Show(PeerId),
+    /// A byte of a file on its disk is not what it was, from now on.
+    Rot(PeerId, Root, u64),
     /// It behaves differently from now on.
     Conduct(PeerId, Conduct),
     /// Its disk takes this many bytes from now on.
@@ -175,4 +224,23 @@ pub enum Fault {
     OriginRate(usize, u64),
     /// It serves bytes that are not the content, or the right ones again.
     OriginWrong(usize, bool),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_goes_wrong_never_rings_early() {
+        for fast_ppm in [-200, 0, 1, 500] {
+            let clock = Clock { ahead: Duration::from_secs(86_400), fast_ppm };
+            for micros in [0, 1, 999_999, 123_456_789_012] {
+                let at = Instant::from_micros(micros);
+                let back = clock.when(clock.shows(at));
+                assert!(back <= at && at.passed(back) <= 1, "{fast_ppm} {micros} {back:?}");
+                let due = Instant::from_micros(86_400_000_000 + micros);
+                assert!(clock.shows(clock.when(due)) >= due);
+            }
+        }
+    }
 }

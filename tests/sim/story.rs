@@ -58,7 +58,7 @@ impl FlashCrowd {
     #[must_use]
     pub fn world_of(&self, content: Rc<Content>) -> World {
         let trace = std::env::var_os("SIM_TRACE").is_some();
-        let options = Options { seed: self.seed, set_up: self.set_up, trace };
+        let options = Options { seed: self.seed, set_up: self.set_up, trace, ..Options::default() };
         let mut world = World::new(options, content);
         for index in 0..self.seeds + self.peers {
             let mut spec = self.spec(index);

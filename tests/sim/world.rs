@@ -1,7 +1,8 @@
 //! One virtual world: the clock, the event queue, the peers, and what may befall them.
 
 use crate::content::Content;
-use crate::disk::{Disk, Truth};
+use crate::files::Files;
+use crate::happening::{Happening, Log, News};
 use crate::host::Peer;
 use crate::net::Ledger;
 use crate::origin::Origin;
@@ -9,70 +10,13 @@ use crate::queue::{Queue, fork};
 use crate::rtc::{CONSENT, End, EndId, OwnedOutcome};
 use crate::signaller::Signaller;
 pub use crate::spec::{Fault, Options, PeerId, PeerSpec};
+use core::cell::Cell;
+use core::fmt;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use swarmlet_core::rng::Rng;
-use swarmlet_core::wire::Candidate;
 use swarmlet_core::{Channel, Fingerprint, Instant, JobId, LinkId};
-
-/// What a node will be told.
-#[derive(Debug)]
-pub(crate) enum News {
-    /// See `Input::Linked`.
-    Linked { link: LinkId },
-    /// See `Input::Received`.
-    Received { link: LinkId, channel: Channel, bytes: Vec<u8> },
-    /// See `Input::Writable`.
-    Writable { link: LinkId, channel: Channel, buffered: u32 },
-    /// See `Input::Unlinked`.
-    Unlinked { link: LinkId },
-    /// See `Input::Found`.
-    Found { link: LinkId, candidate: Option<Candidate> },
-    /// See `Input::Signalled`.
-    Signalled { connection: u64, bytes: Vec<u8> },
-    /// See `Input::SignallerLost`.
-    SignallerLost { connection: u64 },
-    /// See `Input::Done`.
-    Done { job: JobId, outcome: OwnedOutcome },
-    /// Read at the time when the disk answers.
-    Loaded { job: JobId, root: swarmlet_core::Root, start: u64, length: u32 },
-    /// Written at the time when the disk is through.
-    Stored { job: JobId, root: swarmlet_core::Root, start: u64, bytes: Vec<u8> },
-    /// See `Input::Timeout`.
-    Timeout,
-}
-
-/// What is in the event queue.
-#[derive(Debug)]
-pub(crate) enum Happening {
-    /// A node is told something, if it still lives the same life.
-    Told { peer: PeerId, life: u32, news: News },
-    /// A chunk has left its sender's line.
-    ChunkLeft { end: EndId, channel: Channel, chunk: usize },
-    /// It reached the receiver's line.
-    ChunkCame { end: EndId, channel: Channel, chunk: usize, last: bool },
-    /// A message's last byte is through the receiver's line.
-    Through { end: EndId, channel: Channel },
-    /// Set-up of a connection is over.
-    Connected { one: EndId, two: EndId },
-    /// An end hears that its connection is gone.
-    Broken { end: EndId },
-    /// Consent checks of a partition's links ran out.
-    ConsentOver { partition: u32 },
-    /// A signaller socket opens.
-    SocketOpened { peer: PeerId, life: u32, job: JobId },
-    /// A message reaches the signaller.
-    SocketMessage { connection: u64, bytes: Vec<u8> },
-    /// A signaller socket is closed by its peer.
-    SocketClosed { connection: u64 },
-    /// The signaller's own timer.
-    SignallerTimer,
-    /// An HTTP answer reaches a peer's line.
-    Fetched { peer: PeerId, life: u32, job: JobId, bytes: Vec<u8> },
-    /// The story goes on.
-    Fault(Fault),
-}
 
 /// Everything.
 pub struct World {
@@ -93,21 +37,29 @@ pub struct World {
     /// HTTP origins.
     pub origins: Vec<Origin>,
     /// The true bytes of everything.
-    pub truth: Truth,
+    pub files: Files,
     /// What is shared.
     pub content: Rc<Content>,
     /// Where channel bytes went.
     pub ledger: Ledger,
-    /// Events so far.
+    /// Events of the queue so far.
     pub events: u64,
-    /// Hash of all events so far: equal for equal runs.
-    pub log: u64,
+    /// Inputs of nodes and of the tracker so far: what a core did.
+    pub inputs: u64,
+    /// Hash of all events so far.
+    pub log: Log,
     /// Bytes that a node took for the content and that were not.
     pub corrupt: u64,
     /// The first invariant that did not hold, with its time.
     pub violation: Option<String>,
     pub(crate) rng: Rng,
     pub(crate) noted: bool,
+    /// Channels that the batch at hand wrote to; kept for its memory.
+    pub(crate) written: Vec<(LinkId, Channel)>,
+    /// Where messages are put together; kept for its memory.
+    pub(crate) scratch: Vec<u8>,
+    /// A peer that was not done when it was last looked at.
+    pub(crate) undone: Cell<usize>,
     next_check: Instant,
     partition: (u32, BTreeSet<PeerId>),
 }
@@ -118,7 +70,7 @@ impl World {
     pub fn new(options: Options, content: Rc<Content>) -> Self {
         let rng = fork(options.seed, 0, 0);
         let signaller = Signaller::new(&options);
-        let truth = content.files.clone();
+        let files = Files::new(&content);
         Self {
             options,
             now: Instant::ZERO,
@@ -128,15 +80,19 @@ impl World {
             by_print: BTreeMap::new(),
             signaller,
             origins: Vec::new(),
-            truth,
+            files,
             content,
             ledger: Ledger::default(),
             events: 0,
-            log: 0xcbf2_9ce4_8422_2325,
+            inputs: 0,
+            log: Log::default(),
             corrupt: 0,
             violation: None,
             rng,
             noted: false,
+            written: Vec::new(),
+            scratch: Vec::new(),
+            undone: Cell::new(0),
             next_check: Instant::ZERO,
             partition: (0, BTreeSet::new()),
         }
@@ -145,15 +101,12 @@ impl World {
     /// Adds a peer that opens its page when its spec says so.
     pub fn add(&mut self, spec: PeerSpec) -> PeerId {
         let id = self.peers.len();
-        let mut disk = Disk::default();
-        disk.room = spec.disk_room;
-        if spec.seed {
-            for (root, file) in &self.truth {
-                disk.fill(*root, file.len() as u64);
-            }
-        }
         let joins = Instant::ZERO + spec.joins;
-        self.peers.push(Peer::new(spec, disk, fork(self.options.seed, 1, id as u64)));
+        let mut peer = Peer::new(spec, fork(self.options.seed, 1, id as u64));
+        for (root, file) in self.files.iter().filter(|_| peer.spec.seed) {
+            peer.disk.fill(*root, file.len() as u64);
+        }
+        self.peers.push(peer);
         self.queue.push(joins, Happening::Fault(Fault::Start(id)));
         id
     }
@@ -171,6 +124,7 @@ impl World {
     /// Runs until `reached` holds (asked when an application was notified) or `limit` has passed since the
     /// beginning; returns whether it held. Stops at the first broken invariant.
     pub fn run_until(&mut self, limit: Duration, reached: impl Fn(&Self) -> bool) -> bool {
+        self.files.enter();
         let end = Instant::ZERO + limit;
         while let Some(at) = self.queue.next_at().filter(|at| *at <= end) {
             if self.violation.is_some() {
@@ -222,15 +176,24 @@ impl World {
         self.partition.1.contains(&one) != self.partition.1.contains(&two)
     }
 
+    /// One line about the present, when the run is traced.
+    pub(crate) fn trace(&self, what: fmt::Arguments<'_>) {
+        if self.options.trace {
+            eprintln!("{:>12} {what}", self.now.micros());
+        }
+    }
+
     fn step(&mut self, happening: Happening) {
         self.events += 1;
-        self.note(&happening);
+        self.log.note(self.now.micros(), &happening);
+        if self.options.trace {
+            self.trace(format_args!("{happening:.80?}"));
+        }
         match happening {
             Happening::Told { peer, life, news } => self.on_told(peer, life, news),
-            Happening::ChunkLeft { end, channel, chunk } => self.on_chunk_left(end, channel, chunk),
-            Happening::ChunkCame { end, channel, chunk, last } => {
-                self.on_chunk_came(end, channel, chunk, last);
-            }
+            Happening::LineFree { peer } => self.on_line_free(peer),
+            Happening::FlowReady { end, channel } => self.on_flow_ready(end, channel),
+            Happening::Came { end, channel } => self.on_came(end, channel),
             Happening::Through { end, channel } => self.on_through(end, channel),
             Happening::Connected { one, two } => self.on_connected(one, two),
             Happening::Broken { end } => self.on_broken(end),
@@ -243,7 +206,9 @@ impl World {
             Happening::SocketMessage { connection, bytes } => self.on_socket_message(connection, &bytes),
             Happening::SocketClosed { connection } => self.on_socket_closed(connection),
             Happening::SignallerTimer => self.on_signaller_timer(),
-            Happening::Fetched { peer, life, job, bytes } => self.on_fetched(peer, life, job, bytes),
+            Happening::Answered { peer, life, job, file, start, length, wrong } => {
+                self.on_answered((peer, life), job, (file, start, length), wrong);
+            }
             Happening::Fault(fault) => self.on_fault(fault),
         }
     }
@@ -252,9 +217,13 @@ impl World {
         match fault {
             Fault::Start(peer) => self.start_peer(peer),
             Fault::Kill(peer) => self.kill_peer(peer),
+            Fault::Crash(peer) => self.crash_peer(peer),
             Fault::Leave(peer) => self.close_peer(peer),
             Fault::Freeze(peer) => self.peers[peer].frozen = true,
             Fault::Thaw(peer) => self.thaw_peer(peer),
+            Fault::Hide(peer) => self.hide_peer(peer),
+            Fault::Show(peer) => self.show_peer(peer),
+            Fault::Rot(peer, root, offset) => self.peers[peer].disk.rot(root, offset),
             Fault::Conduct(peer, conduct) => self.peers[peer].spec.conduct = conduct,
             Fault::DiskRoom(peer, room) => self.peers[peer].disk.room = room,
             Fault::SignallerDown => self.signaller_down(),

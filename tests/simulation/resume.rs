@@ -48,14 +48,14 @@ fn resumes(stop: fn(usize) -> Fault) {
 #[test]
 fn a_rotten_byte_is_found_and_fetched_again() {
     let (mut world, had) = stopped_in_the_middle(Fault::Kill);
-    let root = *world.truth.keys().next().expect("one file");
-    let length = world.truth[&root].len() as u64;
+    let root = *world.content.files.keys().next().expect("one file");
+    let length = world.content.files[&root].len() as u64;
     let rotten = (0..length).step_by(65_536).find(|at| world.peers[1].disk.holds(&root, *at, at + 65_536));
     let rotten = rotten.expect("a whole piece is there") + 777;
     world.peers[1].disk.rot(root, rotten);
     let done = world.run_until(Duration::from_secs(600), World::all_done);
     world.check();
     assert!(done && had > 0, "it completes");
-    let clean = world.peers[1].disk.load(&world.truth, &root, rotten, 1);
-    assert_eq!(clean.as_deref(), world.truth[&root].get(rotten as usize..=rotten as usize));
+    let clean = world.peers[1].disk.load(&world.files, &root, rotten, 1);
+    assert_eq!(clean.as_deref(), world.content.files[&root].get(rotten as usize..=rotten as usize));
 }

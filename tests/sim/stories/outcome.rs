@@ -80,12 +80,12 @@ impl Outcome {
         if let Err(violation) = play.world.verdict() {
             self.violation.get_or_insert(violation);
         }
-        self.events += play.world.events;
+        self.events += play.world.inputs;
         let mut hash = Sha256::new();
         hash.update(self.trace);
         hash.update(play.world.options.seed.to_le_bytes());
         hash.update(play.world.events.to_le_bytes());
-        hash.update(play.world.log.to_le_bytes());
+        hash.update(play.world.log.hash().to_le_bytes());
         self.trace = hash.finalize().into();
     }
 

@@ -89,7 +89,7 @@ impl Player {
             let bytes = core::mem::take(bytes);
             let (start, length) = film.range(*read as usize);
             let range = start as usize..start as usize + length as usize;
-            let truth = world.truth.get(&film.root).and_then(|file| file.get(range));
+            let truth = world.content.files.get(&film.root).and_then(|file| file.get(range));
             if truth != Some(bytes.as_slice()) {
                 play.corrupt += bytes.len() as u64;
             }

@@ -73,7 +73,7 @@ fn watch(setup: &Setup, peers: bool, progress: Progress<'_>) -> (Play, Vec<Viewi
 fn film(setup: &Setup, play: &Play) -> Film {
     let (segment_s, per_second) = (setup.number("segment"), mbit(setup.number("bitrate")));
     let segments = |name: &str| (setup.number(name) / segment_s).ceil().max(1.0) as usize;
-    let (root, file) = play.world.truth.first_key_value().expect("a film is one file");
+    let (root, file) = play.world.content.files.first_key_value().expect("a film is one file");
     Film {
         root: *root,
         bytes: file.len() as u64,
