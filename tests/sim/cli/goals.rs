@@ -196,6 +196,11 @@ pub(crate) const ROWS: &[Row] = &[
         checks: &[at_most("C8", "stranded", 0.0), seen("C8", "last_over_calm")],
     },
     Row {
+        title: "half of the tabs in the background",
+        command: "tab-hidden --peers 100 --mib 16 --seeds 10",
+        checks: &[at_most("F", "stranded", 0.0), seen("F", "last_over_calm")],
+    },
+    Row {
         title: "a slow web server is the only source",
         command: "slow-origin --peers 50 --mib 8 --seeds 10",
         checks: &[at_most("F", "stranded", 0.0), seen("F", "ratio_last"), seen("F", "offload")],

@@ -17,6 +17,7 @@ mod setup;
 mod slow_origin;
 mod streaming;
 mod sybil_idle;
+mod tab_hidden;
 mod tracker_down;
 
 pub use outcome::{Outcome, mean, nearest};
@@ -49,6 +50,7 @@ pub const ALL: &[&Story] = &[
     &sybil_idle::STORY,
     &slow_origin::STORY,
     &tracker_down::STORY,
+    &tab_hidden::STORY,
     &partition::STORY,
     &streaming::STORY,
 ];

@@ -1,7 +1,8 @@
 //! What a story is told before it begins: sizes, seed, and values by name.
 
+use crate::queue::fork;
+use crate::spec::{Nat, PeerSpec};
 use crate::story::{FlashCrowd, UP};
-use crate::world::PeerSpec;
 use core::time::Duration;
 use std::collections::BTreeMap;
 use swarmlet_core::config::Incentive;
@@ -46,6 +47,10 @@ pub const COMMON: &[Knob] = &[
     number("down", 50.0, "a peer's download, Mbit/s"),
     number("rtt_min", 20.0, "shortest round trip between two peers, ms"),
     number("rtt_max", 150.0, "longest round trip between two peers, ms"),
+    number("jitter", 2.0, "the most that a chunk is late by chance, ms"),
+    number("loss", 0.0, "chunks of 16 KiB that suffer a loss on a line, each way, %"),
+    number("nat_restricted", 0.0, "share of peers behind a NAT that lets in who was spoken to"),
+    number("nat_symmetric", 0.0, "share of peers behind a NAT with a mapping for each destination"),
     number("connect", 0.0, "set-up of a connection, ms; 0: lognormal, median 600, 95 % within 2,000"),
     number("arrive", 0.0, "peers come evenly over this time, s"),
     number("sources", 1.0, "seeds, which share the origin's upload"),
@@ -207,8 +212,24 @@ impl Setup {
         spec.up = self.up() as u64;
         spec.down = mbit(self.number("down")) as u64;
         spec.joins = self.seconds("arrive").mul_f64(index as f64 / self.peers.max(1) as f64);
+        spec.jitter = Duration::from_secs_f64(self.number("jitter") / 1000.0);
+        spec.loss_ppm = (self.number("loss") * 10_000.0) as u32;
+        spec.nat = self.nat(index);
         spec.config = self.config();
         spec
+    }
+
+    /// What stands between the peer at `index` and the network.
+    fn nat(&self, index: usize) -> Nat {
+        let drawn = fork(self.seed, 61, index as u64).below(1_000_000) as f64 / 1e6;
+        let (restricted, symmetric) = (self.number("nat_restricted"), self.number("nat_symmetric"));
+        if drawn < restricted {
+            Nat::Restricted
+        } else if drawn < restricted + symmetric {
+            Nat::Symmetric
+        } else {
+            Nat::Open
+        }
     }
 
     /// One of the seeds that make up the origin.
@@ -217,6 +238,7 @@ impl Setup {
         let mut spec = self.peer(index);
         spec.seed = true;
         spec.joins = Duration::ZERO;
+        spec.nat = Nat::Open;
         spec.up = (self.origin_up() / self.sources() as f64) as u64;
         spec
     }
