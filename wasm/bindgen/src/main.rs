@@ -1,8 +1,9 @@
-//! Turns the compiled wasm module into the two files that the page loads: `swarmlet_wasm.js` and
-//! `swarmlet_wasm_bg.wasm`.
+//! Turns a compiled wasm module into the two files that the page loads: its glue and `…_bg.wasm`.
 //!
 //! It is wasm-bindgen's own generator as a library, so that its version comes from this workspace's lockfile and a
 //! fresh machine needs nothing but Rust.
+
+mod order;
 
 use anyhow::{Context, Result, bail};
 use std::path::Path;
@@ -23,8 +24,12 @@ fn main() -> Result<()> {
         .with_context(|| format!("cannot generate the glue of {input}"))?;
     let names = shorten_names(output.wasm_mut());
     output.emit(directory).with_context(|| format!("cannot write the glue to {directory}"))?;
-    refuse_env_imports(Path::new(directory))?;
-    shorten_glue(Path::new(directory), &names)
+    let stem = Path::new(input).file_stem().and_then(|stem| stem.to_str()).context("a module has a name")?;
+    let (glue, module) = (format!("{directory}/{stem}.js"), format!("{directory}/{stem}_bg.wasm"));
+    std::fs::write(&module, order::by_likeness(&std::fs::read(&module)?)?)?;
+    let script = std::fs::read_to_string(&glue)?;
+    refuse_env_imports(&script, &glue)?;
+    Ok(std::fs::write(&glue, shorten_glue(&script, &names))?)
 }
 
 /// Gives short names to what module and glue share under a name with a hash: random digits do not compress.
@@ -45,18 +50,12 @@ fn has_hash(name: &str) -> bool {
 }
 
 /// Takes comments, indentation and long names out of the glue: a third of what a page downloads of it.
-fn shorten_glue(directory: &Path, names: &[(String, String)]) -> Result<()> {
-    for entry in std::fs::read_dir(directory)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "js") {
-            let mut script = plain(&std::fs::read_to_string(&path)?);
-            for (long, short) in names {
-                script = script.replace(long, short);
-            }
-            std::fs::write(&path, script)?;
-        }
+fn shorten_glue(script: &str, names: &[(String, String)]) -> String {
+    let mut script = plain(script);
+    for (long, short) in names {
+        script = script.replace(long, short);
     }
-    Ok(())
+    script
 }
 
 /// A script without its comment lines and indentation. The generator never begins a comment behind code, and writes
@@ -77,15 +76,9 @@ fn plain(script: &str) -> String {
 
 /// Fails when the module still asks its host for C symbols: no browser provides them, and the page would only say so
 /// when it loads.
-fn refuse_env_imports(directory: &Path) -> Result<()> {
-    for entry in std::fs::read_dir(directory)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "js") {
-            let glue = std::fs::read_to_string(&path)?;
-            if glue.contains("from \"env\"") || glue.contains("from 'env'") {
-                bail!("{} imports \"env\": the module was linked against C symbols", path.display());
-            }
-        }
+fn refuse_env_imports(glue: &str, path: &str) -> Result<()> {
+    if glue.contains("from \"env\"") || glue.contains("from 'env'") {
+        bail!("{path} imports \"env\": the module was linked against C symbols");
     }
     Ok(())
 }
