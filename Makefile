@@ -25,8 +25,8 @@ help: ## list the targets
 	awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 ##@ See it work
-run: build ## build, then serve the page and a sample on http://127.0.0.1:8787
-	$(SERVER) serve --addr 127.0.0.1:8787 --www www --share www/sample
+run: build ## build, then serve the page and a peer with a sample on http://127.0.0.1:8787
+	$(SERVER) serve --addr 127.0.0.1:8787 --www www --seed www/sample
 
 build: wasm ## release server, and the wasm module in www/pkg
 	cargo build --release -p swarmlet-signaller

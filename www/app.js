@@ -18,6 +18,8 @@ import { codeOf, failure, sentence } from './ui/words.js';
 
 /** Between two updates of the page: four in a second are read as flowing. */
 const UPDATE_MS = 250;
+/** From a click to a link takes a second at most where UDP passes; without one after this, HTTP has to do. */
+const PEER_WAIT_MS = 4000;
 /** How long a share that was here before may still be held by this tab's former page. */
 const CLAIM_WAIT_MS = 1500;
 /** A larger `.torrent` is refused by the node as well. */
@@ -192,6 +194,22 @@ async function download(url) {
   return new Uint8Array(await response.arrayBuffer());
 }
 
+/**
+ * Takes a share that a peer of the server has, and where no peer can be reached, from the server over HTTP.
+ * @param {string} magnet
+ * @param {string} url of its `.torrent`, which names the server
+ */
+async function takeFromPeers(magnet, url) {
+  await take(magnet);
+  const node = await starting;
+  const named = read(magnet);
+  const share = named.kind === 'content' && named.id !== null ? cards.get(named.id)?.share : undefined;
+  const none = () => share !== undefined && share.stats().peers === 0 && share.stats().done < Math.max(1, share.stats().wanted);
+  setTimeout(() => {
+    if (none() && share?.state !== 'paused') download(url).then((torrent) => node.add(torrent)).catch(complain);
+  }, node.stats().webrtc ? PEER_WAIT_MS : 0);
+}
+
 /** Opens the share that the page's address names, if any. */
 async function takeFromAddress() {
   const named = fragment(location.hash);
@@ -322,7 +340,9 @@ async function offerSample() {
   const button = byId('try-sample', HTMLButtonElement);
   button.addEventListener('click', () => {
     button.disabled = true;
-    download(new URL(first.torrent, location.href).href).then(take).catch(complain).finally(() => {
+    const url = new URL(first.torrent, location.href).href;
+    const taken = first.seeded === true ? takeFromPeers(String(first.magnet), url) : download(url).then(take);
+    taken.catch(complain).finally(() => {
       button.disabled = false;
     });
   });

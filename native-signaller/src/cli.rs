@@ -1,5 +1,6 @@
 //! The command line. Each flag is a key of the configuration; nothing is decided here.
 
+use crate::seed::cli::{GetOptions, SeedOptions};
 use clap::{Args, Parser, Subcommand};
 use core::net::SocketAddr;
 use std::path::PathBuf;
@@ -21,6 +22,10 @@ pub struct Cli {
 pub enum Command {
     /// Serve until SIGTERM or SIGINT (the default)
     Serve,
+    /// Offer files, folders or other people's shares, for as long as this runs
+    Seed(SeedOptions),
+    /// Fetch a share. Exit codes: 0 complete, 1 failed, 2 bad arguments, 3 timed out, 130 interrupted
+    Get(GetOptions),
     /// Check the configuration
     Config {
         /// Print what file, environment and flags add up to
@@ -48,6 +53,9 @@ pub struct Options {
     /// A folder to offer as a share; may be repeated
     #[arg(long, global = true, value_name = "DIR")]
     pub share: Vec<PathBuf>,
+    /// A folder or file to offer as a share, served by a peer inside the server; may be repeated
+    #[arg(long, global = true, value_name = "PATH")]
+    pub seed: Vec<PathBuf>,
     /// How others reach this server, for example `https://swarm.example` [default: from each request]
     #[arg(long, global = true, value_name = "URL")]
     pub public_url: Option<String>,

@@ -18,8 +18,10 @@ pub struct Config {
     pub addr: SocketAddr,
     /// The folder of the page. Empty: `www` here, if there is one.
     pub www: PathBuf,
-    /// Folders to offer as shares.
+    /// Folders to offer as shares over HTTP.
     pub share: Vec<PathBuf>,
+    /// Folders or files to offer as shares as a peer, with HTTP for those whom no peer reaches.
+    pub seed: Vec<PathBuf>,
     /// How others reach this server. Empty: as the `Host` header of each request says.
     pub public_url: String,
     /// Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
@@ -97,6 +99,7 @@ impl Default for Config {
             addr: (Ipv4Addr::LOCALHOST, 8787).into(),
             www: PathBuf::new(),
             share: Vec::new(),
+            seed: Vec::new(),
             public_url: String::new(),
             proxies: Vec::new(),
             origins: Vec::new(),
@@ -196,6 +199,9 @@ impl Config {
         }
         if !options.share.is_empty() {
             self.share.clone_from(&options.share);
+        }
+        if !options.seed.is_empty() {
+            self.seed.clone_from(&options.seed);
         }
         self.addr = options.addr.unwrap_or(self.addr);
         self.drain_seconds = options.drain_seconds.unwrap_or(self.drain_seconds);

@@ -46,6 +46,7 @@ impl From<CloseReason> for Close {
     }
 }
 
+#[derive(Debug)]
 enum Event {
     Opened { conn: ConnId, address: Option<IpAddr>, dialect: Dialect, line: Line },
     Received { conn: ConnId, bytes: Bytes },
@@ -55,6 +56,7 @@ enum Event {
 }
 
 /// The hub's end of a socket's queue.
+#[derive(Debug)]
 struct Line {
     messages: mpsc::Sender<Bytes>,
     waiting: Arc<AtomicUsize>,
@@ -78,7 +80,7 @@ impl Outlet {
 }
 
 /// How everything else talks to the hub.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Hub {
     events: mpsc::Sender<Event>,
     next: Arc<AtomicU64>,
@@ -116,6 +118,11 @@ impl Hub {
         let line = Line { messages, close, waiting: Arc::clone(&waiting) };
         let _ = self.events.send(Event::Opened { conn, address, dialect, line }).await;
         (Ticket { conn, hub: self.clone() }, Outlet { messages: outbox, close: closed, waiting })
+    }
+
+    /// Brings in a peer of this very process.
+    pub(crate) async fn open_here(&self) -> (Ticket, Outlet) {
+        self.open(None).await
     }
 
     /// Sends everybody away; resolves when the last one has gone.

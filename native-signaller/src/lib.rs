@@ -60,19 +60,20 @@ pub async fn run(
 ) -> Result<(), Error> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| Error::Start(error.to_string()))?;
-    let (www, folders) = (config.www.clone(), config.share.clone());
+    let (www, folders, seeds) = (config.www.clone(), config.share.clone(), config.seed.clone());
     let mut shutdown = core::pin::pin!(shutdown);
     let reading = tokio::task::spawn_blocking(move || {
-        let shares = shares::Shares::read(&folders)?;
-        Ok::<_, Error>((files::Assets::read(&www)?, shares))
+        let (shares, made) = shares::Shares::read(&folders, &seeds)?;
+        Ok::<_, Error>((files::Assets::read(&www)?, shares, made))
     });
     let read = tokio::select! {
         read = reading => read,
         () = shutdown.as_mut() => return Ok(()),
     };
-    let (assets, shares) = read.map_err(|error| Error::Start(error.to_string()))??;
+    let (assets, shares, made) = read.map_err(|error| Error::Start(error.to_string()))??;
     let drain = Duration::from_secs(config.drain_seconds.into());
     let hub = Hub::start(&config, seed);
+    let peer = seeded(&config, &hub, made).await?;
     let (draining, tasks) = (AtomicBool::new(false), TaskTracker::new());
     let state = Arc::new(State { config, hub, assets, shares, draining, tasks });
     announce(&state, &listener);
@@ -87,6 +88,9 @@ pub async fn run(
 
     tracing::info!(event = "drain", seconds = drain.as_secs(), "going away; a second signal ends at once");
     state.draining.store(true, Ordering::Relaxed);
+    if let Some(peer) = peer {
+        peer.close().await;
+    }
     // The tracker closes who is left when four fifths are over, so that the close frames get out in time.
     let left = tokio::time::timeout(drain, state.hub.drain(drain * 4 / 5)).await;
     ending.cancel();
@@ -96,6 +100,23 @@ pub async fn run(
     let _ = compressing.await;
     tracing::info!(event = "end", clean = left.is_ok());
     Ok(())
+}
+
+/// The peer that has the shares of this server, where there are any.
+async fn seeded(config: &Config, hub: &Hub, made: Vec<seed::Made>) -> Result<Option<seed::Peer>, Error> {
+    if made.is_empty() {
+        return Ok(None);
+    }
+    let ip = config.addr.ip();
+    let here = seed::Here { hub: hub.clone(), loopback: ip.is_loopback() || ip.is_unspecified() };
+    let mut settings = seed::Settings { signaller: seed::Signaller::Here(here), ..seed::Settings::default() };
+    settings.node.token = config.tokens.first().cloned().unwrap_or_default();
+    settings.node.shares_max = u32::try_from(made.len()).unwrap_or(u32::MAX);
+    let peer = seed::Peer::start(&settings)?;
+    for share in made {
+        peer.seed(share).await;
+    }
+    Ok(Some(peer))
 }
 
 fn announce(state: &State, listener: &TcpListener) {

@@ -3,12 +3,12 @@
 use clap::Parser;
 use std::process::ExitCode;
 use swarmlet_signaller::cli::{Cli, Command};
-use swarmlet_signaller::{Config, Error, log, run, shutdown};
+use swarmlet_signaller::{Config, Error, log, run, seed, shutdown};
 use tokio::net::TcpListener;
 
 fn main() -> ExitCode {
     match start(Cli::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("swarmlet-signaller: {error}");
             ExitCode::from(2)
@@ -16,7 +16,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn start(cli: Cli) -> Result<(), Error> {
+fn start(cli: Cli) -> Result<ExitCode, Error> {
     let (config, warnings) = Config::load(&cli.options, std::env::vars())?;
     match cli.command.unwrap_or(Command::Serve) {
         Command::Config { print, check: _ } => {
@@ -24,23 +24,45 @@ fn start(cli: Cli) -> Result<(), Error> {
             if print {
                 print!("{}", config.to_toml());
             }
-            Ok(())
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Seed(options) => {
+            quiet(&config)?;
+            block_on(async { seed::seed(&options, asked()?).await.map(|()| ExitCode::SUCCESS) })
+        }
+        Command::Get(options) => {
+            quiet(&config)?;
+            block_on(async { seed::get(&options, asked()?).await.map(|ended| ExitCode::from(ended as u8)) })
         }
         Command::Serve => {
             log::start(&config)?;
             warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-            let runtime = runtime.map_err(|error| Error::Start(error.to_string()))?;
-            let ended = runtime.block_on(serve(config));
-            // Hashing a large share may still be at work; nobody waits for it any more.
-            runtime.shutdown_background();
-            ended
+            block_on(async { serve(config).await.map(|()| ExitCode::SUCCESS) })
         }
     }
 }
 
+fn block_on<T>(task: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Error::Start(error.to_string()))?;
+    let ended = runtime.block_on(task);
+    // Hashing a large share may still be at work; nobody waits for it any more.
+    runtime.shutdown_background();
+    ended
+}
+
+/// Commands at a terminal speak for themselves; logs are for who asks.
+fn quiet(config: &Config) -> Result<(), Error> {
+    let asked = config.log != Config::default().log;
+    log::start(&Config { log: if asked { config.log.clone() } else { "error".to_owned() }, ..config.clone() })
+}
+
+fn asked() -> Result<impl Future<Output = ()>, Error> {
+    shutdown::asked().map_err(|error| Error::Start(error.to_string()))
+}
+
 async fn serve(config: Config) -> Result<(), Error> {
-    let stop = shutdown::asked().map_err(|error| Error::Start(error.to_string()))?;
+    let stop = asked()?;
     let addr = config.addr;
     let listener = TcpListener::bind(addr).await.map_err(|error| Error::Listen(addr, error))?;
     run(config, listener, stop).await

@@ -34,6 +34,8 @@ pub(crate) struct Shares {
 pub(crate) struct Share {
     torrent: Torrent,
     size: u64,
+    /// A peer of this process has it: the link names no web seed, so that those come into use whom it does not cost.
+    seeded: bool,
 }
 
 struct Served {
@@ -65,13 +67,18 @@ impl Share {
 }
 
 impl Shares {
-    /// Reads and hashes folders.
-    pub(crate) fn read(folders: &[PathBuf]) -> Result<Self, Error> {
+    /// Reads and hashes folders: those that are served over HTTP, and those that a peer is to seed, which are given
+    /// back.
+    pub(crate) fn read(folders: &[PathBuf], seeds: &[PathBuf]) -> Result<(Self, Vec<Made>), Error> {
         let mut shares = Self::default();
         for folder in folders {
-            shares.add(folder)?;
+            shares.add(folder, false)?;
         }
-        Ok(shares)
+        let mut made = Vec::new();
+        for path in seeds {
+            made.push(shares.add(path, true)?);
+        }
+        Ok((shares, made))
     }
 
     /// The shares, by name.
@@ -79,7 +86,7 @@ impl Shares {
         self.shares.values()
     }
 
-    fn add(&mut self, folder: &Path) -> Result<(), Error> {
+    fn add(&mut self, folder: &Path, seeded: bool) -> Result<Made, Error> {
         let unfit = |text: String| Error::Unfit(folder.to_owned(), text);
         let whole = folder.canonicalize().map_err(|error| Error::Read(folder.to_owned(), error))?;
         let name = whole.file_name().and_then(|name| name.to_str()).unwrap_or("").to_owned();
@@ -96,18 +103,20 @@ impl Shares {
             self.files.insert(key, served);
         }
         let size = torrent.info.files.iter().map(|file| file.length).sum();
-        self.shares.insert(name, Share { torrent, size });
-        Ok(())
+        self.shares.insert(name, Share { torrent, size, seeded });
+        Ok(made)
     }
 
     /// What the page offers.
     pub(crate) fn index(&self, base: &str) -> Response {
         let entries = self.list().map(|share| {
+            let magnet = if share.seeded { share.torrent.magnet() } else { share.at(base).magnet() };
             serde_json::json!({
                 "name": share.name(),
+                "seeded": share.seeded,
                 "size": share.size,
                 "files": share.torrent.info.files.len(),
-                "magnet": share.at(base).magnet().to_string(),
+                "magnet": magnet.to_string(),
                 "torrent": format!("/share/{}.torrent", utf8_percent_encode(share.name(), ESCAPED)),
             })
         });

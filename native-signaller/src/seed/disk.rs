@@ -229,34 +229,39 @@ impl Disk {
         self.note_used(used);
     }
 
+    /// Where a fetched file was moved to.
+    pub(super) fn place_of(&self, root: &Root) -> Option<PathBuf> {
+        self.state().places.get(&root.to_string()).cloned()
+    }
+
     /// Moves a whole file to where people want it, and reads it there from now on. A second place for the same
     /// file gets a copy.
     pub(super) fn place(&self, root: Root, path: &Path) -> io::Result<()> {
-        let known = self.state().places.get(&root.to_string()).cloned();
-        if known.as_deref() == Some(path) && path.is_file() {
-            return Ok(());
-        }
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent)?;
         }
-        let source = self.state().sources.get(&root).cloned();
-        if let Some(from) = source.or(known) {
-            if from != path {
-                fs::copy(&from, path)?;
-            }
-            return Ok(());
+        let mut state = self.state();
+        if let Some(from) = state.sources.get(&root).or_else(|| state.places.get(&root.to_string())) {
+            let from = from.clone();
+            drop(state);
+            return if from == path { Ok(()) } else { fs::copy(&from, path).map(drop) };
         }
         let from = self.folder()?.join(root.to_string());
-        if fs::rename(&from, path).is_err() {
-            // Another file system.
+        // Nobody may look for it between the two names.
+        let moved = fs::rename(&from, path).is_ok();
+        if !moved {
+            // Another file system: the copy is made while the first is still in use.
+            drop(state);
             fs::copy(&from, path)?;
-            fs::remove_file(&from)?;
+            state = self.state();
         }
-        let mut state = self.state();
         state.places.insert(root.to_string(), path.to_owned());
         state.open.retain(|(of, _)| *of != root);
         drop(state);
         self.write_places()?;
+        if !moved {
+            fs::remove_file(&from)?;
+        }
         self.recount();
         Ok(())
     }

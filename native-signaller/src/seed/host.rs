@@ -8,7 +8,7 @@ use super::metrics::Counters;
 use super::rtc::{Links, Room};
 use super::socket::Socket;
 use super::store::Store;
-use super::{NEWS_MAX, Settings};
+use super::{NEWS_MAX, Settings, Signaller};
 use core::time::Duration;
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -93,7 +93,7 @@ pub(super) struct Host {
     fetches: HashMap<JobId, AbortHandle>,
     /// The socket to the signaller, by the job that opened it, and whether it is open.
     socket: Option<(JobId, Socket, bool)>,
-    signaller: String,
+    signaller: Signaller,
     counters: Arc<Counters>,
     closing: Option<oneshot::Sender<()>>,
 }
@@ -110,7 +110,7 @@ impl Host {
         let (news, inbox) = mpsc::channel(NEWS_MAX);
         let key = Key::from_seed(&key);
         let mut config = settings.node.clone();
-        config.signaller = !settings.signaller.is_empty();
+        config.signaller = !matches!(settings.signaller, Signaller::None);
         let host = Self {
             node: Node::new(config, seed, key.peer_id(), Instant::ZERO),
             key,

@@ -7,23 +7,32 @@
 //! ```
 //! Nothing is decided here that the node can decide.
 
+pub mod cli;
 mod connection;
 mod disk;
 mod fetch;
+mod get;
 mod host;
 mod limit;
+mod link;
 mod metrics;
 mod pipe;
 mod rtc;
 mod share;
+mod show;
 mod socket;
 mod stack;
 mod store;
+mod tend;
+mod watch;
 
+pub use get::get;
 pub use metrics::Counters;
 pub use share::Made;
+pub use tend::seed;
 
 use crate::Error;
+use crate::hub::Hub;
 use core::net::IpAddr;
 use core::time::Duration;
 use host::{Host, News};
@@ -38,11 +47,31 @@ const NEWS_MAX: usize = 256;
 /// Events that a slow listener may be behind.
 const EVENTS_MAX: usize = 4096;
 
+/// Who brings peers together.
+#[derive(Clone, Debug, Default)]
+pub enum Signaller {
+    /// Nobody.
+    #[default]
+    None,
+    /// A server, as `wss://host/signal`.
+    At(String),
+    /// This process.
+    Here(Here),
+}
+
+/// The signaller of this process.
+#[derive(Clone, Debug)]
+pub struct Here {
+    pub(crate) hub: Hub,
+    /// Whether it is reached by the loopback.
+    pub(crate) loopback: bool,
+}
+
 /// What a peer is to do and may take.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Where the signaller is, as `wss://host/signal`. Empty: there is none.
-    pub signaller: String,
+    /// Where the signaller is.
+    pub signaller: Signaller,
     /// The node's own limits.
     pub node: swarmlet_core::Config,
     /// Where fetched content and records are kept. `None`: nothing is kept, so nothing can be fetched.
@@ -68,7 +97,7 @@ impl Default for Settings {
         // No tab's limit on connections binds here; a server serves many.
         let node = swarmlet_core::Config { connections_max: u32::MAX, links_max: 100, ..Default::default() };
         Self {
-            signaller: String::new(),
+            signaller: Signaller::None,
             node,
             data: None,
             quota: None,
@@ -85,7 +114,12 @@ impl Default for Settings {
 impl Settings {
     /// Whether the signaller is on this very machine, so that others on it may be reached by the loopback.
     fn loopback(&self) -> bool {
-        let rest = self.signaller.split_once("://").map_or("", |(_, rest)| rest);
+        let url = match &self.signaller {
+            Signaller::None => return false,
+            Signaller::Here(here) => return here.loopback,
+            Signaller::At(url) => url,
+        };
+        let rest = url.split_once("://").map_or("", |(_, rest)| rest);
         let host = rest.split(['/', '?', '#']).next().unwrap_or("");
         let name = host.rsplit_once(':').map_or(host, |(name, _)| name).trim_matches(['[', ']']);
         name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
@@ -199,6 +233,12 @@ impl Peer {
         let (disk, path) = (Arc::clone(&self.disk), path.to_owned());
         let moved = tokio::task::spawn_blocking(move || disk.place(root, &path)).await;
         moved.unwrap_or_else(|error| Err(std::io::Error::other(error)))
+    }
+
+    /// Where a fetched file was moved to.
+    #[must_use]
+    pub fn place_of(&self, root: &Root) -> Option<PathBuf> {
+        self.disk.place_of(root)
     }
 
     /// Cuts every link and makes the WebRTC stack anew.

@@ -1,6 +1,8 @@
-//! The WebSocket to the signaller.
+//! The WebSocket to the signaller, or the short way to one in the same process.
 
+use super::Signaller;
 use super::host::News;
+use crate::hub::Hub;
 use core::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use swarmlet_core::JobId;
@@ -34,9 +36,13 @@ pub(super) struct Socket {
 
 impl Socket {
     /// Begins to connect. What becomes of it is told under the number of the job.
-    pub(super) fn open(job: JobId, url: &str, news: mpsc::Sender<News>) -> Self {
+    pub(super) fn open(job: JobId, signaller: &Signaller, news: mpsc::Sender<News>) -> Self {
         let (outbox, messages) = mpsc::channel(WAITING_MAX);
-        let task = tokio::spawn(run(job, url.to_owned(), news, messages));
+        let task = match signaller {
+            Signaller::None => tokio::spawn(async move { drop(news.send(News::SocketClosed(job)).await) }),
+            Signaller::At(url) => tokio::spawn(run(job, url.clone(), news, messages)),
+            Signaller::Here(here) => tokio::spawn(talk_here(job, here.hub.clone(), news, messages)),
+        };
         Self { outbox, task }
     }
 
@@ -107,4 +113,30 @@ async fn talk(
             },
         }
     }
+}
+
+/// The same with the hub of this process: no socket, no encryption, no address.
+async fn talk_here(job: JobId, hub: Hub, news: mpsc::Sender<News>, mut outbox: mpsc::Receiver<Vec<u8>>) {
+    let (ticket, mut outlet) = hub.open_here().await;
+    let _ = news.send(News::SocketOpen(job)).await;
+    loop {
+        tokio::select! {
+            biased;
+            _ = &mut outlet.close => break,
+            heard = outlet.messages.recv() => {
+                let Some(bytes) = heard else { break };
+                outlet.sent(bytes.len());
+                let heard = News::Signalled { socket: job, bytes: bytes.into() };
+                if news.send(heard).await.is_err() {
+                    break;
+                }
+            }
+            said = outbox.recv() => match said {
+                Some(bytes) => ticket.received(bytes.into()).await,
+                None => break,
+            },
+        }
+    }
+    drop(ticket);
+    let _ = news.send(News::SocketClosed(job)).await;
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use swarmlet_core::content::Magnet;
 use swarmlet_core::{ContentId, Event};
-use swarmlet_signaller::seed::{Made, Peer, Settings};
+use swarmlet_signaller::seed::{Made, Peer, Settings, Signaller};
 use tokio::sync::broadcast;
 
 pub const MIB: usize = 1024 * 1024;
@@ -13,7 +13,11 @@ pub const MIB: usize = 1024 * 1024;
 /// Settings of a peer that keeps what it fetches in a folder of that name, made new.
 pub fn settings(server: &Server, name: &str) -> Settings {
     let data = fresh(name);
-    Settings { signaller: format!("ws://{}/signal", server.addr), data: Some(data), ..Settings::default() }
+    Settings {
+        signaller: Signaller::At(format!("ws://{}/signal", server.addr)),
+        data: Some(data),
+        ..Settings::default()
+    }
 }
 
 /// An empty folder.
