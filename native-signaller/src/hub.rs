@@ -122,7 +122,7 @@ impl Hub {
 
     /// Brings in a peer of this very process.
     pub(crate) async fn open_here(&self) -> (Ticket, Outlet) {
-        self.open(None).await
+        self.open(None, Dialect::Swarmlet).await
     }
 
     /// Sends everybody away; resolves when the last one has gone.
