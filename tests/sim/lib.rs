@@ -14,6 +14,7 @@ pub mod bounds;
 pub mod check;
 pub mod conduct;
 pub mod content;
+mod describe;
 pub mod disk;
 pub mod files;
 mod happening;

@@ -36,6 +36,7 @@ enum Active {
 /// A piece whose leaves arrive one by one.
 struct Partial {
     slots: Vec<Slot>,
+    /// Empty until the first leaf comes: many pieces are asked for, few are under way.
     bytes: Vec<u8>,
     missing: u32,
 }
@@ -92,7 +93,7 @@ impl Ledger {
         self.done_bytes
     }
 
-    /// Bytes of the pieces that are held in memory.
+    /// Bytes of the pieces that are open: at most as much is held in memory.
     pub(crate) const fn open_bytes(&self) -> u64 {
         self.open_bytes
     }
@@ -141,11 +142,8 @@ impl Ledger {
         let bytes = self.layout.piece_bytes(piece);
         let missing = leaves.end - leaves.start;
         self.open_bytes += u64::from(bytes);
-        let partial = Partial {
-            slots: alloc::vec![Slot::Missing; missing as usize],
-            bytes: alloc::vec![0; bytes as usize],
-            missing,
-        };
+        let partial =
+            Partial { slots: alloc::vec![Slot::Missing; missing as usize], bytes: Vec::new(), missing };
         self.enter(piece, Active::Open(partial));
         self.loose.insert(piece);
     }
@@ -214,6 +212,7 @@ impl Ledger {
         let piece = self.layout.piece_of(leaf);
         let first = self.layout.leaves_of(piece).start;
         let offset = (self.layout.leaf_start(leaf) - self.layout.piece_start(piece)) as usize;
+        let length = self.layout.piece_bytes(piece) as usize;
         let Some(partial) = self.partial(piece) else { return Kept::Duplicate };
         let slot = &mut partial.slots[(leaf.get() - first) as usize];
         let others = match *slot {
@@ -223,6 +222,9 @@ impl Ledger {
             Slot::Asked(_) => true,
         };
         *slot = Slot::Got;
+        if partial.bytes.is_empty() {
+            partial.bytes = alloc::vec![0; length];
+        }
         partial.bytes[offset..offset + bytes.len()].copy_from_slice(bytes);
         partial.missing -= 1;
         let whole = partial.missing == 0;
@@ -260,8 +262,8 @@ impl Ledger {
 
     /// A piece could not be fetched, stored or confirmed: it is missing.
     pub(crate) fn free(&mut self, piece: PieceIndex) {
-        if let Some(Active::Open(partial)) = self.active.remove(&piece) {
-            self.open_bytes -= partial.bytes.len() as u64;
+        if let Some(Active::Open(_)) = self.active.remove(&piece) {
+            self.open_bytes -= u64::from(self.layout.piece_bytes(piece));
         }
         self.loose.remove(&piece);
         self.claimed.clear(piece.get());

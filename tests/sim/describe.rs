@@ -1,0 +1,41 @@
+//! A peer in words, for the message of a run that went wrong.
+
+use crate::spec::PeerId;
+use crate::world::World;
+use core::fmt::Write;
+
+/// Of what an application was told the last is shown.
+const NOTES_SHOWN: usize = 8;
+
+impl World {
+    /// What a peer looks like now: its links, its shares, and what its application heard last.
+    #[must_use]
+    pub fn describe(&self, peer: PeerId) -> String {
+        let this = &self.peers[peer];
+        let mut out =
+            format!("peer {peer}, life {}, {:?}, {:?}", this.life, this.spec.conduct, this.spec.nat);
+        let Some(node) = &this.node else { return out + ", closed" };
+        let snapshot = node.snapshot();
+        let (made, dialling) = (snapshot.connections_made, snapshot.dialling);
+        let _ = writeln!(out, ", signaller {}, {dialling} dials of {made}", snapshot.signaller);
+        for link in &snapshot.links {
+            let other = self
+                .peers
+                .iter()
+                .position(|other| other.node.as_ref().is_some_and(|node| node.peer_id() == link.peer));
+            let _ = writeln!(
+                out,
+                "  link to {other:?}: {} in, {} out, {} leaves asked, rtt {} us",
+                link.received, link.sent, link.requested, link.rtt_us
+            );
+        }
+        for share in &snapshot.shares {
+            let (done, wanted, unavailable) = (share.done, share.wanted, share.unavailable);
+            let _ = writeln!(out, "  {:?}: {done} of {wanted}, {unavailable} pieces nowhere", share.state);
+        }
+        for (at, event) in this.notes.iter().rev().take(NOTES_SHOWN) {
+            let _ = writeln!(out, "  {} us: {event:?}", at.micros());
+        }
+        out
+    }
+}
