@@ -78,6 +78,9 @@ bench-browser: build $(NODE_MODULES) ## one JSON line: a raw data channel agains
 	@.ci/need browser
 	@node tests/browser/bench.mjs
 
+bench: ## micro-benchmarks: picker, hash tree, codec [BENCH=picker]
+	cargo bench --quiet -p swarmlet-tests --bench micro -- $(BENCH)
+
 sim: ## the simulator, one run [STORY="flash-crowd --peers 50 --seed 7"]
 	cargo run --release --quiet -p swarmlet-tests --bin sim -- $(or $(STORY),flash-crowd)
 
@@ -95,4 +98,4 @@ clean: ## remove what was built
 	npm ci --prefix $* --no-audit --no-fund
 	touch $@
 
-.PHONY: help run build wasm test check nostd unit cross-check wasm-test e2e size bench-browser sim fuzz clean
+.PHONY: help run build wasm test check nostd unit cross-check wasm-test e2e size bench-browser bench sim fuzz clean

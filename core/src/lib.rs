@@ -46,6 +46,13 @@ pub mod tracker;
 pub mod util;
 pub mod wire;
 
+/// Insides for the benchmarks; no part of the interface.
+#[cfg(feature = "lab")]
+#[doc(hidden)]
+pub mod lab {
+    pub use crate::swarm::lab::Picker;
+}
+
 pub use action::{Action, Event, Work};
 pub use config::{Config, Incentive};
 pub use fault::Fault;

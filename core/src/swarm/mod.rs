@@ -10,6 +10,8 @@
 mod fetch;
 mod file;
 mod http;
+#[cfg(feature = "lab")]
+pub(crate) mod lab;
 mod ledger;
 mod origin;
 mod peer;

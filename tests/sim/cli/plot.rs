@@ -24,77 +24,60 @@ pub(crate) struct Series {
 pub(crate) fn draw(title: &str, series: &[Series]) -> String {
     let last = series.iter().flat_map(|one| &one.runs).filter_map(|(times, _)| times.last());
     let end = nice_end(last.copied().fold(1.2, f64::max));
-    let x = |time: f64| LEFT + (WIDTH - LEFT - RIGHT) * time / end;
-    let y = |share: f64| HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * share;
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" \
          font-family=\"system-ui, sans-serif\" font-size=\"12\">\n<title>{}</title>\n\
          <style>text{{fill:#333}}.axis{{stroke:#999}}@media(prefers-color-scheme:dark){{text{{fill:#ddd}}}}</style>\n",
         escaped(title)
     );
-    for tenth in 0..=(end * 10.0).round() as u32 {
-        let time = f64::from(tenth) / 10.0;
-        let step = if end > 4.0 {
-            10
-        } else if end > 2.0 {
-            5
-        } else {
-            1
-        };
-        if tenth % step == 0 {
-            let _ = writeln!(
-                out,
-                "<text x=\"{:.1}\" y=\"{}\" text-anchor=\"middle\">{time}</text>",
-                x(time),
-                HEIGHT - 24.0
-            );
-        }
-    }
-    for percent in [0, 25, 50, 75, 100] {
-        let at = y(f64::from(percent) / 100.0);
-        let _ = writeln!(
-            out,
-            "<text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{percent} %</text>",
-            LEFT - 6.0,
-            at + 4.0
-        );
-        let _ = writeln!(
-            out,
-            "<path class=\"axis\" stroke-opacity=\"0.3\" d=\"M{LEFT} {at:.1}H{}\"/>",
-            WIDTH - RIGHT
-        );
-    }
-    let _ = writeln!(
-        out,
-        "<path class=\"axis\" stroke-dasharray=\"4 3\" d=\"M{:.1} {TOP}V{}\"/>",
-        x(1.0),
-        HEIGHT - BOTTOM
-    );
-    let middle = f64::midpoint(LEFT, WIDTH - RIGHT);
-    let _ = writeln!(
-        out,
-        "<text x=\"{middle}\" y=\"{}\" text-anchor=\"middle\">time ÷ bound (dashed: no swarm is faster)</text>",
-        HEIGHT - 6.0
-    );
+    axes(&mut out, end);
     for (index, one) in series.iter().enumerate() {
         let colour = COLOURS[index % COLOURS.len()];
         for (times, count) in &one.runs {
+            let path = steps(times, *count, |time| across(time, end), up);
             let _ = writeln!(
                 out,
-                "<path fill=\"none\" stroke=\"{colour}\" stroke-opacity=\"0.7\" d=\"{}\"/>",
-                steps(times, *count, x, y)
+                "<path fill=\"none\" stroke=\"{colour}\" stroke-opacity=\"0.7\" d=\"{path}\"/>"
             );
         }
         let row = f64::from(u32::try_from(index).unwrap_or(0)).mul_add(16.0, TOP + 14.0);
-        let _ = writeln!(
-            out,
-            "<path stroke=\"{colour}\" stroke-width=\"3\" d=\"M{} {:.1}h18\"/>",
-            LEFT + 8.0,
-            row - 4.0
-        );
-        let _ = writeln!(out, "<text x=\"{}\" y=\"{row:.1}\">{}</text>", LEFT + 32.0, escaped(&one.title));
+        let (left, text) = (LEFT + 8.0, LEFT + 32.0);
+        let _ =
+            writeln!(out, "<path stroke=\"{colour}\" stroke-width=\"3\" d=\"M{left} {:.1}h18\"/>", row - 4.0);
+        let _ = writeln!(out, "<text x=\"{text}\" y=\"{row:.1}\">{}</text>", escaped(&one.title));
     }
     out + "</svg>\n"
+}
+
+/// Where a time is on the page.
+fn across(time: f64, end: f64) -> f64 {
+    LEFT + (WIDTH - LEFT - RIGHT) * time / end
+}
+
+/// Where a share is.
+fn up(share: f64) -> f64 {
+    HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * share
+}
+
+fn axes(out: &mut String, end: f64) {
+    let label = |x: f64, y: f64, anchor: &str, text: &str| {
+        format!("<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{text}</text>\n")
+    };
+    // A label for each tenth, half or whole bound, or as many as there is room for.
+    let step = [0.1, 0.5, 1.0, 5.0].into_iter().find(|step| end / step <= 16.0).unwrap_or(end);
+    for number in 0..=(end / step) as u32 {
+        let time = (f64::from(number) * step * 10.0).round() / 10.0;
+        out.push_str(&label(across(time, end), HEIGHT - 24.0, "middle", &time.to_string()));
+    }
+    for percent in [0, 25, 50, 75, 100] {
+        let (y, right) = (up(f64::from(percent) / 100.0), WIDTH - RIGHT);
+        out.push_str(&label(LEFT - 6.0, y + 4.0, "end", &format!("{percent} %")));
+        let _ = writeln!(out, "<path class=\"axis\" stroke-opacity=\"0.3\" d=\"M{LEFT} {y:.1}H{right}\"/>");
+    }
+    let (one, bottom) = (across(1.0, end), HEIGHT - BOTTOM);
+    let _ = writeln!(out, "<path class=\"axis\" stroke-dasharray=\"4 3\" d=\"M{one:.1} {TOP}V{bottom}\"/>");
+    let middle = f64::midpoint(LEFT, WIDTH - RIGHT);
+    out.push_str(&label(middle, HEIGHT - 6.0, "middle", "time ÷ bound (dashed: no swarm is faster)"));
 }
 
 /// A staircase from the bottom left.
