@@ -20,7 +20,7 @@ const HEADER_BYTES_MAX: usize = 16 * 1024;
 /// Accepts until `ending`; the connections then get to finish what they are at.
 pub(crate) async fn run(state: Arc<State>, listener: TcpListener, ending: CancellationToken) {
     let router = http::router(Arc::clone(&state));
-    let room = Arc::new(Semaphore::new(state.config.socket.connections_max as usize));
+    let room = Arc::new(Semaphore::new(state.config().socket.connections_max as usize));
     loop {
         let permit = Arc::clone(&room).acquire_owned();
         let accepted = async { (permit.await, listener.accept().await) };
@@ -37,7 +37,7 @@ pub(crate) async fn run(state: Arc<State>, listener: TcpListener, ending: Cancel
             },
         };
         let (router, ending) = (router.clone(), ending.clone());
-        let header_timeout = Duration::from_secs(state.config.socket.header_seconds.into());
+        let header_timeout = Duration::from_secs(state.config().socket.header_seconds.into());
         state.tasks.spawn(async move {
             serve(router, stream, address, header_timeout, ending).await;
             drop(permit);

@@ -1,12 +1,13 @@
 //! Who asks, and what they call us: through proxies that are trusted, and not through others.
 
+use crate::config::Network;
 use axum::http::{HeaderMap, header};
 use core::net::IpAddr;
 
 /// The right-most address of `X-Forwarded-For` that is none of our proxies; anybody can write the others.
-pub(crate) fn address(peer: IpAddr, headers: &HeaderMap, proxies: &[IpAddr]) -> IpAddr {
+pub(crate) fn address(peer: IpAddr, headers: &HeaderMap, proxies: &[Network]) -> IpAddr {
     let peer = peer.to_canonical();
-    if !proxies.contains(&peer) {
+    if !Network::any(proxies, peer) {
         return peer;
     }
     let hops: Vec<&str> = headers
@@ -19,7 +20,7 @@ pub(crate) fn address(peer: IpAddr, headers: &HeaderMap, proxies: &[IpAddr]) -> 
     for hop in hops.iter().rev() {
         let Ok(ip) = hop.trim().parse::<IpAddr>() else { break };
         caller = ip.to_canonical();
-        if !proxies.contains(&caller) {
+        if !Network::any(proxies, caller) {
             break;
         }
     }
@@ -32,7 +33,7 @@ pub(crate) fn base_url(
     public_url: &str,
     peer: IpAddr,
     headers: &HeaderMap,
-    proxies: &[IpAddr],
+    proxies: &[Network],
 ) -> Option<String> {
     if !public_url.is_empty() {
         return Some(public_url.trim_end_matches('/').to_owned());
@@ -42,8 +43,8 @@ pub(crate) fn base_url(
     if host.is_empty() || host.len() > 255 || !host.bytes().all(is_plain) {
         return None;
     }
-    let tls = proxies.contains(&peer.to_canonical())
-        && headers.get("x-forwarded-proto").is_some_and(|proto| proto == "https");
+    let tls =
+        Network::any(proxies, peer) && headers.get("x-forwarded-proto").is_some_and(|proto| proto == "https");
     Some(format!("{}://{host}", if tls { "https" } else { "http" }))
 }
 
@@ -57,7 +58,7 @@ mod tests {
 
     #[test]
     fn forwarded_addresses_count_from_trusted_proxies_only() {
-        let proxies = ["10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap()];
+        let proxies = ["10.0.0.1".parse().unwrap(), "10.0.0.2/31".parse().unwrap()];
         for (peer, forwarded, caller) in [
             ("8.8.8.8", "1.1.1.1", "8.8.8.8"),
             ("10.0.0.1", "1.1.1.1", "1.1.1.1"),
@@ -83,7 +84,7 @@ mod tests {
         }
         let tls = headers(&[("host", "a.example"), ("x-forwarded-proto", "https")]);
         assert_eq!(base_url("", peer, &tls, &[]).unwrap(), "http://a.example");
-        assert_eq!(base_url("", peer, &tls, &[peer]).unwrap(), "https://a.example");
+        assert_eq!(base_url("", peer, &tls, &["127.0.0.0/8".parse().unwrap()]).unwrap(), "https://a.example");
         assert_eq!(base_url("https://x/", peer, &tls, &[]).unwrap(), "https://x");
     }
 }

@@ -1,5 +1,6 @@
 //! The command line. Each flag is a key of the configuration; nothing is decided here.
 
+use crate::config::{Content, Network};
 use crate::seed::cli::{GetOptions, SeedOptions};
 use clap::{Args, Parser, Subcommand};
 use core::net::SocketAddr;
@@ -35,6 +36,34 @@ pub enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Make a join token, or a key to make them with
+    Token(TokenOptions),
+}
+
+/// What the token is to say. Without a key, the first of `tokens.secrets` makes it.
+#[derive(Debug, Args)]
+pub struct TokenOptions {
+    /// The origin of the pages that it is for, for example `https://shop.example`
+    #[arg(long, value_name = "ORIGIN", required_unless_present_any = ["new_secret", "new_key"])]
+    pub site: Option<String>,
+    /// How long it is good for [default: tokens.lifetime_seconds]
+    #[arg(long, value_name = "SECONDS")]
+    pub expires: Option<u32>,
+    /// An address or network that its bearer must connect from; may be repeated
+    #[arg(long, value_name = "NETWORK")]
+    pub net: Vec<Network>,
+    /// A content id or magnet link that it is for; may be repeated
+    #[arg(long, value_name = "CONTENT")]
+    pub content: Vec<Content>,
+    /// Sign with the Ed25519 key in this file, as --new-key printed it
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+    /// Print a secret for `tokens.secrets` instead
+    #[arg(long, exclusive = true)]
+    pub new_secret: bool,
+    /// Print a private key for --key and its public half for `tokens.public_keys` instead
+    #[arg(long, exclusive = true)]
+    pub new_key: bool,
 }
 
 /// Flags, stronger than the environment (`SWARMLET_ADDR`, `SWARMLET_LIMITS__SWARMS_MAX`), which is stronger
@@ -47,6 +76,12 @@ pub struct Options {
     /// Where to listen [default: 127.0.0.1:8787]
     #[arg(long, global = true, value_name = "IP:PORT")]
     pub addr: Option<SocketAddr>,
+    /// Where metrics, health and the status page are, for example 127.0.0.1:8789 [default: nowhere]
+    #[arg(long, global = true, value_name = "IP:PORT")]
+    pub admin_addr: Option<SocketAddr>,
+    /// Serve everybody, although others can reach this server and nothing else limits who comes
+    #[arg(long, global = true)]
+    pub open: bool,
     /// The folder of the page [default: www]
     #[arg(long, global = true, value_name = "DIR")]
     pub www: Option<PathBuf>,

@@ -64,7 +64,7 @@ async fn share(
     headers: HeaderMap,
 ) -> Response {
     let Some(path) = decoded(&uri, "/share/") else { return not_found() };
-    let config = &state.config;
+    let config = state.config();
     let base = || caller::base_url(&config.public_url, peer.ip(), &headers, &config.proxies);
     let torrent = |name| state.shares.torrent(name, &base()?);
     if path == "index.json" {

@@ -10,15 +10,19 @@ use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use core::time::Duration;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::SystemTime;
 use swarmlet_core::Instant;
 use swarmlet_core::tracker::server::{
-    CloseReason, ConnId, Dialect, Server, ServerAction, ServerInput, ServerSnapshot,
+    CloseReason, ConnId, Dialect, Server, ServerAction, ServerConfig, ServerInput, ServerSnapshot,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio::time;
 
 /// Events of all sockets that wait for the hub. Each is at most a message: 64 MiB at the very worst.
 const EVENTS_MAX: usize = 4096;
+
+/// Between two looks at the wall clock, by which tokens are judged.
+const CLOCK_EVERY: Duration = Duration::from_secs(60);
 
 /// Why a socket is closed: the WebSocket code, and a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,10 +52,11 @@ impl From<CloseReason> for Close {
 
 #[derive(Debug)]
 enum Event {
-    Opened { conn: ConnId, address: Option<IpAddr>, dialect: Dialect, line: Line },
+    Opened { conn: ConnId, address: Option<IpAddr>, dialect: Dialect, origin: Option<String>, line: Line },
     Received { conn: ConnId, bytes: Bytes },
     Closed { conn: ConnId },
     Drain { spread: Duration, done: oneshot::Sender<()> },
+    Configure(Box<ServerConfig>),
     Count { answer: oneshot::Sender<ServerSnapshot> },
 }
 
@@ -95,10 +100,10 @@ pub(crate) struct Ticket {
 
 impl Hub {
     /// Starts the task. It ends when nobody can talk to it any more.
-    pub(crate) fn start(config: &Config, seed: [u8; 32]) -> Self {
+    pub(crate) fn start(config: &Config, rules: ServerConfig, seed: [u8; 32]) -> Self {
         let (events, inbox) = mpsc::channel(EVENTS_MAX);
         let owner = Owner {
-            server: Server::new(config.tracker(), seed, Instant::ZERO),
+            server: Server::new(rules, seed, Instant::ZERO),
             origin: time::Instant::now(),
             lines: HashMap::new(),
             queue_bytes: config.socket.queue_bytes as usize,
@@ -110,19 +115,29 @@ impl Hub {
     }
 
     /// Brings in a socket.
-    pub(crate) async fn open(&self, address: Option<IpAddr>, dialect: Dialect) -> (Ticket, Outlet) {
+    pub(crate) async fn open(
+        &self,
+        address: Option<IpAddr>,
+        dialect: Dialect,
+        origin: Option<String>,
+    ) -> (Ticket, Outlet) {
         let conn = ConnId(self.next.fetch_add(1, Ordering::Relaxed));
         let (messages, outbox) = mpsc::channel(self.queue_messages);
         let (close, closed) = oneshot::channel();
         let waiting = Arc::new(AtomicUsize::new(0));
         let line = Line { messages, close, waiting: Arc::clone(&waiting) };
-        let _ = self.events.send(Event::Opened { conn, address, dialect, line }).await;
+        let _ = self.events.send(Event::Opened { conn, address, dialect, origin, line }).await;
         (Ticket { conn, hub: self.clone() }, Outlet { messages: outbox, close: closed, waiting })
     }
 
     /// Brings in a peer of this very process.
     pub(crate) async fn open_here(&self) -> (Ticket, Outlet) {
-        self.open(None, Dialect::Swarmlet).await
+        self.open(None, Dialect::Swarmlet, None).await
+    }
+
+    /// Other rules from now on.
+    pub(crate) async fn configure(&self, rules: ServerConfig) {
+        let _ = self.events.send(Event::Configure(Box::new(rules))).await;
     }
 
     /// Sends everybody away; resolves when the last one has gone.
@@ -170,6 +185,9 @@ struct Owner {
 
 impl Owner {
     async fn run(mut self, mut inbox: mpsc::Receiver<Event>) {
+        self.tell_time();
+        let mut clock = time::interval_at(time::Instant::now() + CLOCK_EVERY, CLOCK_EVERY);
+        clock.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
         loop {
             let wake = self.server.poll_timeout().map(|at| self.origin + Duration::from_micros(at.micros()));
             let timer = async {
@@ -184,6 +202,7 @@ impl Owner {
                     None => return,
                 },
                 () = timer => self.handle(ServerInput::Timeout),
+                _ = clock.tick() => self.tell_time(),
             }
             if self.lines.is_empty() {
                 // Dropping the other end is the news.
@@ -194,9 +213,9 @@ impl Owner {
 
     fn on_event(&mut self, event: Event) {
         match event {
-            Event::Opened { conn, address, dialect, line } => {
+            Event::Opened { conn, address, dialect, origin, line } => {
                 self.lines.insert(conn, line);
-                self.handle(ServerInput::Opened { conn, address, dialect });
+                self.handle(ServerInput::Opened { conn, address, dialect, origin: origin.as_deref() });
             }
             Event::Received { conn, bytes } => self.handle(ServerInput::Received { conn, bytes: &bytes }),
             Event::Closed { conn } => {
@@ -207,7 +226,18 @@ impl Owner {
                 self.handle(ServerInput::Drain { spread });
                 self.drained.push(done);
             }
+            Event::Configure(rules) => {
+                self.handle(ServerInput::Configure(rules));
+                self.tell_time();
+            }
             Event::Count { answer } => drop(answer.send(self.server.snapshot())),
+        }
+    }
+
+    /// Clocks are set, and machines sleep.
+    fn tell_time(&mut self) {
+        if let Ok(since) = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH) {
+            self.handle(ServerInput::Clock { unix_s: since.as_secs() });
         }
     }
 

@@ -10,6 +10,7 @@
 
 pub mod cli;
 pub mod log;
+pub mod mint;
 pub mod seed;
 pub mod shutdown;
 
@@ -24,14 +25,16 @@ mod range;
 mod shares;
 mod socket;
 
-pub use config::{Config, Limits, PerMinute, Socket};
+pub use config::{Config, Content, Limits, Network, PerMinute, Secret, Socket, Stun, Tls, Tokens, Turn};
 pub use error::Error;
 
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 use hub::Hub;
 use std::sync::Arc;
+use swarmlet_core::ContentId;
 use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -40,7 +43,7 @@ const LINGER: Duration = Duration::from_secs(1);
 
 /// What every request may need.
 struct State {
-    config: Config,
+    live: watch::Sender<Arc<Config>>,
     hub: Hub,
     assets: files::Assets,
     shares: shares::Shares,
@@ -49,15 +52,49 @@ struct State {
     tasks: TaskTracker,
 }
 
-/// Serves on `listener` until `shutdown` resolves, then sends everybody away and returns.
+impl State {
+    /// The configuration as it is now.
+    fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.live.borrow())
+    }
+
+    /// Takes over another one, as far as a running server can.
+    async fn reload(&self, new: Config) {
+        let fixed = self.config().needs_restart(&new);
+        if !fixed.is_empty() {
+            tracing::warn!(event = "reload", "a restart is needed for {}", fixed.join(", "));
+        }
+        self.hub.configure(new.tracker(&self.contents())).await;
+        self.live.send_replace(Arc::new(new));
+        tracing::info!(event = "reload", "the configuration was read again");
+    }
+
+    fn contents(&self) -> Vec<ContentId> {
+        self.shares.list().map(shares::Share::content).collect()
+    }
+}
+
+/// Everything that a server listens to, bound before it starts.
+pub struct Inlets {
+    /// The page and signalling.
+    pub http: TcpListener,
+    /// Configurations that take the place of the first.
+    pub reloads: mpsc::Receiver<Config>,
+}
+
+impl Inlets {
+    /// One listener, and no more configurations.
+    #[must_use]
+    pub fn only(http: TcpListener) -> Self {
+        Self { http, reloads: mpsc::channel(1).1 }
+    }
+}
+
+/// Serves until `shutdown` resolves, then sends everybody away and returns.
 ///
 /// # Errors
 /// When the page or a share cannot be read.
-pub async fn run(
-    config: Config,
-    listener: TcpListener,
-    shutdown: impl Future<Output = ()>,
-) -> Result<(), Error> {
+pub async fn run(config: Config, inlets: Inlets, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| Error::Start(error.to_string()))?;
     let (www, folders, seeds) = (config.www.clone(), config.share.clone(), config.seed.clone());
@@ -71,21 +108,29 @@ pub async fn run(
         () = shutdown.as_mut() => return Ok(()),
     };
     let (assets, shares, made) = read.map_err(|error| Error::Start(error.to_string()))??;
-    let drain = Duration::from_secs(config.drain_seconds.into());
-    let hub = Hub::start(&config, seed);
+    let contents: Vec<ContentId> = shares.list().map(shares::Share::content).collect();
+    let hub = Hub::start(&config, config.tracker(&contents), seed);
     let peer = seeded(&config, &hub, made).await?;
     let (draining, tasks) = (AtomicBool::new(false), TaskTracker::new());
-    let state = Arc::new(State { config, hub, assets, shares, draining, tasks });
-    announce(&state, &listener);
+    let (live, _) = watch::channel(Arc::new(config));
+    let state = Arc::new(State { live, hub, assets, shares, draining, tasks });
+    let Inlets { http, mut reloads } = inlets;
+    announce(&state, &http);
     let compressing = tokio::task::spawn_blocking({
         let state = Arc::clone(&state);
         move || state.assets.compress(&state.draining)
     });
 
     let ending = CancellationToken::new();
-    let accepting = tokio::spawn(accept::run(Arc::clone(&state), listener, ending.clone()));
-    shutdown.await;
+    let accepting = tokio::spawn(accept::run(Arc::clone(&state), http, ending.clone()));
+    loop {
+        tokio::select! {
+            () = shutdown.as_mut() => break,
+            Some(config) = reloads.recv() => state.reload(config).await,
+        }
+    }
 
+    let drain = Duration::from_secs(state.config().drain_seconds.into());
     tracing::info!(event = "drain", seconds = drain.as_secs(), "going away; a second signal ends at once");
     state.draining.store(true, Ordering::Relaxed);
     if let Some(peer) = peer {
@@ -110,7 +155,6 @@ async fn seeded(config: &Config, hub: &Hub, made: Vec<seed::Made>) -> Result<Opt
     let ip = config.addr.ip();
     let here = seed::Here { hub: hub.clone(), loopback: ip.is_loopback() || ip.is_unspecified() };
     let mut settings = seed::Settings { signaller: seed::Signaller::Here(here), ..seed::Settings::default() };
-    settings.node.token = config.tokens.first().cloned().unwrap_or_default();
     settings.node.shares_max = u32::try_from(made.len()).unwrap_or(u32::MAX);
     let peer = seed::Peer::start(&settings)?;
     for share in made {

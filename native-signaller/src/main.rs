@@ -2,8 +2,8 @@
 
 use clap::Parser;
 use std::process::ExitCode;
-use swarmlet_signaller::cli::{Cli, Command};
-use swarmlet_signaller::{Config, Error, log, run, seed, shutdown};
+use swarmlet_signaller::cli::{Cli, Command, Options};
+use swarmlet_signaller::{Config, Error, Inlets, log, mint, run, seed, shutdown};
 use tokio::net::TcpListener;
 
 fn main() -> ExitCode {
@@ -17,13 +17,18 @@ fn main() -> ExitCode {
 }
 
 fn start(cli: Cli) -> Result<ExitCode, Error> {
-    let (config, warnings) = Config::load(&cli.options, std::env::vars())?;
-    match cli.command.unwrap_or(Command::Serve) {
+    let Cli { command, options } = cli;
+    let (config, warnings) = Config::load(&options, std::env::vars())?;
+    match command.unwrap_or(Command::Serve) {
         Command::Config { print, check: _ } => {
             warnings.iter().for_each(|warning| eprintln!("swarmlet-signaller: {warning}"));
             if print {
                 print!("{}", config.to_toml());
             }
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Token(token) => {
+            print!("{}", mint::run(&config, &token)?);
             Ok(ExitCode::SUCCESS)
         }
         Command::Seed(options) => {
@@ -37,7 +42,7 @@ fn start(cli: Cli) -> Result<ExitCode, Error> {
         Command::Serve => {
             log::start(&config)?;
             warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-            block_on(async { serve(config).await.map(|()| ExitCode::SUCCESS) })
+            block_on(async { serve(config, options).await.map(|()| ExitCode::SUCCESS) })
         }
     }
 }
@@ -61,9 +66,10 @@ fn asked() -> Result<impl Future<Output = ()>, Error> {
     shutdown::asked().map_err(|error| Error::Start(error.to_string()))
 }
 
-async fn serve(config: Config) -> Result<(), Error> {
+async fn serve(config: Config, options: Options) -> Result<(), Error> {
     let stop = asked()?;
+    let reloads = shutdown::reloads(options).map_err(|error| Error::Start(error.to_string()))?;
     let addr = config.addr;
-    let listener = TcpListener::bind(addr).await.map_err(|error| Error::Listen(addr, error))?;
-    run(config, listener, stop).await
+    let http = TcpListener::bind(addr).await.map_err(|error| Error::Listen(addr, error))?;
+    run(config, Inlets { http, reloads }, stop).await
 }

@@ -46,13 +46,15 @@ pub(crate) async fn upgrade(
             return (StatusCode::BAD_REQUEST, "sub-protocols: swarmlet.1, or none\n").into_response();
         }
     };
-    let origins = &state.config.origins;
+    let config = state.config();
+    let origins = &config.origins;
     let is_listed = |origin| origins.iter().any(|listed| listed.as_bytes() == origin);
     if !origins.is_empty() && !headers.get(header::ORIGIN).is_some_and(|origin| is_listed(origin.as_bytes()))
     {
         return (StatusCode::FORBIDDEN, "this origin is not served here\n").into_response();
     }
-    let address = caller::address(peer.ip(), &headers, &state.config.proxies);
+    let origin = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok()).map(str::to_owned);
+    let address = caller::address(peer.ip(), &headers, &config.proxies);
     // The library's buffers are 128 KiB and without end by default.
     let upgrade = upgrade
         .read_buffer_size(4 * 1024)
@@ -61,14 +63,20 @@ pub(crate) async fn upgrade(
         .max_message_size(MESSAGE_BYTES_MAX)
         .max_frame_size(MESSAGE_BYTES_MAX);
     let tasks = state.tasks.clone();
-    upgrade.on_upgrade(move |socket| tasks.track_future(serve(state, socket, address, dialect)))
+    upgrade.on_upgrade(move |socket| tasks.track_future(serve(state, socket, address, dialect, origin)))
 }
 
-async fn serve(state: Arc<State>, socket: WebSocket, address: IpAddr, dialect: Dialect) {
-    let limits = &state.config.socket;
+async fn serve(
+    state: Arc<State>,
+    socket: WebSocket,
+    address: IpAddr,
+    dialect: Dialect,
+    origin: Option<String>,
+) {
+    let limits = state.config().socket.clone();
     let idle = Duration::from_secs(limits.idle_seconds.into());
     let ping = Duration::from_secs(limits.ping_seconds.into());
-    let (ticket, mut outlet) = state.hub.open(Some(address), dialect).await;
+    let (ticket, mut outlet) = state.hub.open(Some(address), dialect, origin).await;
     let (mut sink, mut stream) = socket.split();
     let close = tokio::select! {
         close = read(&mut stream, &ticket, dialect, idle) => close,

@@ -87,7 +87,8 @@ impl World {
         self.peers[peer].socket = Some(connection);
         self.finish(peer, job, at, OwnedOutcome::Ok);
         let address = Some(IpAddr::V4(Ipv4Addr::from(peer_address(peer))));
-        self.serve(ServerInput::Opened { conn: ConnId(connection), address, dialect: Dialect::Swarmlet });
+        let dialect = Dialect::Swarmlet;
+        self.serve(ServerInput::Opened { conn: ConnId(connection), address, dialect, origin: None });
     }
 
     pub(crate) fn on_socket_message(&mut self, connection: u64, bytes: &[u8]) {

@@ -9,18 +9,25 @@ mod bucket;
 mod candidates;
 mod door;
 mod flocks;
+mod gate;
 mod limits;
+mod prefix;
 #[cfg(test)]
 mod stories;
 mod swarmlet;
 mod swarms;
+pub mod token;
 mod webtorrent;
 
 pub use bucket::Rate;
 pub use door::{CloseReason, ConnId, Dialect, ServerAction, ServerInput, ServerSnapshot};
+pub use door::{MESSAGE_KINDS, SIGNAL_KINDS};
+pub use gate::TokenRules;
 pub use limits::{Served, ServerConfig};
+pub use prefix::{NotAPrefix, Prefix};
+pub use token::TokenFault;
 
-use crate::id::PeerId;
+use crate::id::{ContentId, PeerId};
 use crate::rng::Rng;
 use crate::time::{Instant, earliest};
 use crate::wire::{Candidate, Refusal, ToClient};
@@ -32,6 +39,7 @@ use candidates::{Network, Scope};
 use core::net::IpAddr;
 use core::time::Duration;
 use flocks::Flocks;
+use gate::Gate;
 use swarms::Swarms;
 
 /// The machine. Input by [`Server::handle`], output by [`Server::poll_action`] until it is empty, then one
@@ -48,6 +56,7 @@ pub struct Server {
     networks: BTreeMap<Network, u32>,
     swarms: Swarms,
     flocks: Flocks,
+    gate: Gate,
     /// When offers that nobody answered are next forgotten.
     sweep_at: Option<Instant>,
     /// In order, since the time allowed is the same for all. May name connections that are gone.
@@ -61,6 +70,8 @@ pub struct Server {
 #[derive(Debug)]
 struct Conn {
     address: Option<IpAddr>,
+    /// The page that it says it is on. Kept only where tokens are asked for, and until one was shown.
+    origin: Option<Box<str>>,
     /// Networks of addresses that it says are its own too, since they are of the other family than the one that it
     /// connects from.
     elsewhere: [Option<Network>; 2],
@@ -103,6 +114,7 @@ impl Server {
             networks: BTreeMap::new(),
             swarms: Swarms::default(),
             flocks: Flocks::default(),
+            gate: Gate::default(),
             sweep_at: None,
             hellos: VecDeque::new(),
             drained_at: None,
@@ -115,10 +127,14 @@ impl Server {
     /// Takes one input.
     pub fn handle(&mut self, now: Instant, input: ServerInput<'_>) {
         match input {
-            ServerInput::Opened { conn, address, dialect } => self.on_opened(now, conn, address, dialect),
+            ServerInput::Opened { conn, address, dialect, origin } => {
+                self.on_opened(now, conn, address, dialect, origin);
+            }
             ServerInput::Received { conn, bytes } => self.on_received(now, conn, bytes),
             ServerInput::Closed { conn } => self.forget(conn),
             ServerInput::Drain { spread } => self.on_drain(now, spread),
+            ServerInput::Clock { unix_s } => self.gate.tell(now, unix_s),
+            ServerInput::Configure(config) => self.on_configure(*config),
             ServerInput::Timeout => self.on_timeout(now),
         }
     }
@@ -149,7 +165,14 @@ impl Server {
         }
     }
 
-    fn on_opened(&mut self, now: Instant, conn: ConnId, address: Option<IpAddr>, dialect: Dialect) {
+    fn on_opened(
+        &mut self,
+        now: Instant,
+        conn: ConnId,
+        address: Option<IpAddr>,
+        dialect: Dialect,
+        origin: Option<&str>,
+    ) {
         let network = limited_network(address);
         let neighbours = network.and_then(|network| self.networks.get(&network)).copied().unwrap_or(0);
         let full = self.conns.len() >= self.config.connections_max as usize
@@ -160,8 +183,10 @@ impl Server {
             Dialect::Swarmlet => Stage::Challenged { nonce },
             Dialect::WebTorrent => Stage::WebTorrent(webtorrent::Client::new(limits, now)),
         };
+        let asks = !limits.tokens.keys.is_empty();
         let opened = Conn {
             address,
+            origin: origin.filter(|_| asks).map(Box::from),
             elsewhere: [None; 2],
             stage,
             messages: Bucket::new(limits.messages, now),
@@ -186,8 +211,8 @@ impl Server {
 
     fn on_received(&mut self, now: Instant, id: ConnId, bytes: &[u8]) {
         let Some(conn) = self.conns.get_mut(&id) else { return };
-        self.counts.messages += 1;
         if let Err(wait) = conn.messages.take(self.config.messages, now) {
+            self.counts.messages[door::MESSAGE_OTHER] += 1;
             if conn.patience.take(self.config.messages, now).is_err() {
                 return self.close(id, CloseReason::Rate);
             }
@@ -196,6 +221,27 @@ impl Server {
         match conn.stage {
             Stage::Challenged { .. } | Stage::Member(_) => self.on_swarmlet(now, id, bytes),
             Stage::WebTorrent(_) => self.on_webtorrent(now, id, bytes),
+        }
+    }
+
+    /// What a token is for: none for everything. Whatever is wrong with it is counted.
+    fn admit_bearer(&mut self, now: Instant, id: ConnId, token: &str) -> Result<Vec<ContentId>, TokenFault> {
+        let Some(conn) = self.conns.get_mut(&id) else { return Err(TokenFault::Missing) };
+        let admitted = self.gate.admit(&self.config.tokens, now, token, conn.address, conn.origin.as_deref());
+        match &admitted {
+            Ok(_) => conn.origin = None,
+            Err(fault) => self.counts.token_faults[*fault as usize] += 1,
+        }
+        admitted
+    }
+
+    /// Takes over other rules. Members of swarms that are served no more are in them no more.
+    fn on_configure(&mut self, config: ServerConfig) {
+        self.config = config;
+        let everybody: Vec<ConnId> = self.conns.keys().copied().collect();
+        for conn in everybody {
+            self.expel_member(conn);
+            self.expel_client(conn);
         }
     }
 
@@ -267,7 +313,7 @@ impl Server {
     }
 
     fn refuse(&mut self, conn: ConnId, reason: Refusal, retry: Duration) {
-        self.counts.refusals += 1;
+        self.counts.refusals[reason as usize] += 1;
         match self.conns.get(&conn).map(|conn| &conn.stage) {
             Some(Stage::WebTorrent(_)) => self.fail(conn, reason.name()),
             Some(Stage::Challenged { .. } | Stage::Member(_)) | None => {
@@ -277,7 +323,7 @@ impl Server {
     }
 
     fn close(&mut self, conn: ConnId, reason: CloseReason) {
-        self.counts.closes += 1;
+        self.counts.closes[reason as usize] += 1;
         self.forget(conn);
         self.actions.push_back(ServerAction::Close { conn, reason });
     }

@@ -135,6 +135,19 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// All of them, in order.
+    pub const ALL: [Self; 9] = [
+        Self::Version,
+        Self::Identity,
+        Self::Token,
+        Self::Rate,
+        Self::Swarms,
+        Self::Full,
+        Self::Relay,
+        Self::Replaced,
+        Self::Content,
+    ];
+
     /// A stable name.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -8,6 +8,7 @@ pub use session::Session;
 
 use super::Error;
 use super::json::{Kind, Reader, Text};
+use crate::id::ContentId;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -40,6 +41,16 @@ id20!(
     /// A swarm: the SHA-1 infohash, or the first 20 bytes of the v2 infohash.
     InfoHash
 );
+impl InfoHash {
+    /// What the clients of this dialect call a content.
+    #[must_use]
+    pub fn of(content: &ContentId) -> Self {
+        let mut short = [0; 20];
+        short.copy_from_slice(&content.0[..20]);
+        Self(short)
+    }
+}
+
 id20!(
     /// What a client calls itself in a swarm. Nothing proves it.
     PeerCode

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use swarmlet_core::tracker::challenge_bytes;
 use swarmlet_core::wire::{Signal, Signature, ToClient, ToTracker, VERSION};
 use swarmlet_core::{PeerId, Topic};
-use swarmlet_signaller::{Config, Error, run};
+use swarmlet_signaller::{Config, Error, Inlets, run};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -46,8 +46,13 @@ impl Server {
         let listener = TcpListener::bind(addr).await.unwrap();
         let addr = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
-        let done = tokio::spawn(run(config, listener, async move { drop(stopped.await) }));
+        let done = tokio::spawn(run(config, Inlets::only(listener), async move { drop(stopped.await) }));
         Self { addr, stop: Some(stop), done }
+    }
+
+    /// One in another process.
+    pub fn elsewhere(addr: SocketAddr) -> Self {
+        Self { addr, stop: None, done: tokio::spawn(async { Ok(()) }) }
     }
 
     pub fn ask_to_stop(&mut self) {
@@ -151,10 +156,14 @@ pub struct Client {
 
 impl Client {
     pub async fn hello(&mut self, number: u8) -> ToClient {
+        self.hello_with(number, "").await
+    }
+
+    pub async fn hello_with(&mut self, number: u8, token: &str) -> ToClient {
         let ToClient::Challenge { nonce } = self.hear().await else { panic!("no challenge") };
         let signature = key(number).sign(&challenge_bytes(&nonce, &peer(number)));
         let signature = Signature(*signature.r_bytes(), *signature.s_bytes());
-        let token = String::new();
+        let token = token.to_owned();
         let hello = ToTracker::Hello { version: VERSION, features: 0, peer: peer(number), signature, token };
         self.say(&hello).await;
         self.hear().await

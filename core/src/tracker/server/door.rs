@@ -1,5 +1,8 @@
 //! What goes in and what comes out.
 
+use super::{ServerConfig, TokenFault};
+use crate::wire::{Refusal, Signal, ToTracker};
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::time::Duration;
@@ -28,6 +31,8 @@ pub enum ServerInput<'a> {
         address: Option<IpAddr>,
         /// What it speaks.
         dialect: Dialect,
+        /// The page that the browser says it is on; `None` for programs. Tokens are for pages of one site.
+        origin: Option<&'a str>,
     },
     /// A client sent a message.
     Received {
@@ -46,6 +51,13 @@ pub enum ServerInput<'a> {
         /// Within which clients come back, each at a random point.
         spread: Duration,
     },
+    /// What the wall clock says: first of all where tokens are asked for, and again now and then.
+    Clock {
+        /// Seconds since 1970.
+        unix_s: u64,
+    },
+    /// Other rules from now on. Whoever is in stays, but not in swarms that are served no more.
+    Configure(Box<ServerConfig>),
     /// [`poll_timeout`](super::Server::poll_timeout) is reached.
     Timeout,
 }
@@ -93,6 +105,19 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
+    /// All of them, in order.
+    pub const ALL: [Self; 9] = [
+        Self::Oversize,
+        Self::Malformed,
+        Self::Protocol,
+        Self::Denied,
+        Self::Deadline,
+        Self::Rate,
+        Self::Full,
+        Self::Replaced,
+        Self::Draining,
+    ];
+
     /// A stable name for logs and metrics.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -110,6 +135,39 @@ impl CloseReason {
     }
 }
 
+/// Names of what clients send, in both dialects. The last is for what is no message, or one too many.
+pub const MESSAGE_KINDS: [&str; 7] = ["hello", "announce", "leave", "relay", "answer", "scrape", "other"];
+/// Names of the signals.
+pub const SIGNAL_KINDS: [&str; 5] = ["knock", "offer", "answer", "candidate", "decline"];
+
+pub(super) const MESSAGE_ANNOUNCE: usize = 1;
+pub(super) const MESSAGE_ANSWER: usize = 4;
+pub(super) const MESSAGE_SCRAPE: usize = 5;
+pub(super) const MESSAGE_OTHER: usize = 6;
+pub(super) const SIGNAL_OFFER: usize = 1;
+pub(super) const SIGNAL_ANSWER: usize = 2;
+
+/// The place of a message in [`MESSAGE_KINDS`].
+pub(super) const fn message_kind(message: &ToTracker) -> usize {
+    match message {
+        ToTracker::Hello { .. } => 0,
+        ToTracker::Announce { .. } => MESSAGE_ANNOUNCE,
+        ToTracker::Leave { .. } => 2,
+        ToTracker::Relay { .. } => 3,
+    }
+}
+
+/// The place of a signal in [`SIGNAL_KINDS`].
+pub(super) const fn signal_kind(signal: &Signal) -> usize {
+    match signal {
+        Signal::Knock { .. } => 0,
+        Signal::Offer { .. } => SIGNAL_OFFER,
+        Signal::Answer { .. } => SIGNAL_ANSWER,
+        Signal::Candidate { .. } => 3,
+        Signal::Decline { .. } => 4,
+    }
+}
+
 /// Counts, for metrics and tests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ServerSnapshot {
@@ -121,18 +179,20 @@ pub struct ServerSnapshot {
     pub swarms: u32,
     /// Members of all swarms together.
     pub memberships: u32,
-    /// Messages read, ever.
-    pub messages: u64,
+    /// Messages read, ever, in the order of [`MESSAGE_KINDS`].
+    pub messages: [u64; MESSAGE_KINDS.len()],
     /// Announces answered, ever.
     pub announces: u64,
-    /// Signals passed on, ever.
-    pub relays: u64,
+    /// Signals passed on, ever, in the order of [`SIGNAL_KINDS`].
+    pub relays: [u64; SIGNAL_KINDS.len()],
     /// Candidates not passed on, ever.
     pub candidates_dropped: u64,
-    /// Requests refused, ever.
-    pub refusals: u64,
-    /// Connections closed by this side, ever.
-    pub closes: u64,
+    /// Requests refused, ever, by `Refusal as usize`.
+    pub refusals: [u64; Refusal::ALL.len()],
+    /// Tokens that were not good, ever, by `TokenFault as usize`.
+    pub token_faults: [u64; TokenFault::ALL.len()],
+    /// Connections closed by this side, ever, by `CloseReason as usize`.
+    pub closes: [u64; CloseReason::ALL.len()],
     /// Whether the host is about to stop.
     pub draining: bool,
 }

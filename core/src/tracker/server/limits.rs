@@ -1,10 +1,9 @@
 //! How much of everything.
 
-use super::Rate;
+use super::{Rate, TokenRules};
 use crate::id::Topic;
 use crate::wire::webtorrent::InfoHash;
 use alloc::collections::BTreeSet;
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::time::Duration;
@@ -12,8 +11,8 @@ use core::time::Duration;
 /// What clients may do. Defaults: research on other signallers and trackers (`docs/OPERATING.md`).
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
-    /// Good tokens; empty: open to all.
-    pub tokens: Vec<String>,
+    /// Who is let in.
+    pub tokens: TokenRules,
     /// From connecting to a good first message.
     pub hello_deadline: Duration,
     /// Connections, whether they have said who they are or not. About 1.5 KB each, here.
@@ -54,7 +53,7 @@ pub struct ServerConfig {
 impl Default for ServerConfig {
     fn default() -> Self {
         Self {
-            tokens: Vec::new(),
+            tokens: TokenRules::default(),
             hello_deadline: Duration::from_secs(5),
             connections_max: 100_000,
             connections_per_network_max: 64,
@@ -107,18 +106,8 @@ impl Served {
 }
 
 impl ServerConfig {
-    /// Whether a token lets its bearer in.
-    pub(super) fn admits(&self, token: &str) -> bool {
-        self.tokens.is_empty() || self.tokens.iter().filter(|good| same_secret(good, token)).count() > 0
-    }
-
     /// Whether there is no room for another membership, in a swarm that may be new.
     pub(super) const fn is_full(&self, swarms: usize, is_new: bool, memberships: u32) -> bool {
         (is_new && swarms >= self.swarms_max as usize) || memberships >= self.memberships_max
     }
-}
-
-/// Takes the same time wherever the two differ; only the length shows.
-fn same_secret(a: &str, b: &str) -> bool {
-    a.len() == b.len() && a.bytes().zip(b.bytes()).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
 }

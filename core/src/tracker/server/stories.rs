@@ -1,18 +1,23 @@
 //! Stories of the tracker, told in bytes: what clients send and what comes back, by the clock of the test.
 
+use super::token::{Claims, Minter};
 use super::*;
 use crate::config::SIGNAL_BYTES_MAX;
-use crate::id::{Fingerprint, Topic};
+use crate::content::topic_of;
+use crate::id::{ContentId, Fingerprint, Topic};
 use crate::tracker::challenge_bytes;
 use crate::wire::{
     Address, CandidateKind, Description, PeerView, Role, Signal, Signature, ToTracker, VERSION,
 };
+use alloc::collections::BTreeSet;
 use ed25519_dalek::{Signer, SigningKey};
 use proptest::prelude::*;
 use std::string::{String, ToString};
 use std::vec;
 
 const T1: Topic = Topic([1; 32]);
+/// The page of every client here.
+const SITE: &str = "https://site.example";
 const T2: Topic = Topic([2; 32]);
 
 /// A server and what its clients have been sent.
@@ -83,8 +88,8 @@ impl World {
 
     fn open(&mut self, number: u64, address: &str) -> ConnId {
         let conn = ConnId(number);
-        let dialect = Dialect::Swarmlet;
-        self.handle(ServerInput::Opened { conn, address: address.parse().ok(), dialect });
+        let (address, dialect) = (address.parse().ok(), Dialect::Swarmlet);
+        self.handle(ServerInput::Opened { conn, address, dialect, origin: Some(SITE) });
         conn
     }
 
@@ -144,7 +149,10 @@ fn two_find_each_other_and_signal() {
         assert_eq!(w.take(a), [ToClient::Relayed { from: peer(2), signal }]);
     }
     let snapshot = w.server.snapshot();
-    assert_eq!((snapshot.connections, snapshot.peers, snapshot.memberships, snapshot.relays), (2, 2, 2, 3));
+    assert_eq!(
+        (snapshot.connections, snapshot.peers, snapshot.memberships, snapshot.relays.iter().sum()),
+        (2, 2, 2, 3_u64)
+    );
 }
 
 #[test]
@@ -230,21 +238,94 @@ fn a_weak_key_proves_nothing() {
     assert_eq!(w.say(conn, &hello), [refused(Refusal::Identity)]);
 }
 
+const SECRET: &[u8] = b"a secret of thirty-two characters";
+const NOON: u64 = 1_763_700_000;
+
+fn token(expires_s: u64, contents: Vec<ContentId>) -> String {
+    let claims = Claims { site: SITE.to_string(), expires_s, contents, ..Claims::default() };
+    Minter::Secret(SECRET).mint(&claims)
+}
+
+/// A server that asks for tokens and knows the time.
+fn guarded(change: impl FnOnce(&mut ServerConfig)) -> World {
+    let mut w = world(|config| {
+        config.tokens.keys.secrets = vec![SECRET.to_vec()];
+        change(config);
+    });
+    w.handle(ServerInput::Clock { unix_s: NOON });
+    w
+}
+
+/// What the server answers to a first message with this token, on a connection of its own.
+fn tried(w: &mut World, number: u8, token: &str) -> ToClient {
+    let conn = w.open(number.into(), "8.8.8.8");
+    let nonce = w.nonce(conn);
+    let answers = w.say(conn, &hello(number, &nonce, token));
+    answers.into_iter().next().unwrap()
+}
+
+const WELCOME: ToClient = ToClient::Welcome { version: VERSION, features: 0 };
+
 #[test]
 fn tokens_where_they_are_asked_for() {
-    let mut w = world(|config| config.tokens = vec!["right".to_string(), "other".to_string()]);
-    for (number, token) in (0..).zip(["", "wrong", "righ", "right "]) {
-        let conn = w.open(number, "8.8.8.8");
-        let nonce = w.nonce(conn);
-        assert_eq!(w.say(conn, &hello(1, &nonce, token)), [refused(Refusal::Token)], "{token:?}");
-        assert_eq!(w.closed[&conn], CloseReason::Denied);
+    let mut w = guarded(|_| {});
+    let good = token(NOON + 600, Vec::new());
+    for (number, (token, fault)) in (1..).zip([
+        (String::new(), TokenFault::Missing),
+        ("right".to_string(), TokenFault::Malformed),
+        (good.replacen('h', "e", 1), TokenFault::Seal),
+        (token(NOON - 61, Vec::new()), TokenFault::Expired),
+        (token(NOON + 661, Vec::new()), TokenFault::Lifetime),
+    ]) {
+        assert_eq!(tried(&mut w, number, &token), refused(Refusal::Token), "{fault:?}");
+        assert_eq!(w.closed[&ConnId(number.into())], CloseReason::Denied);
+        assert_eq!(w.server.snapshot().token_faults[fault as usize], 1);
     }
-    for (number, token) in (10..).zip(["right", "other"]) {
-        let conn = w.open(number, "8.8.8.8");
-        let nonce = w.nonce(conn);
-        let welcome = ToClient::Welcome { version: VERSION, features: 0 };
-        assert_eq!(w.say(conn, &hello(u8::try_from(number).unwrap(), &nonce, token)), [welcome]);
+    assert_eq!(tried(&mut w, 20, &good), WELCOME);
+    // The clock of the engine carries the wall clock on.
+    w.now = w.now + Duration::from_secs(661);
+    assert_eq!(tried(&mut w, 21, &good), refused(Refusal::Token));
+    // The host's word counts more than that: clocks are set.
+    w.handle(ServerInput::Clock { unix_s: NOON });
+    assert_eq!(tried(&mut w, 22, &good), WELCOME);
+}
+
+#[test]
+fn a_token_is_good_for_so_many_uses_and_no_more() {
+    let mut w = guarded(|config| config.tokens.uses_max = 2);
+    let (one, other) = (token(NOON + 60, Vec::new()), token(NOON + 61, Vec::new()));
+    for (number, token, answer) in
+        [(1, &one, WELCOME), (2, &one, WELCOME), (3, &one, refused(Refusal::Token)), (4, &other, WELCOME)]
+    {
+        assert_eq!(tried(&mut w, number, token), answer, "{number}");
     }
+    assert_eq!(w.server.snapshot().token_faults[TokenFault::Spent as usize], 1);
+}
+
+#[test]
+fn without_a_clock_no_token_is_good() {
+    let mut w = world(|config| config.tokens.keys.secrets = vec![SECRET.to_vec()]);
+    assert_eq!(tried(&mut w, 1, &token(NOON, Vec::new())), refused(Refusal::Token));
+    assert_eq!(w.server.snapshot().token_faults[TokenFault::Clock as usize], 1);
+}
+
+#[test]
+fn swarms_that_are_not_served_are_refused() {
+    let (ours, foreign) = (ContentId([1; 32]), ContentId([2; 32]));
+    let (ours_topic, foreign_topic) = (topic_of(&ours), topic_of(&foreign));
+    let mut w = guarded(|_| {});
+    let conn = w.open(1, "8.8.8.8");
+    let nonce = w.nonce(conn);
+    assert_eq!(w.say(conn, &hello(1, &nonce, &token(NOON, vec![ours]))), [WELCOME]);
+    assert!(matches!(w.say(conn, &announce(ours_topic, 0))[..], [ToClient::Peers { .. }]));
+    assert_eq!(w.say(conn, &announce(foreign_topic, 0)), [refused(Refusal::Content)], "by the token");
+    // A list comes in: who is in a swarm that is not on it, is not any more.
+    let topics = BTreeSet::from([foreign_topic]);
+    let served = Served::Only { topics, info_hashes: BTreeSet::new() };
+    w.handle(ServerInput::Configure(Box::new(ServerConfig { served, ..ServerConfig::default() })));
+    assert_eq!(w.sent.remove(&conn).unwrap(), [refused(Refusal::Content)]);
+    assert_eq!(w.server.snapshot().memberships, 0);
+    assert_eq!(w.say(conn, &announce(ours_topic, 0)), [refused(Refusal::Content)], "by the list");
 }
 
 #[test]

@@ -2,15 +2,18 @@
 
 use super::bucket::Bucket;
 use super::candidates::Network;
+use super::door::{MESSAGE_OTHER, message_kind, signal_kind};
 use super::limits::ServerConfig;
 use super::{CloseReason, ConnId, Server, ServerAction, Stage};
 use crate::config::SIGNAL_BYTES_MAX;
+use crate::content::topic_of;
 use crate::id::{PeerId, Topic};
 use crate::keys;
 use crate::time::Instant;
 use crate::tracker::challenge_bytes;
 use crate::wire::tracker::PEERS_MAX;
 use crate::wire::{self, Refusal, Signal, Signature, ToClient, ToTracker};
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -20,6 +23,8 @@ pub(super) struct Member {
     peer: PeerId,
     /// At most `swarms_per_connection_max`, in order.
     topics: Vec<Joined>,
+    /// What its token is for; empty: everything.
+    allowed: Box<[Topic]>,
     knocks: Bucket,
     offers: Bucket,
     introductions: Bucket,
@@ -34,10 +39,11 @@ struct Joined {
 }
 
 impl Member {
-    fn new(peer: PeerId, limits: &ServerConfig, now: Instant) -> Self {
+    fn new(peer: PeerId, allowed: Box<[Topic]>, limits: &ServerConfig, now: Instant) -> Self {
         Self {
             peer,
             topics: Vec::new(),
+            allowed,
             knocks: Bucket::new(limits.knocks, now),
             offers: Bucket::new(limits.offers, now),
             introductions: Bucket::new(limits.introductions, now),
@@ -58,7 +64,9 @@ impl Server {
     /// Takes a message of this dialect.
     pub(super) fn on_swarmlet(&mut self, now: Instant, id: ConnId, bytes: &[u8]) {
         let Some(conn) = self.conns.get(&id) else { return };
-        match (&conn.stage, ToTracker::decode(bytes)) {
+        let message = ToTracker::decode(bytes);
+        self.counts.messages[message.as_ref().map_or(MESSAGE_OTHER, message_kind)] += 1;
+        match (&conn.stage, message) {
             (_, Err(wire::Error::Oversize)) => self.close(id, CloseReason::Oversize),
             (_, Err(wire::Error::Malformed | wire::Error::Limit)) => self.close(id, CloseReason::Malformed),
             (Stage::Challenged { nonce }, Ok(ToTracker::Hello { version, peer, signature, token, .. })) => {
@@ -87,20 +95,22 @@ impl Server {
             self.refuse(id, Refusal::Version, Duration::ZERO);
             return self.close(id, CloseReason::Protocol);
         }
-        if !self.config.admits(token) {
-            self.refuse(id, Refusal::Token, Duration::ZERO);
-            return self.close(id, CloseReason::Denied);
-        }
         if !keys::verify(&peer, &challenge_bytes(&nonce, &peer), &signature) {
             self.refuse(id, Refusal::Identity, Duration::ZERO);
             return self.close(id, CloseReason::Denied);
         }
+        // After the proof: guesses cost a signature each, and only its bearer uses a token up.
+        let Ok(contents) = self.admit_bearer(now, id, token) else {
+            self.refuse(id, Refusal::Token, Duration::ZERO);
+            return self.close(id, CloseReason::Denied);
+        };
         if let Some(earlier) = self.peers.get(&peer).copied() {
             self.refuse(earlier, Refusal::Replaced, Duration::ZERO);
             self.close(earlier, CloseReason::Replaced);
         }
         let Some(conn) = self.conns.get_mut(&id) else { return };
-        conn.stage = Stage::Member(Member::new(peer, &self.config, now));
+        let allowed = contents.iter().map(topic_of).collect();
+        conn.stage = Stage::Member(Member::new(peer, allowed, &self.config, now));
         self.peers.insert(peer, id);
         self.prune_hellos();
         self.send(id, &ToClient::Welcome { version: wire::VERSION, features: 0 });
@@ -117,7 +127,8 @@ impl Server {
                 if member.topics.len() >= self.config.swarms_per_connection_max as usize {
                     return self.refuse(id, Refusal::Swarms, Duration::ZERO);
                 }
-                if !self.config.served.has_topic(&topic) {
+                let is_allowed = member.allowed.is_empty() || member.allowed.contains(&topic);
+                if !is_allowed || !self.config.served.has_topic(&topic) {
                     return self.refuse(id, Refusal::Content, Duration::ZERO);
                 }
                 let is_new = !self.swarms.contains(&topic);
@@ -146,6 +157,20 @@ impl Server {
         if let Ok(at) = member.find(topic) {
             member.topics.remove(at);
             self.swarms.leave(topic, &member.peer);
+        }
+    }
+
+    /// Takes a member out of the swarms that are not served.
+    pub(super) fn expel_member(&mut self, id: ConnId) {
+        let served = &self.config.served;
+        let Some(Stage::Member(member)) = self.conns.get_mut(&id).map(|conn| &mut conn.stage) else { return };
+        let ended: Vec<Joined> =
+            member.topics.extract_if(.., |joined| !served.has_topic(&joined.topic)).collect();
+        for joined in &ended {
+            self.swarms.leave(&joined.topic, &member.peer);
+        }
+        if !ended.is_empty() {
+            self.refuse(id, Refusal::Content, Duration::ZERO);
         }
     }
 
@@ -179,7 +204,7 @@ impl Server {
             return;
         }
         let Some(from) = self.member(id).map(|member| member.peer) else { return };
-        self.counts.relays += 1;
+        self.counts.relays[signal_kind(&signal)] += 1;
         self.send(target, &ToClient::Relayed { from, signal });
     }
 

@@ -6,13 +6,17 @@
 mod stories;
 
 use super::bucket::Bucket;
+use super::door::{
+    MESSAGE_ANNOUNCE, MESSAGE_ANSWER, MESSAGE_OTHER, MESSAGE_SCRAPE, SIGNAL_ANSWER, SIGNAL_OFFER,
+};
 use super::limits::ServerConfig;
 use super::{CloseReason, Conn, ConnId, Server, ServerAction, Stage};
 use crate::time::{Instant, earliest};
-use crate::wire::Error;
 use crate::wire::webtorrent::{
     Announce, Answer, Envelope, Event, InfoHash, Offer, OfferId, PeerCode, Refused, Reply, Request, Session,
 };
+use crate::wire::{Error, Refusal};
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -26,6 +30,8 @@ const PENDING_MAX: usize = 64;
 pub(super) struct Client {
     /// Brought a good token, or none is needed.
     admitted: bool,
+    /// What its token is for; empty: everything.
+    allowed: Box<[InfoHash]>,
     /// At most `swarms_per_connection_max`.
     swarms: Vec<Joined>,
     /// Offers that it got and has not answered; at most [`PENDING_MAX`], the oldest first.
@@ -61,6 +67,7 @@ impl Client {
     pub(super) fn new(limits: &ServerConfig, now: Instant) -> Self {
         Self {
             admitted: false,
+            allowed: Box::default(),
             swarms: Vec::new(),
             pending: Vec::new(),
             offers: Bucket::new(limits.offers, now),
@@ -95,7 +102,14 @@ impl Client {
 impl Server {
     /// Takes a message of this dialect.
     pub(super) fn on_webtorrent(&mut self, now: Instant, id: ConnId, bytes: &[u8]) {
-        match Request::read(bytes) {
+        let request = Request::read(bytes);
+        self.counts.messages[match &request {
+            Ok(Request::Announce(_)) => MESSAGE_ANNOUNCE,
+            Ok(Request::Answer(_)) => MESSAGE_ANSWER,
+            Ok(Request::Scrape(_)) => MESSAGE_SCRAPE,
+            Err(_) => MESSAGE_OTHER,
+        }] += 1;
+        match request {
             Ok(Request::Announce(announce)) => self.on_update(now, id, &announce, bytes.len()),
             Ok(Request::Answer(answer)) => self.on_answer(id, &answer),
             Ok(Request::Scrape(hashes)) => self.on_scrape(id, &hashes),
@@ -114,15 +128,15 @@ impl Server {
         if conn.stage.is_waiting() || conn.patience.take(self.config.messages, now).is_err() {
             return self.close(id, CloseReason::Malformed);
         }
-        self.counts.refusals += 1;
+        self.counts.refusals[Refusal::Relay as usize] += 1;
         let Refused { scrape, info_hash, .. } = refused;
         self.reply(id, &Reply::Failure { scrape, info_hash, reason });
     }
 
     fn on_update(&mut self, now: Instant, id: ConnId, announce: &Announce<'_>, bytes: usize) {
         let info_hash = announce.info_hash;
-        if let Err(reason) = self.admit(id, announce) {
-            self.counts.refusals += 1;
+        if let Err(reason) = self.admit(now, id, announce) {
+            self.count_refusal(reason);
             self.reply(id, &Reply::Failure { scrape: false, info_hash: Some(info_hash), reason });
             if self.is_waiting(id) {
                 self.close(id, CloseReason::Denied);
@@ -142,21 +156,25 @@ impl Server {
     }
 
     /// Whether an announce is taken; else what its sender is told.
-    fn admit(&mut self, id: ConnId, announce: &Announce<'_>) -> Result<(), &'static str> {
+    fn admit(&mut self, now: Instant, id: ConnId, announce: &Announce<'_>) -> Result<(), &'static str> {
         let memberships = self.swarms.memberships() + self.flocks.memberships();
         let swarms = self.swarms.len() + self.flocks.len();
         let Some(client) = client_mut(&mut self.conns, id) else { return Err("closed") };
-        if !client.admitted && !self.config.admits(announce.token.unwrap_or("")) {
-            return Err("token");
+        if !client.admitted {
+            let contents = self.admit_bearer(now, id, announce.token.unwrap_or("")).map_err(|_| "token")?;
+            let Some(client) = client_mut(&mut self.conns, id) else { return Err("closed") };
+            client.allowed = contents.iter().map(InfoHash::of).collect();
+            client.admitted = true;
         }
-        client.admitted = true;
+        let Some(client) = client_mut(&mut self.conns, id) else { return Err("closed") };
         if let Some(joined) = client.joined(&announce.info_hash) {
             return if joined.peer == announce.peer { Ok(()) } else { Err("one peer_id in a swarm") };
         }
         if announce.event == Event::Stopped {
             return Ok(());
         }
-        if !self.config.served.has_info_hash(&announce.info_hash) {
+        let is_allowed = client.allowed.is_empty() || client.allowed.contains(&announce.info_hash);
+        if !is_allowed || !self.config.served.has_info_hash(&announce.info_hash) {
             return Err("content");
         }
         if client.swarms.len() >= self.config.swarms_per_connection_max as usize {
@@ -211,6 +229,19 @@ impl Server {
         }
     }
 
+    /// Takes a client out of the swarms that are not served.
+    pub(super) fn expel_client(&mut self, id: ConnId) {
+        let served = &self.config.served;
+        let Some(client) = client_mut(&mut self.conns, id) else { return };
+        let ended: Vec<Joined> =
+            client.swarms.extract_if(.., |joined| !served.has_info_hash(&joined.info_hash)).collect();
+        for joined in &ended {
+            self.vacate(joined);
+            let info_hash = Some(joined.info_hash);
+            self.reply(id, &Reply::Failure { scrape: false, info_hash, reason: "content" });
+        }
+    }
+
     /// What is left of a client whose connection is gone.
     pub(super) fn forget_client(&mut self, client: Client) {
         for joined in &client.swarms {
@@ -237,7 +268,7 @@ impl Server {
         let mut chosen = chosen.into_iter();
         for Offer { id: offer, sdp } in &announce.offers {
             let Ok(session) = self.session(*sdp) else {
-                self.counts.refusals += 1;
+                self.counts.refusals[Refusal::Relay as usize] += 1;
                 let reason = "description";
                 return self.reply(id, &Reply::Failure { scrape: false, info_hash: Some(info_hash), reason });
             };
@@ -251,7 +282,7 @@ impl Server {
                 client.remember(Pending { from: id, id: *offer, until }, now);
             }
             self.sweep_at = Some(self.sweep_at.unwrap_or(until));
-            self.counts.relays += 1;
+            self.counts.relays[SIGNAL_OFFER] += 1;
             self.actions.push_back(ServerAction::Send { conn: target, bytes });
         }
     }
@@ -284,31 +315,31 @@ impl Server {
         let is_member = client.joined(&info_hash).is_some_and(|joined| joined.peer == peer);
         let found = client.pending.iter().position(|pending| pending.id == offer).filter(|_| is_member);
         let Some(target) = found.map(|at| client.pending.remove(at).from) else {
-            self.counts.refusals += 1;
+            self.counts.refusals[Refusal::Relay as usize] += 1;
             return;
         };
         let offerer = client_mut(&mut self.conns, target).and_then(|client| client.joined(&info_hash));
         if offerer.is_none_or(|joined| joined.peer != to) {
-            self.counts.refusals += 1;
+            self.counts.refusals[Refusal::Relay as usize] += 1;
             return;
         }
         let Ok(session) = self.session(sdp) else {
-            self.counts.refusals += 1;
+            self.counts.refusals[Refusal::Relay as usize] += 1;
             let reason = "description";
             return self.reply(id, &Reply::Failure { scrape: false, info_hash: Some(info_hash), reason });
         };
         let envelope = Envelope { info_hash, peer, id: offer, answer: true };
         let bytes = envelope.encode(&session, |at| self.lets(&session, at, id, target));
-        self.counts.relays += 1;
+        self.counts.relays[SIGNAL_ANSWER] += 1;
         self.actions.push_back(ServerAction::Send { conn: target, bytes });
     }
 
     fn on_scrape(&mut self, id: ConnId, hashes: &[InfoHash]) {
-        let open = self.config.admits("");
+        let open = self.config.tokens.keys.is_empty();
         let Some(client) = client_mut(&mut self.conns, id) else { return };
         client.admitted |= open;
         if !client.admitted {
-            self.counts.refusals += 1;
+            self.count_refusal("token");
             let (scrape, info_hash) = (true, hashes.first().copied());
             self.reply(id, &Reply::Failure { scrape, info_hash, reason: "token" });
             return self.close(id, CloseReason::Denied);
@@ -330,6 +361,12 @@ impl Server {
         let [complete, incomplete, _] = self.flocks.counts(&info_hash);
         let interval = u32::try_from(self.config.webtorrent_interval.as_secs()).unwrap_or(u32::MAX);
         self.reply(id, &Reply::Counts { info_hash, complete, incomplete, interval });
+    }
+
+    /// The words are those of the other dialect where it has one.
+    fn count_refusal(&mut self, reason: &str) {
+        let known = Refusal::ALL.into_iter().find(|refusal| refusal.name() == reason);
+        self.counts.refusals[known.unwrap_or(Refusal::Identity) as usize] += 1;
     }
 
     /// Tells a client why something was refused, outside of any swarm.

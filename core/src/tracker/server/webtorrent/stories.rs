@@ -1,6 +1,7 @@
 //! Stories of the WebTorrent dialect: messages as clients write them, and what comes back, byte by byte.
 
 use super::*;
+use crate::tracker::server::token::{Claims, Minter};
 use crate::tracker::server::{Dialect, Rate, Served, ServerInput};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -71,7 +72,7 @@ impl World {
     fn open(&mut self, number: u8) -> ConnId {
         let conn = ConnId(number.into());
         let address = format!("8.8.{number}.1").parse().ok();
-        self.handle(ServerInput::Opened { conn, address, dialect: Dialect::WebTorrent });
+        self.handle(ServerInput::Opened { conn, address, dialect: Dialect::WebTorrent, origin: None });
         assert_eq!(self.take(conn), Vec::<String>::new(), "clients speak first");
         conn
     }
@@ -166,7 +167,7 @@ fn an_offer_finds_a_member_and_its_answer_comes_back() {
     assert_eq!(w.take(a), [forwarded("answer", &passed, 2, 2)]);
     assert_eq!(w.say(b, &answer(2, 1, 2, &written)), Vec::<String>::new());
     assert_eq!(w.take(a), Vec::<String>::new(), "once");
-    assert_eq!((w.server.snapshot().relays, w.server.snapshot().memberships), (2, 2));
+    assert_eq!((w.server.snapshot().relays.iter().sum::<u64>(), w.server.snapshot().memberships), (2, 2));
 }
 
 #[test]
@@ -289,12 +290,16 @@ fn only_what_is_served_and_only_with_a_token_where_there_are_some() {
     assert_eq!(w.say(conn, &announce(1, "1", &[])), [failure("content", Some(SWARM))]);
     let listed = announce(1, "1", &[]).replace(SWARM, &"\\u0001".repeat(20));
     assert!(w.say(conn, &listed)[0].contains("\"incomplete\":1"));
-    let mut w = world(|config| config.tokens = vec!["right".to_string()]);
+    let secret = b"a secret of its own";
+    let claims = Claims { site: "https://a.example".to_string(), expires_s: 600, ..Claims::default() };
+    let right = Minter::Secret(secret).mint(&claims);
+    let mut w = world(|config| config.tokens.keys.secrets = vec![secret.to_vec()]);
+    w.handle(ServerInput::Clock { unix_s: 1 });
     let conn = w.open(1);
     assert_eq!(w.say(conn, &announce(1, "1", &[])), [failure("token", Some(SWARM))]);
     assert_eq!(w.closed[&conn], CloseReason::Denied);
     let conn = w.open(2);
-    let with = announce(2, "1", &[]).replace("{\"numwant\"", "{\"token\":\"right\",\"numwant\"");
+    let with = announce(2, "1", &[]).replace("{\"numwant\"", &format!("{{\"token\":\"{right}\",\"numwant\""));
     assert_eq!(w.say(conn, &with), [counts(0, 1)]);
     assert_eq!(w.say(conn, &announce(2, "1", &[])), [counts(0, 1)], "once for a connection");
     let conn = w.open(3);

@@ -1,0 +1,162 @@
+//! What makes a configuration a good one, and what follows from it.
+
+use super::{Config, Tokens};
+use crate::Error;
+use core::net::IpAddr;
+use std::collections::BTreeSet;
+use swarmlet_core::ContentId;
+use swarmlet_core::content::topic_of;
+use swarmlet_core::tracker::server::token::{Keys, SECRET_BYTES_MIN, is_site};
+use swarmlet_core::tracker::server::{Served, TokenRules};
+use swarmlet_core::wire::webtorrent::InfoHash;
+
+fn wrong<T>(text: impl Into<String>) -> Result<T, Error> {
+    Err(Error::Config(text.into()))
+}
+
+impl Config {
+    /// Says what is wrong with it, in one line.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        self.check_reach()?;
+        self.check_sockets()?;
+        self.tokens.check()?;
+        if self.tls.cert.as_os_str().is_empty() != self.tls.key.as_os_str().is_empty() {
+            return wrong("tls.cert and tls.key: both, or none");
+        }
+        if !self.stun.url.is_empty() && (self.stun.addr.is_none() || !self.stun.url.starts_with("stun:")) {
+            return wrong("stun.url must begin with stun: and needs stun.addr");
+        }
+        if self.turn.urls.iter().any(|url| !url.starts_with("turn:") && !url.starts_with("turns:")) {
+            return wrong("turn.urls must begin with turn: or turns:");
+        }
+        if !self.turn.urls.is_empty() && self.turn.secret.text().is_empty() {
+            return wrong("turn.secret is missing");
+        }
+        Ok(())
+    }
+
+    fn check_reach(&self) -> Result<(), Error> {
+        let url = &self.public_url;
+        if !url.is_empty() && !url.starts_with("http://") && !url.starts_with("https://") {
+            return wrong("public_url must begin with http:// or https://");
+        }
+        let is_origin = |text: &str| text.split_once("://").is_some_and(|(_, host)| !host.contains('/'));
+        if let Some(bad) = self.origins.iter().find(|origin| !is_site(origin) || !is_origin(origin)) {
+            return wrong(format!("origins: {bad} is not an origin such as https://site.example"));
+        }
+        let limited = !self.tokens.is_empty() || !self.contents.is_empty();
+        let offers = !self.share.is_empty() || !self.seed.is_empty();
+        if self.is_public() && !self.open && !limited && !offers {
+            return wrong(
+                "others can reach this server, and nothing says whom it is for: set tokens, contents, share or seed, or \
+                 open = true (--open) to serve everybody",
+            );
+        }
+        Ok(())
+    }
+
+    fn check_sockets(&self) -> Result<(), Error> {
+        if self.socket.idle_seconds <= self.socket.ping_seconds || self.socket.ping_seconds == 0 {
+            return wrong("socket.idle_seconds must be above socket.ping_seconds, which must not be 0");
+        }
+        if self.socket.queue_messages == 0 || self.socket.queue_bytes < 16 * 1024 {
+            return wrong("socket.queue_messages must not be 0, socket.queue_bytes at least 16384");
+        }
+        if self.socket.connections_max == 0 || self.socket.header_seconds == 0 {
+            return wrong("socket.connections_max and socket.header_seconds must not be 0");
+        }
+        Ok(())
+    }
+
+    /// Whether strangers can come here: by the address, or through a proxy.
+    fn is_public(&self) -> bool {
+        let is_near = |ip: IpAddr| match ip.to_canonical() {
+            IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
+            IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
+        };
+        let host = self.public_url.split("://").nth(1).unwrap_or("localhost");
+        let host = host.split('/').next().unwrap_or("");
+        let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+        let is_local = name == "localhost" || name.trim_matches(['[', ']']).parse().is_ok_and(is_near);
+        !is_near(self.addr.ip()) || !self.proxies.is_empty() || !is_local
+    }
+
+    /// The swarms that are served. The server's own shares are, always.
+    #[must_use]
+    pub(crate) fn served(&self, shares: &[ContentId]) -> Served {
+        let unlimited = self.open || !self.tokens.is_empty() || !self.is_public();
+        if self.contents.is_empty() && unlimited {
+            return Served::All;
+        }
+        let (mut topics, mut info_hashes) = (BTreeSet::new(), BTreeSet::new());
+        for content in self.contents.iter().map(|content| content.0).chain(shares.iter().copied()) {
+            topics.insert(topic_of(&content));
+            info_hashes.insert(InfoHash::of(&content));
+        }
+        Served::Only { topics, info_hashes }
+    }
+
+    /// Keys that differ and that a running server cannot take over.
+    #[must_use]
+    pub fn needs_restart(&self, new: &Self) -> Vec<&'static str> {
+        let fixed = [
+            ("addr", self.addr != new.addr),
+            ("admin_addr", self.admin_addr != new.admin_addr),
+            ("www", self.www != new.www),
+            ("share", self.share != new.share),
+            ("seed", self.seed != new.seed),
+            ("log", self.log != new.log),
+            ("log_json", self.log_json != new.log_json),
+            ("tls (on or off)", self.tls.is_on() != new.tls.is_on()),
+            ("stun.addr", self.stun.addr != new.stun.addr),
+            ("socket.connections_max", self.socket.connections_max != new.socket.connections_max),
+            ("socket.queue_messages", self.socket.queue_messages != new.socket.queue_messages),
+            ("socket.queue_bytes", self.socket.queue_bytes != new.socket.queue_bytes),
+        ];
+        fixed.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
+    }
+}
+
+impl super::Tls {
+    /// Whether TLS is spoken.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        !self.cert.as_os_str().is_empty()
+    }
+}
+
+impl Tokens {
+    /// Whether nobody needs one.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.secrets.is_empty() && self.public_keys.is_empty()
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        if self.secrets.iter().any(|secret| secret.text().len() < SECRET_BYTES_MIN) {
+            return wrong(format!("tokens.secrets: at least {SECRET_BYTES_MIN} characters each"));
+        }
+        if self.public_keys.iter().any(|key| ContentId::from_hex(key).is_none()) {
+            return wrong("tokens.public_keys: 64 hexadecimal digits each");
+        }
+        if self.uses_max == 0 || self.lifetime_seconds == 0 {
+            return wrong("tokens.uses_max and tokens.lifetime_seconds must not be 0");
+        }
+        Ok(())
+    }
+
+    /// As the tracker wants them.
+    #[must_use]
+    pub fn rules(&self) -> TokenRules {
+        let public = self.public_keys.iter().filter_map(|key| ContentId::from_hex(key)).map(|key| key.0);
+        TokenRules {
+            keys: Keys {
+                secrets: self.secrets.iter().map(|secret| secret.text().as_bytes().to_vec()).collect(),
+                public: public.collect(),
+            },
+            lifetime_s: self.lifetime_seconds,
+            skew_s: self.skew_seconds,
+            uses_max: self.uses_max,
+        }
+    }
+}
