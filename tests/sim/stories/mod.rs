@@ -93,4 +93,36 @@ mod tests {
         }
         assert!(find("no-such-story").is_none());
     }
+
+    /// Small enough for every test run.
+    fn small(story: &Story) -> Setup {
+        let mut setup = story.setup();
+        (setup.peers, setup.mib, setup.origin_ratio) = (8, 0.5, setup.origin_ratio.min(4.0));
+        setup
+    }
+
+    #[test]
+    fn every_story_ends_well_and_the_same_seed_gives_the_same_run() {
+        for story in ALL {
+            let mut share = 0.0;
+            let outcome = (story.run)(&small(story), &mut |now| share = now);
+            assert_eq!(outcome.violation, None, "{}", story.name);
+            for (name, value) in &outcome.figures {
+                assert!(value.is_finite(), "{}: {name} is {value}", story.name);
+            }
+            let figures = ["stranded", "corrupt_delivered", "honest_banned"].map(|name| outcome.figure(name));
+            assert_eq!(figures, [0.0; 3], "{}", story.name);
+            assert!((0.99..=1.0).contains(&share), "{}: progress ends at {share}", story.name);
+            assert_eq!((story.run)(&small(story), &mut |_| {}).trace, outcome.trace, "{}", story.name);
+        }
+    }
+
+    #[test]
+    fn another_seed_gives_another_run() {
+        let story = find("flash-crowd").expect("listed");
+        let setup = small(story);
+        let mut other = setup.clone();
+        other.seed = 2;
+        assert_ne!((story.run)(&setup, &mut |_| {}).trace, (story.run)(&other, &mut |_| {}).trace);
+    }
 }
