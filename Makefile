@@ -84,6 +84,9 @@ bench: ## micro-benchmarks: picker, hash tree, codec [BENCH=picker]
 sim: ## the simulator, one run [STORY="flash-crowd --peers 50 --seed 7"]
 	cargo run --release --quiet -p swarmlet-tests --bin sim -- $(or $(STORY),flash-crowd)
 
+results: ## every goal's command in the simulator, 15 minutes on two cores: docs/RESULTS.md and docs/plots [RESULTS="--quick --out DIR"]
+	cargo run --release --quiet -p swarmlet-tests --bin sim -- report $(RESULTS)
+
 fuzz: ## decoders against random bytes, on nightly Rust [T=wire_frame S=60]
 	cargo fuzz --version >/dev/null 2>&1 || cargo install cargo-fuzz --version 0.13.2 --locked
 	for target in $(or $(T),$$(cargo +nightly fuzz list)); do \
@@ -98,4 +101,4 @@ clean: ## remove what was built
 	npm ci --prefix $* --no-audit --no-fund
 	touch $@
 
-.PHONY: help run build wasm test check nostd unit cross-check wasm-test e2e size bench-browser bench sim fuzz clean
+.PHONY: help run build wasm test check nostd unit cross-check wasm-test e2e size bench-browser bench sim results fuzz clean
