@@ -87,8 +87,9 @@ fn run_story(name: &str, args: &Args) -> Result<bool, String> {
     let bar = progress_bar(name, args.seeds);
     let batch = run_seeds(story, &setup, args.seeds, args.threads(), &bar);
     bar.finish_and_clear();
-    for violation in &batch.violations {
-        eprintln!("sim: {violation}");
+    let strandings = batch.runs.iter().flat_map(|run| &run.outcome.strandings).take(20);
+    for line in strandings.chain(&batch.violations) {
+        eprintln!("sim: {line}");
     }
     if args.json {
         println!("{}", table::json(&batch));

@@ -19,6 +19,8 @@ pub struct Outcome {
     pub events: u64,
     /// SHA-256 over the hashes of all events of all these runs.
     pub trace: [u8; 32],
+    /// What peers look like that somebody waited for in vain: some of them, for whoever wants to know why.
+    pub strandings: Vec<String>,
     /// Why a run is worth nothing: the first invariant that was broken, with seed and time.
     pub violation: Option<String>,
 }
@@ -41,8 +43,15 @@ impl Outcome {
         let done: Vec<_> =
             play.of(Class::gives).filter(|peer| play.world.peers[*peer].done_at.is_some()).collect();
         let (curve, givers) = (play.times_of(&done), times.len());
-        let mut outcome =
-            Self { figures: Vec::new(), curve, givers, events: 0, trace: [0; 32], violation: None };
+        let mut outcome = Self {
+            figures: Vec::new(),
+            curve,
+            givers,
+            events: 0,
+            trace: [0; 32],
+            strandings: play.strandings(),
+            violation: None,
+        };
         let last = none_if_stranded(last);
         outcome.tell("bound_s", bound);
         outcome.tell("last_s", last);
@@ -148,6 +157,31 @@ impl Play {
         self.of(Class::is_awaited).filter(|peer| self.world.peers[*peer].done_at.is_none()).count()
     }
 
+    /// What some of them look like.
+    fn strandings(&self) -> Vec<String> {
+        let stranded = self.of(Class::is_awaited).filter(|peer| self.world.peers[*peer].done_at.is_none());
+        let look = |peer: usize| {
+            let this = &self.world.peers[peer];
+            let name = format!("seed {}: peer {peer} ({:?})", self.world.options.seed, self.classes[peer]);
+            let Some(node) = &this.node else { return format!("{name} has no page open") };
+            let view = node.snapshot();
+            let asked: u32 = view.links.iter().map(|link| link.requested).sum();
+            let share = view.shares.first();
+            format!(
+                "{name} has {} of {} bytes, {} links, {} in the making, {asked} leaves asked for, signaller {}, {:?}, \
+                 {} pieces that nobody here has",
+                share.map_or(0, |share| share.done),
+                self.world.content.bytes(),
+                view.links.len(),
+                view.dialling,
+                view.signaller,
+                share.map(|share| share.state),
+                share.map_or(0, |share| share.unavailable),
+            )
+        };
+        stranded.take(STRANDED_SHOWN).map(look).collect()
+    }
+
     /// What left the lines of those who give, of what could have, from 10 % to 90 % of the time until the last of
     /// them was done.
     #[must_use]
@@ -170,6 +204,9 @@ impl Play {
         (between(one.sent, two.sent), between(one.capacity, two.capacity))
     }
 }
+
+/// Stranded peers that are described.
+const STRANDED_SHOWN: usize = 5;
 
 /// Origin bytes until the last distinct piece was with a peer, as copies of the content.
 #[must_use]
