@@ -91,7 +91,8 @@ impl Flow {
     /// Whether one more block may go, with so many leaves being loaded.
     pub(crate) fn has_room(&self, now: Instant, loading: u64) -> bool {
         let bytes = self.rate.per_second(now) * (self.base() + TARGET).min(4 * SECOND) / SECOND;
-        let leaves = (bytes / u64::from(LEAF_BYTES)).clamp(LEAVES_MIN, LEAVES_MAX);
+        let leaves =
+            (bytes / u64::from(LEAF_BYTES) + u64::from(BLOCK_LEAVES_MAX)).clamp(LEAVES_MIN, LEAVES_MAX);
         self.sent - self.acked + loading < leaves
     }
 

@@ -9,7 +9,6 @@ use crate::content::PieceIndex;
 use crate::fault::Fault;
 use crate::id::{Hash, LinkId, Root};
 use crate::outbox::Cx;
-use crate::time::SECOND;
 use crate::util::Map;
 use crate::wire::{HashRange, Message, Span, peer as limits};
 use alloc::vec::Vec;
@@ -21,8 +20,6 @@ const HELD_BYTES_MAX: u64 = 64 * 1024 * 1024;
 const SNUBS_MAX: u32 = 12;
 /// Files with something to ask for that are compared before one is chosen.
 const LOOK_FILES: u32 = 16;
-/// A leaf is asked for twice only if its first source would take this much longer.
-const ENDGAME_GAIN: u64 = SECOND / 2;
 
 impl Swarm {
     /// Asks a peer for as much as its window lets through.
@@ -44,6 +41,9 @@ impl Swarm {
         while plan.room > 0 && held < HELD_BYTES_MAX && self.begin_piece(link, &mut plan, cx) {}
         if plan.room == room {
             self.double_late(link, &mut plan, cx);
+        }
+        if plan.room == room {
+            self.call_back(link, cx);
         }
         let Some(peer) = self.peers.get_mut(&link) else { return };
         peer.idle = plan.room == room && held < HELD_BYTES_MAX;
@@ -101,40 +101,6 @@ impl Swarm {
         self.begun.insert(root);
         take_spans(file, &root, piece, peer, plan);
         true
-    }
-
-    /// Endgame: when all is asked for, an idle peer is asked for one run that a much slower one owes us.
-    fn double_late(&mut self, link: LinkId, plan: &mut Plan, cx: &Cx) {
-        let Some(peer) = self.peers.get(&link) else { return };
-        if peer.asked_leaves() > 0 || peer.snubs > 0 {
-            return;
-        }
-        for root in &self.wanted {
-            if self.files.get(root).is_some_and(|file| file.ledger.has_unasked()) {
-                return;
-            }
-        }
-        let block = u64::from(LEAF_BYTES * BLOCK_LEAVES_MAX);
-        let mine = block * SECOND / peer.pace.max(block / 4) + peer.rtt;
-        let mut slowest = None;
-        let mut longest = mine * 2 + ENDGAME_GAIN;
-        for (other, slow) in &self.peers {
-            let eta = slow.eta(cx.now);
-            let longer = if slowest.is_none() { eta > longest } else { eta >= longest };
-            if longer && *other != link && slow.asked_leaves() > 0 {
-                (slowest, longest) = (Some(slow), eta);
-            }
-        }
-        let Some(slow) = slowest else { return };
-        for ((root, start), asked) in slow.owes() {
-            let (Some(file), Some(has)) = (self.files.get_mut(root), peer.has.get(root)) else { continue };
-            let Some(leaf) = file.layout.leaf(*start) else { continue };
-            let piece = file.layout.piece_of(leaf);
-            if has.get(piece.get()) && file.ledger.ask_too(*start, asked.count) {
-                let proof = !file.tree.knows_leaves(piece);
-                return plan.push(root, Span { start: *start, count: asked.count, proof });
-            }
-        }
     }
 
     /// Leaves, at last.
@@ -296,8 +262,10 @@ impl Swarm {
             let Some(Some(asked)) = peer.answered(root, span.start) else { continue };
             let Some(file) = self.files.get_mut(root) else { continue };
             file.ledger.unask(span.start, asked.count);
-            // What it rejects it does not have, whatever it said before.
-            if let (Some(leaf), Some(has)) = (file.layout.leaf(span.start), peer.has.get_mut(root)) {
+            // What it rejects it does not have, whatever it said before; or we asked it to forget it.
+            if !asked.called_back
+                && let (Some(leaf), Some(has)) = (file.layout.leaf(span.start), peer.has.get_mut(root))
+            {
                 let piece = file.layout.piece_of(leaf).get();
                 if has.clear(piece) {
                     file.ledger.ranks.lose(piece);
@@ -432,13 +400,13 @@ impl Swarm {
 }
 
 /// What one peer is about to be asked.
-struct Plan {
+pub(super) struct Plan {
     room: u32,
     spans: Map<Root, Vec<Span>>,
 }
 
 impl Plan {
-    fn push(&mut self, root: &Root, span: Span) {
+    pub(super) fn push(&mut self, root: &Root, span: Span) {
         self.room = self.room.saturating_sub(u32::from(span.count));
         self.spans.entry(*root).or_default().push(span);
     }

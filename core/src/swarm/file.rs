@@ -1,12 +1,14 @@
 //! One file: its tree, its pieces, how rare they are, and what is to be written down of it.
 
 use super::ledger::Ledger;
+use super::spread::Spread;
 use crate::config::LEAF_BYTES;
 use crate::content::{Bitfield, Layout, PieceIndex, Tree};
 use crate::id::{ContentId, Hash, LinkId, Root};
 use crate::rng::Rng;
 use crate::time::Instant;
 use crate::util::Set;
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -25,6 +27,8 @@ pub(crate) struct File {
     pub(crate) wanted: bool,
     /// The shares it belongs to.
     pub(crate) shares: Set<ContentId>,
+    /// While it is scarce and we are its only source: what was shown to whom.
+    pub(crate) spread: Option<Box<Spread>>,
     /// Its bytes are the application's own files: never stored, never discarded.
     pub(crate) is_source: bool,
     /// Records that are still being read; nothing is fetched before.
@@ -44,6 +48,7 @@ impl File {
             tree,
             wanted: false,
             shares: Set::new(),
+            spread: None,
             is_source: false,
             recalling: 0,
             urgent: Set::new(),

@@ -175,6 +175,16 @@ impl Ledger {
         if count == 0 { None } else { Some(Span { start, count, proof: false }) }
     }
 
+    /// Whether a run is under way at one source and no other.
+    pub(crate) fn is_asked_once(&self, start: u32, count: u8) -> bool {
+        let Some(leaf) = self.layout.leaf(start) else { return false };
+        let piece = self.layout.piece_of(leaf);
+        let at = (start - self.layout.leaves_of(piece).start) as usize;
+        let Some(Active::Open(partial)) = self.active.get(&piece) else { return false };
+        let Some(slots) = partial.slots.get(at..at + usize::from(count)) else { return false };
+        slots.iter().all(|slot| *slot == Slot::Asked(1))
+    }
+
     /// Asks one more source for a run that is under way. `false`: it has come, or enough are asked.
     pub(crate) fn ask_too(&mut self, start: u32, count: u8) -> bool {
         let Some(slots) = self.slots_of(start, count) else { return false };

@@ -12,6 +12,7 @@ mod file;
 mod http;
 #[cfg(feature = "lab")]
 pub(crate) mod lab;
+mod late;
 mod ledger;
 mod origin;
 mod peer;
@@ -20,6 +21,7 @@ mod reads;
 mod serve;
 mod share;
 mod shares;
+mod spread;
 mod store;
 mod upload;
 mod view;
@@ -52,7 +54,7 @@ const WRITE_AFTER: Duration = Duration::from_millis(50);
 /// Messages that nobody asked for, before a peer is cut off. Some cross a cancel honestly.
 const STRAYS_MAX: u32 = 256;
 /// How often those are looked for who keep us waiting: deadlines are kept to within this.
-const TICK: u64 = SECOND / 2;
+const TICK: u64 = SECOND / 4;
 /// Silence in answer to a request for hashes or an info dictionary.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(8);
 
@@ -88,6 +90,10 @@ pub(crate) struct Swarm {
     origin_at: Option<Instant>,
     /// When those are looked for who keep us waiting.
     tick_at: Option<Instant>,
+    /// Some file is shown piece by piece.
+    spreading: bool,
+    /// When an idle line may show peers more than they asked for.
+    grow_at: Instant,
     facts: Vec<Fact>,
     totals: Totals,
     next_order: u64,
@@ -141,6 +147,8 @@ impl Swarm {
             serve_at: None,
             origin_at: None,
             tick_at: None,
+            spreading: false,
+            grow_at: now,
             facts: Vec::new(),
             totals: Totals::default(),
             next_order: 0,
@@ -191,14 +199,16 @@ impl Swarm {
                 share.info.from = None;
             }
         }
+        self.forget_first(link);
         self.wake_all();
         self.seek_infos(cx);
         self.seek_hashes(cx);
     }
 
-    pub(crate) fn on_rtt(&mut self, link: LinkId, rtt: u64) {
+    pub(crate) fn on_rtt(&mut self, link: LinkId, rtt: u64, now: Instant) {
         if let Some(peer) = self.peers.get_mut(&link) {
             peer.rtt = rtt;
+            peer.flow.see_delay(now, rtt);
         }
     }
 
@@ -211,7 +221,7 @@ impl Swarm {
             Message::Have { root, pieces } => self.on_have(link, root, pieces, cx),
             Message::Gained { root, pieces } => self.on_gained(link, root, pieces, cx),
             Message::Request { root, spans } => self.on_request(link, root, spans, cx),
-            Message::Cancel { root, spans } => self.on_cancel(link, root, spans),
+            Message::Cancel { root, spans } => self.on_cancel(link, root, spans, cx),
             Message::Reject { root, spans } => self.on_reject(link, root, spans),
             Message::GetHashes(range) => self.on_get_hashes(link, range, cx),
             Message::Hashes(range) => self.on_hashes(link, range, tail, cx),
@@ -292,6 +302,8 @@ impl Swarm {
             self.tick_at = None;
             self.drop_late_answers(cx);
             self.snub_silent(cx);
+            self.wake_all();
+            self.review_spreads(cx);
         }
     }
 
@@ -385,6 +397,10 @@ impl Swarm {
                 self.tell_have(link, root, cx);
             }
         }
+        self.review_spreads(cx);
+        // Who wants files knows what is in the share.
+        self.peer(link)?.no_info = Set::new();
+        self.seek_infos(cx);
         Ok(())
     }
 
@@ -410,6 +426,12 @@ impl Swarm {
         }
         peer.idle = false;
         peer.no_hashes.remove(root);
+        if file.spread.is_some()
+            && let Some(has) = peer.has.get(root)
+        {
+            let seen: Vec<u32> = has.iter().collect();
+            self.on_seen(link, root, &seen, cx);
+        }
         self.seek_hashes(cx);
         Ok(())
     }
@@ -435,15 +457,22 @@ impl Swarm {
         if self.lacking.contains(root) {
             self.seek_hashes(cx);
         }
+        self.on_seen(link, root, gained, cx);
         Ok(())
     }
 
     /// Tells a peer what we have of a file.
-    fn tell_have(&self, link: LinkId, root: &Root, cx: &mut Cx) {
+    fn tell_have(&mut self, link: LinkId, root: &Root, cx: &mut Cx) {
+        let shown = self.show(link, root);
         let Some(file) = self.files.get(root) else { return };
         let have = file.ledger.have();
-        let pieces = if have.is_full() { Pieces::All } else { Pieces::Bitmap(have.to_bytes()) };
+        let pieces = match shown {
+            Some(shown) => shown,
+            None if have.is_full() => Pieces::All,
+            None => Pieces::Bitmap(have.to_bytes()),
+        };
         cx.out.control(link, &Message::Have { root: *root, pieces });
+        self.show_more(link, root, cx);
     }
 
     /// Tells everybody who wants to know which pieces we have got.
@@ -477,6 +506,12 @@ impl Swarm {
                 {
                     wanted.insert(*root);
                 }
+            }
+        }
+        for root in &peer.wants {
+            // Where pieces have gone decides what is shown next.
+            if self.files.get(root).is_some_and(|file| file.spread.is_some()) {
+                wanted.insert(*root);
             }
         }
         for roots in missing_from(&peer.told, &wanted).chunks(limits::ROOTS_MAX) {

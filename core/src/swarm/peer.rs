@@ -2,6 +2,7 @@
 //! asked us for. Plain state with small verbs; decisions are elsewhere.
 
 use super::picker;
+use super::spread::Shown;
 use crate::config::{BLOCK_LEAVES_MAX, LEAF_BYTES};
 use crate::content::Bitfield;
 use crate::flow::Flow;
@@ -59,6 +60,8 @@ pub(crate) struct Peer {
     pub(crate) flow: Flow,
     /// Pieces that it got from us first, while nobody else had them, and that nobody else has shown since.
     pub(crate) unspread: u32,
+    /// What we showed it of files that are scarce.
+    pub(crate) shown: Map<Root, Shown>,
     /// Its round trip in microseconds; 0 while unknown.
     pub(crate) rtt: u64,
     /// Messages that nobody asked for.
@@ -76,6 +79,9 @@ pub(crate) struct Peer {
 pub(crate) struct Asked {
     pub(crate) count: u8,
     pub(crate) proof: bool,
+    pub(crate) at: Instant,
+    /// We would rather have it from somebody else, if it has not been sent.
+    pub(crate) called_back: bool,
 }
 
 /// A run of leaves that we were asked for.
@@ -109,6 +115,7 @@ impl Peer {
             told_taken: 0,
             flow: Flow::new(now),
             unspread: 0,
+            shown: Map::new(),
             rtt: 0,
             strays: 0,
             idle: false,
@@ -155,7 +162,10 @@ impl Peer {
         }
         self.late.remove(&(*root, span.start));
         self.asked_leaves += u32::from(span.count);
-        self.asked.insert((*root, span.start), Asked { count: span.count, proof: span.proof });
+        self.asked.insert(
+            (*root, span.start),
+            Asked { count: span.count, proof: span.proof, at: now, called_back: false },
+        );
     }
 
     /// An answer has come. `None`: it was never asked for. `Some(None)`: we gave up on it before.
@@ -175,6 +185,13 @@ impl Peer {
             self.late.insert((*root, start));
         }
         Some(asked)
+    }
+
+    /// Notes that it was asked to give up a run.
+    pub(crate) fn call_back(&mut self, root: &Root, start: u32) {
+        if let Some(asked) = self.asked.get_mut(&(*root, start)) {
+            asked.called_back = true;
+        }
     }
 
     /// All that it owes us.

@@ -52,10 +52,25 @@ impl Swarm {
         Ok(())
     }
 
-    pub(super) fn on_cancel(&mut self, link: LinkId, root: &Root, spans: &[Span]) -> Result<(), Fault> {
+    /// A peer takes requests back; it is told which of them will not be answered.
+    pub(super) fn on_cancel(
+        &mut self,
+        link: LinkId,
+        root: &Root,
+        spans: &[Span],
+        cx: &mut Cx,
+    ) -> Result<(), Fault> {
         let peer = self.peers.get_mut(&link).ok_or(Fault::Unexpected)?;
+        let mut dropped = Vec::new();
         for span in spans {
+            let before = peer.queue.len();
             peer.retain_wishes(&|wish| wish.root != *root || wish.span.start != span.start);
+            if peer.queue.len() < before {
+                dropped.push(*span);
+            }
+        }
+        if !dropped.is_empty() {
+            cx.out.control(link, &Message::Reject { root: *root, spans: dropped });
         }
         Ok(())
     }
@@ -91,14 +106,17 @@ impl Swarm {
                 base = peer.flow.base().max(base);
             }
         }
-        if !waits {
+        if !waits && !(self.spreading && under_way == 0) {
             return;
         }
         let most = upload::ahead(rate, base);
         while under_way < most {
-            let Some((link, at)) = self.most_deserving(cx) else { return };
+            let Some((link, at)) = self.most_deserving(cx) else { break };
             let Some(bytes) = self.load_wish(link, at, cx) else { return };
             under_way += bytes;
+        }
+        if under_way < most && self.spreading {
+            self.show_everybody_more(cx);
         }
     }
 
@@ -230,6 +248,7 @@ impl Swarm {
             moved.sent += bytes;
             moved.up.add(cx.now, bytes);
         });
+        self.on_shown_sent(link, &root, piece.get(), cx);
     }
 
     pub(super) fn on_get_hashes(&self, link: LinkId, range: &HashRange, cx: &mut Cx) -> Result<(), Fault> {

@@ -259,11 +259,17 @@ impl Swarm {
         }
         self.wake_all();
         self.tell_wants_to_all(cx);
-        for (link, peer) in &self.peers {
-            for root in &peer.wants {
-                if self.is_served(root) {
-                    self.tell_have(*link, root, cx);
+        for link in self.links() {
+            let mut roots = Vec::new();
+            if let Some(peer) = self.peers.get(&link) {
+                for root in &peer.wants {
+                    if self.is_served(root) && !peer.shown.contains_key(root) {
+                        roots.push(*root);
+                    }
                 }
+            }
+            for root in roots {
+                self.tell_have(link, &root, cx);
             }
         }
         let mut ids = Vec::new();

@@ -9,8 +9,8 @@ use core::cmp::Reverse;
 /// serve is decided late, when it is known who deserves it. Our own line is one: what is sent to two at once reaches
 /// both later than what is sent to one after the other (theory §1.1).
 const AHEAD: u64 = 150_000;
-/// But at least two blocks, or the line stands still while one is acknowledged.
-const AHEAD_MIN: u64 = 128 * 1024;
+/// But more than one block, or the line stands still while one is acknowledged.
+const AHEAD_MIN: u64 = 80 * 1024;
 /// A gift to who gave nothing (theory §1.3: G).
 const GIFT: u64 = 128 * 1024;
 
@@ -48,7 +48,7 @@ pub(crate) fn rank(incentive: Incentive, owes: bool, claim: Claim) -> Rank {
 
 /// Bytes that may be under way to all peers together, of bytes acknowledged per second and the time that takes.
 pub(crate) fn ahead(rate: u64, base: u64) -> u64 {
-    (rate.min(1 << 40) * (base.min(SECOND) + AHEAD) / SECOND).max(AHEAD_MIN)
+    rate.min(1 << 40) * (base.min(SECOND) + AHEAD) / SECOND + AHEAD_MIN
 }
 
 /// Microseconds after which an unacknowledged block no longer holds up others.

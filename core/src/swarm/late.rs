@@ -1,0 +1,95 @@
+//! What is late at one source and could come sooner from another.
+
+use super::Swarm;
+use super::fetch::Plan;
+use super::peer::Peer;
+use crate::config::{BLOCK_LEAVES_MAX, LEAF_BYTES};
+use crate::id::{LinkId, Root};
+use crate::outbox::Cx;
+use crate::time::{Instant, SECOND};
+use crate::wire::{Message, Span};
+
+/// A run stays with the source that was asked for at least this long: it may be on its way.
+const STAY: u64 = SECOND / 4;
+/// A leaf is asked for twice only if its first source would take this much longer.
+const ENDGAME_GAIN: u64 = SECOND / 2;
+
+impl Swarm {
+    /// A source has nothing else for us: a run that waits longest at another is called back from there, and who gives
+    /// it up makes it free for this one. So the load evens out over those who have what many want.
+    pub(super) fn call_back(&mut self, link: LinkId, cx: &mut Cx) {
+        let Some(peer) = self.peers.get(&link) else { return };
+        if peer.asked_leaves() > 0 || peer.snubs > 0 {
+            return;
+        }
+        let mut best: Option<(u64, Instant, LinkId, Root, Span)> = None;
+        let mine = own_time(peer);
+        for (other, slow) in &self.peers {
+            let eta = slow.eta(cx.now);
+            if slow.asked_leaves() == 0 || *other == link || eta <= mine {
+                continue;
+            }
+            for ((root, start), asked) in slow.owes() {
+                let better = best.as_ref().is_none_or(|best| (eta, asked.at) > (best.0, best.1));
+                if better
+                    && !asked.called_back
+                    && cx.now.passed(asked.at) >= STAY
+                    && self.could_send(peer, root, *start, asked.count)
+                {
+                    let span = Span { start: *start, count: asked.count, proof: asked.proof };
+                    best = Some((eta, asked.at, *other, *root, span));
+                }
+            }
+        }
+        let Some((_, _, other, root, span)) = best else { return };
+        if let Some(slow) = self.peers.get_mut(&other) {
+            slow.call_back(&root, span.start);
+        }
+        cx.out.control(other, &Message::Cancel { root, spans: alloc::vec![span] });
+    }
+
+    /// Whether a run is under way at one source only, and a peer has it.
+    fn could_send(&self, peer: &Peer, root: &Root, start: u32, count: u8) -> bool {
+        let (Some(file), Some(has)) = (self.files.get(root), peer.has.get(root)) else { return false };
+        let Some(leaf) = file.layout.leaf(start) else { return false };
+        has.get(file.layout.piece_of(leaf).get()) && file.ledger.is_asked_once(start, count)
+    }
+
+    /// Endgame: when all is asked for, an idle peer is asked for one run that a much slower one owes us.
+    pub(super) fn double_late(&mut self, link: LinkId, plan: &mut Plan, cx: &Cx) {
+        let Some(peer) = self.peers.get(&link) else { return };
+        if peer.asked_leaves() > 0 || peer.snubs > 0 {
+            return;
+        }
+        for root in &self.wanted {
+            if self.files.get(root).is_some_and(|file| file.ledger.has_unasked()) {
+                return;
+            }
+        }
+        let mut slowest = None;
+        let mut longest = own_time(peer) * 2 + ENDGAME_GAIN;
+        for (other, slow) in &self.peers {
+            let eta = slow.eta(cx.now);
+            let longer = if slowest.is_none() { eta > longest } else { eta >= longest };
+            if longer && *other != link && slow.asked_leaves() > 0 {
+                (slowest, longest) = (Some(slow), eta);
+            }
+        }
+        let Some(slow) = slowest else { return };
+        for ((root, start), asked) in slow.owes() {
+            let (Some(file), Some(has)) = (self.files.get_mut(root), peer.has.get(root)) else { continue };
+            let Some(leaf) = file.layout.leaf(*start) else { continue };
+            let piece = file.layout.piece_of(leaf);
+            if has.get(piece.get()) && file.ledger.ask_too(*start, asked.count) {
+                let proof = !file.tree.knows_leaves(piece);
+                return plan.push(root, Span { start: *start, count: asked.count, proof });
+            }
+        }
+    }
+}
+
+/// How long a peer with nothing else to do needs for one block.
+fn own_time(peer: &Peer) -> u64 {
+    let block = u64::from(LEAF_BYTES * BLOCK_LEAVES_MAX);
+    block * SECOND / peer.pace.max(block / 4) + peer.rtt
+}
