@@ -106,7 +106,7 @@ impl Swarm {
                 base = peer.flow.base().max(base);
             }
         }
-        if !waits && !(self.spreading && under_way == 0) {
+        if !(waits || self.spreading && under_way == 0) {
             return;
         }
         let most = upload::ahead(rate, base);
