@@ -1,21 +1,24 @@
 //! Who asks, and what they call us: through proxies that are trusted, and not through others.
 
 use crate::config::Network;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use core::net::IpAddr;
 
 /// The right-most address of `X-Forwarded-For` that is none of our proxies; anybody can write the others.
 pub(crate) fn address(peer: IpAddr, headers: &HeaderMap, proxies: &[Network]) -> IpAddr {
+    let forwarded: Vec<&[u8]> =
+        headers.get_all("x-forwarded-for").iter().map(HeaderValue::as_bytes).collect();
+    forwarded_for(peer, &forwarded, proxies)
+}
+
+/// The same from the bare values of the header.
+pub(crate) fn forwarded_for(peer: IpAddr, values: &[&[u8]], proxies: &[Network]) -> IpAddr {
     let peer = peer.to_canonical();
     if !Network::any(proxies, peer) {
         return peer;
     }
-    let hops: Vec<&str> = headers
-        .get_all("x-forwarded-for")
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .collect();
+    let values = values.iter().filter_map(|value| core::str::from_utf8(value).ok());
+    let hops: Vec<&str> = values.flat_map(|value| value.split(',')).collect();
     let mut caller = peer;
     for hop in hops.iter().rev() {
         let Ok(ip) = hop.trim().parse::<IpAddr>() else { break };

@@ -1,6 +1,7 @@
 //! What is where, and the headers that keep pages safe.
 
-use crate::{State, caller, socket};
+use crate::ws::{head, socket};
+use crate::{State, caller};
 use axum::Router;
 use axum::extract::{ConnectInfo, Request, State as Shared};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
@@ -33,7 +34,7 @@ pub(crate) fn router(state: Arc<State>) -> Router {
         .route("/share/{*path}", get(share).options(preflight))
         .layer(from_fn(|request, next| dress(request, next, CONTENT_POLICY, true)));
     Router::new()
-        .route("/signal", get(socket::upgrade))
+        .route(head::PATH, get(socket::upgrade))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .merge(pages)

@@ -1,8 +1,8 @@
 //! The server host: signalling, the page and sample shares on one port.
 //!
 //! ```text
-//! TCP ─▶ accept ─▶ http ─┬─▶ files, shares            (maps made at start; no path is ever joined)
-//!                        └─▶ socket ⇄ hub ⇄ tracker::Server
+//! TCP ─▶ hub ─┬─▶ accept ─▶ http ─▶ files, shares     (maps made at start; no path is ever joined)
+//!             └─▶ ws ⇄ tracker::Server
 //! ```
 //! Decisions about peers are taken in `swarmlet_core`; this crate moves bytes and keeps limits.
 #![allow(clippy::std_instead_of_alloc, reason = "a program with an operating system under it")]
@@ -23,7 +23,7 @@ mod http;
 mod hub;
 mod range;
 mod shares;
-mod socket;
+mod ws;
 
 pub use config::{Config, Content, Limits, Network, PerMinute, Secret, Socket, Stun, Tls, Tokens, Turn};
 pub use error::Error;
@@ -40,6 +40,9 @@ use tokio_util::task::TaskTracker;
 
 /// How long sockets and responses get to end after everybody was sent away.
 const LINGER: Duration = Duration::from_secs(1);
+
+/// Connections for the HTTP server that wait to be looked at.
+const ARRIVALS_MAX: usize = 1024;
 
 /// What every request may need.
 struct State {
@@ -64,7 +67,7 @@ impl State {
         if !fixed.is_empty() {
             tracing::warn!(event = "reload", "a restart is needed for {}", fixed.join(", "));
         }
-        self.hub.configure(new.tracker(&self.contents())).await;
+        self.hub.configure(new.clone(), new.tracker(&self.contents())).await;
         self.live.send_replace(Arc::new(new));
         tracing::info!(event = "reload", "the configuration was read again");
     }
@@ -109,20 +112,24 @@ pub async fn run(config: Config, inlets: Inlets, shutdown: impl Future<Output = 
     };
     let (assets, shares, made) = read.map_err(|error| Error::Start(error.to_string()))??;
     let contents: Vec<ContentId> = shares.list().map(shares::Share::content).collect();
-    let hub = Hub::start(&config, config.tracker(&contents), seed);
+    let failed = |error: std::io::Error| Error::Start(error.to_string());
+    let Inlets { http, mut reloads } = inlets;
+    let addr = http.local_addr().map_err(failed)?;
+    let (arrivals, arriving) = mpsc::channel(ARRIVALS_MAX);
+    let plain = http.into_std().map_err(failed)?;
+    let hub = Hub::start(&config, config.tracker(&contents), seed, Some(plain), arrivals).map_err(failed)?;
     let peer = seeded(&config, &hub, made).await?;
     let (draining, tasks) = (AtomicBool::new(false), TaskTracker::new());
     let (live, _) = watch::channel(Arc::new(config));
     let state = Arc::new(State { live, hub, assets, shares, draining, tasks });
-    let Inlets { http, mut reloads } = inlets;
-    announce(&state, &http);
+    announce(&state, addr);
     let compressing = tokio::task::spawn_blocking({
         let state = Arc::clone(&state);
         move || state.assets.compress(&state.draining)
     });
 
     let ending = CancellationToken::new();
-    let accepting = tokio::spawn(accept::run(Arc::clone(&state), http, ending.clone()));
+    let accepting = tokio::spawn(accept::run(Arc::clone(&state), arriving, ending.clone()));
     loop {
         tokio::select! {
             () = shutdown.as_mut() => break,
@@ -143,6 +150,7 @@ pub async fn run(config: Config, inlets: Inlets, shutdown: impl Future<Output = 
     state.tasks.close();
     let _ = tokio::time::timeout(LINGER, state.tasks.wait()).await;
     let _ = compressing.await;
+    state.hub.stop().await;
     tracing::info!(event = "end", clean = left.is_ok());
     Ok(())
 }
@@ -163,11 +171,10 @@ async fn seeded(config: &Config, hub: &Hub, made: Vec<seed::Made>) -> Result<Opt
     Ok(Some(peer))
 }
 
-fn announce(state: &State, listener: &TcpListener) {
+fn announce(state: &State, addr: core::net::SocketAddr) {
     for share in state.shares.list() {
         tracing::info!(event = "share", name = share.name(), content = %share.content(), bytes = share.size());
     }
-    let Ok(addr) = listener.local_addr() else { return };
     let mut shown = addr;
     if addr.ip().is_unspecified() {
         shown.set_ip(core::net::Ipv4Addr::LOCALHOST.into());

@@ -19,7 +19,8 @@ mod swarms;
 pub mod token;
 mod webtorrent;
 
-pub use bucket::Rate;
+pub use bucket::{Bucket, Rate};
+pub use candidates::Network;
 pub use door::{CloseReason, ConnId, Dialect, ServerAction, ServerInput, ServerSnapshot};
 pub use door::{MESSAGE_KINDS, SIGNAL_KINDS};
 pub use gate::TokenRules;
@@ -34,8 +35,7 @@ use crate::wire::{Candidate, Refusal, ToClient};
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
-use bucket::Bucket;
-use candidates::{Network, Scope};
+use candidates::Scope;
 use core::net::IpAddr;
 use core::time::Duration;
 use flocks::Flocks;
@@ -165,6 +165,15 @@ impl Server {
         }
     }
 
+    /// Whether another connection of `address` would be taken.
+    #[must_use]
+    pub fn has_room_for(&self, address: Option<IpAddr>) -> bool {
+        let network = limited_network(address);
+        let neighbours = network.and_then(|network| self.networks.get(&network)).copied().unwrap_or(0);
+        let limits = &self.config;
+        self.conns.len() < limits.connections_max as usize && neighbours < limits.connections_per_network_max
+    }
+
     fn on_opened(
         &mut self,
         now: Instant,
@@ -174,9 +183,7 @@ impl Server {
         origin: Option<&str>,
     ) {
         let network = limited_network(address);
-        let neighbours = network.and_then(|network| self.networks.get(&network)).copied().unwrap_or(0);
-        let full = self.conns.len() >= self.config.connections_max as usize
-            || neighbours >= self.config.connections_per_network_max;
+        let full = !self.has_room_for(address);
         let nonce = self.rng.bytes32();
         let limits = &self.config;
         let stage = match dialect {
@@ -340,7 +347,8 @@ impl Server {
 }
 
 /// The network whose connections are counted: none for a connection from this machine.
-fn limited_network(address: Option<IpAddr>) -> Option<Network> {
+#[must_use]
+pub fn limited_network(address: Option<IpAddr>) -> Option<Network> {
     address.filter(|address| candidates::scope(*address) != Scope::Machine).map(Network::of)
 }
 

@@ -119,6 +119,10 @@ pub struct Socket {
     pub connections_max: u32,
     /// For the headers of a request.
     pub header_seconds: u32,
+    /// Connections of one IPv4 address or IPv6 /64 that have asked for nothing yet.
+    pub half_open_per_network_max: u32,
+    /// WebSockets that may be opened, by all together. Others are told to come back.
+    pub opens: PerMinute,
     /// Between pings.
     pub ping_seconds: u32,
     /// Without a sign of life, pongs count.
@@ -214,6 +218,8 @@ impl Default for Socket {
         Self {
             connections_max: 100_000,
             header_seconds: 5,
+            half_open_per_network_max: 16,
+            opens: PerMinute { per_minute: 30_000, burst: 1000 },
             ping_seconds: 25,
             idle_seconds: 60,
             queue_messages: 256,

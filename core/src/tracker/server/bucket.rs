@@ -17,19 +17,23 @@ pub struct Rate {
 
 /// What is left of a [`Rate`].
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Bucket {
+pub struct Bucket {
     level: u64,
     at: Instant,
 }
 
 impl Bucket {
     /// A full one.
-    pub(super) fn new(rate: Rate, now: Instant) -> Self {
-        Self { level: u64::from(rate.burst) * TOKEN, at: now }
+    #[must_use]
+    pub const fn new(rate: Rate, now: Instant) -> Self {
+        Self { level: rate.burst as u64 * TOKEN, at: now }
     }
 
-    /// Takes one token, or says how long to wait for it.
-    pub(super) fn take(&mut self, rate: Rate, now: Instant) -> Result<(), Duration> {
+    /// Takes one token.
+    ///
+    /// # Errors
+    /// When there is none: how long to wait for it.
+    pub fn take(&mut self, rate: Rate, now: Instant) -> Result<(), Duration> {
         let elapsed_us = now.micros().saturating_sub(self.at.micros());
         let gained = elapsed_us.saturating_mul(u64::from(rate.per_minute));
         self.level = self.level.saturating_add(gained).min(u64::from(rate.burst) * TOKEN);
