@@ -148,6 +148,11 @@ pub(crate) const ROWS: &[Row] = &[
         checks: &[at_most("A6", "stranded", 0.0), seen("A6", "ratio_last")],
     },
     Row {
+        title: "half are free riders, and all leave when done",
+        command: "churn --peers 100 --mib 16 --seeds 10 --set churn=0 --set free_rider_share=0.5",
+        checks: &[at_most("A6", "stranded", 0.0), seen("A6", "ratio_last")],
+    },
+    Row {
         title: "30 % poisoners",
         command: "poisoners --peers 100 --mib 16 --seeds 10",
         checks: &[
@@ -213,5 +218,25 @@ pub(crate) const ROWS: &[Row] = &[
             at_most("B1", "stalls_over_http", 0.001),
             at_most("B2", "startup_over_http_s", 0.1),
         ],
+    },
+    Row {
+        title: "four peers, one source with line to spare",
+        command: "flash-crowd --peers 4 --mib 8 --origin-ratio 40 --seeds 10",
+        checks: &[seen("other mixes", "ratio_last"), seen("other mixes", "duplicates")],
+    },
+    Row {
+        title: "peers with hardly any upload",
+        command: "flash-crowd --peers 20 --mib 4 --origin-ratio 50 --seeds 10 --set up=0.1 --set down=10",
+        checks: &[seen("other mixes", "ratio_last"), seen("other mixes", "duplicates")],
+    },
+    Row {
+        title: "a tenth symmetric, half restricted NATs, 0.1 % loss",
+        command: "flash-crowd --peers 100 --mib 8 --seeds 10 --set nat_symmetric=0.1 --set nat_restricted=0.5 --set loss=0.1",
+        checks: &[seen("other mixes", "ratio_last"), at_most("other mixes", "stranded", 0.0)],
+    },
+    Row {
+        title: "peers come over 60 s",
+        command: "flash-crowd --peers 100 --mib 8 --origin-ratio 1 --seeds 10 --set arrive=60",
+        checks: &[seen("other mixes", "median_s"), at_most("other mixes", "stranded", 0.0)],
     },
 ];

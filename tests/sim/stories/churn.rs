@@ -1,7 +1,7 @@
 //! Peers leave when they are done, crash before, and new ones come.
 
 use super::setup::number;
-use super::{Class, Outcome, Play, Progress, Setup, Story, flash_crowd};
+use super::{Class, Outcome, Play, Progress, Setup, Story, free_riders};
 use crate::queue::fork;
 use crate::spec::Fault;
 use swarmlet_core::rng::Rng;
@@ -9,8 +9,8 @@ use swarmlet_core::rng::Rng;
 /// The story.
 pub(super) static STORY: Story = Story {
     name: "churn",
-    about: "Peers leave as soon as they have everything; some leave or crash before, and as many others come (goal A6). \
-            Who left early is not waited for. With origin_leaves=1 the origin crashes once every piece is with a peer, \
+    about: "Peers leave as soon as they have everything; some leave or crash before, and as many others come (goal A6); \
+            some may be free riders. Who left early is not waited for. With origin_leaves=1 the origin crashes once every piece is with a peer, \
             and who comes later is not waited for.",
     size: (100, 16.0, 4.0),
     knobs: &[
@@ -18,12 +18,13 @@ pub(super) static STORY: Story = Story {
         number("crash_share", 0.5, "share of those who go that tell nobody"),
         number("leave", 1.0, "1: peers leave when they are done; 0: they stay"),
         number("origin_leaves", 0.0, "1: the origin crashes once every piece is with a peer"),
+        number("free_rider_share", 0.0, "share of peers that give nothing"),
     ],
     run,
 };
 
 fn run(setup: &Setup, progress: Progress<'_>) -> Outcome {
-    let mut play = flash_crowd::crowd(setup);
+    let mut play = free_riders::population(setup, |spec| spec);
     let mut fate = Fate::new(setup);
     play.run(setup, progress, &mut |play| fate.strike(play, setup));
     Outcome::of(&mut play)
@@ -63,8 +64,8 @@ impl Fate {
         let now_s = play.world.now.micros() as f64 / 1e6;
         let share = self.rate * (now_s - core::mem::replace(&mut self.since_s, now_s));
         let first_are_done =
-            play.of(Class::gives).filter(|peer| *peer < self.first).all(|peer| is_done(play, peer));
-        for peer in play.of(Class::gives).collect::<Vec<_>>() {
+            play.of(Class::is_awaited).filter(|peer| *peer < self.first).all(|peer| is_done(play, peer));
+        for peer in play.of(Class::is_awaited).collect::<Vec<_>>() {
             if play.world.peers[peer].node.is_none() {
                 continue;
             }

@@ -29,3 +29,28 @@ pub(super) fn crowd(setup: &Setup) -> Play {
     }
     play
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::play::Class;
+    use super::*;
+
+    #[test]
+    fn one_peer_takes_as_long_as_its_source() {
+        let mut setup = STORY.setup();
+        (setup.peers, setup.mib, setup.origin_ratio) = (1, 8.0, 1.0);
+        for assignment in ["connect=1", "jitter=0", "rtt_min=4", "rtt_max=4"] {
+            setup.set(assignment).unwrap();
+        }
+        let ratio = run(&setup, &mut |_| {}).figure("ratio_last");
+        // Greeting, list of files and hashes are all that comes on top.
+        assert!((1.0..1.05).contains(&ratio), "{ratio}");
+    }
+
+    #[test]
+    fn everybody_is_waited_for() {
+        let setup = STORY.setup();
+        let play = crowd(&setup);
+        assert_eq!(play.of(Class::is_awaited).count(), setup.peers);
+    }
+}
