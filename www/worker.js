@@ -24,13 +24,15 @@ let quiet = 0;
 /** @param {any} message @param {Transferable[]} given */
 function post(message, given) {
   if (message.t === 'key') vouch(message);
+  else if (message.error) refuse(message);
   else self.postMessage(message, { transfer: given });
 }
 
 /** Signs, or verifies what a peer signed. @param {any} order */
 async function vouch({ job, message, peer, signature }) {
-  const answer = peer ? keys.verify(peer, message, signature) : keys.sign(message);
-  engine?.vouched(job, await answer.catch(() => undefined));
+  const work = peer ? keys.verify(peer, message, signature) : keys.sign(message);
+  const answer = await work.catch(() => undefined);
+  engine?.hear({ t: 'vouched', job, answer });
 }
 
 self.onmessage = ({ data }) => {
@@ -46,20 +48,20 @@ async function start({ options, storage, slot }) {
     keys = made;
     if (storage === 'opfs' && !store) throw { code: 'storage', message: 'This browser has no private files for pages.' };
     engine = new Engine(keys.id, options, store?.directory, post);
-    const started = { t: 'started', peerId: engine.peerId(), storage: store ? 'opfs' : 'memory', slot: store?.slot };
+    const peerId = Array.from(keys.id, (byte) => byte.toString(16).padStart(2, '0')).join('');
+    const started = { t: 'started', peerId, storage: store ? 'opfs' : 'memory', slot: store?.slot };
     self.postMessage(started);
     engine.run();
     for (const message of early.splice(0)) take(engine, message);
     setInterval(tick, TICK_MS);
   } catch (error) {
-    const { code, message } = /** @type {any} */ (error ?? {});
-    self.postMessage({ t: 'failed', error: { code: typeof code === 'string' ? code : 'unsupported', message: `${message ?? error}` } });
+    self.postMessage({ t: 'failed', error: await told(error, 'unsupported') });
   }
 }
 
 function tick() {
-  if (engine?.tellChanges()) quiet = 0;
-  else if (quiet++ < QUIET_TICKS) engine?.tellSnapshot();
+  const changed = engine?.tell(quiet < QUIET_TICKS);
+  quiet = changed ? 0 : quiet + 1;
 }
 
 /**
@@ -67,19 +69,8 @@ function tick() {
  * @param {any} message
  */
 function take(engine, message) {
-  const { t, link, channel, job } = message;
-  switch (t) {
-    case 'call': return answer(engine, message);
-    case 'described': return engine.described(job, message.sdp);
-    case 'finished': return engine.finished(job, message.ok);
-    case 'found': return engine.found(link, message.line);
-    case 'adopt': return engine.adopt(link, message.control, message.bulk);
-    case 'lost': return engine.lost(link);
-    case 'pump': return engine.pump(link);
-    case 'pumpedOpen': return engine.pumpedOpen(link, channel);
-    case 'pumpedMessage': return engine.pumpedMessage(link, channel, message.data);
-    case 'pumpedDrained': return engine.pumpedDrained(link, channel, message.taken, message.buffered);
-  }
+  if (message.t === 'call') answer(engine, message);
+  else engine.hear(message);
 }
 
 /**
@@ -89,46 +80,40 @@ function take(engine, message) {
  */
 async function answer(engine, { id, method, args }) {
   try {
-    const result = CALLS[method](engine, id, ...args);
-    const value = result instanceof Promise ? await result : result;
-    if (value === LATER) return engine.run();
+    const value = engine.call(id, method, args);
+    if (LATER.has(method)) return engine.run();
     if (CHANGES.has(method)) {
       engine.run();
-      engine.tellSnapshot();
+      engine.tell(true);
     }
     // News of a share that is new to the page must not come before the answer that tells of it.
     self.postMessage({ t: 'reply', id, value });
     if (method !== 'close') engine.run();
   } catch (error) {
-    const { code, message } = /** @type {any} */ (error ?? {});
-    self.postMessage({ t: 'reply', id, error: { code: typeof code === 'string' ? code : 'internal', message: `${message ?? error}` } });
+    await refuse({ t: 'reply', id, error });
   }
+}
+
+/** @param {any} reply */
+async function refuse(reply) {
+  self.postMessage({ ...reply, error: await told(reply.error, 'internal') });
+}
+
+/**
+ * What the page is told of an error: a code of ours, and the sentence that goes with its reason, if it has one.
+ * @param {any} error
+ * @param {string} otherwise the code of what is none of ours
+ */
+async function told(error, otherwise) {
+  if (typeof error?.code !== 'string') return { code: otherwise, message: `${error?.message ?? error}` };
+  const { code, message, reason } = error;
+  return { code, message: reason ? (await import('./reasons.js')).REASONS[reason] : message };
 }
 
 // Who waits for these finds their effect in the numbers.
 const CHANGES = new Set(['select', 'pause', 'resume', 'remove']);
-// The node itself answers, by the number of the call.
-const LATER = Symbol('later');
-
-/** @type {Record<string, (engine: Engine, id: number, ...args: any[]) => any>} */
-const CALLS = {
-  addLink: (e, _, text, select) => e.addLink(text, select),
-  addTorrent: (e, _, bytes, select) => e.addTorrent(bytes, select),
-  seed: (e, id, files, name, webSeeds) => e.seed(id, files, name, webSeeds),
-  cancelSeed: (e, _, call) => e.cancelSeed(call),
-  torrent: (e, _, id) => e.torrent(id),
-  select: (e, _, id, files) => e.select(id, files),
-  pause: (e, _, id) => e.pause(id),
-  resume: (e, _, id) => e.resume(id),
-  remove: (e, _, id, keep) => e.remove(id, keep),
-  read: (e, id, root, start, length) => {
-    e.read(id, root, start, length);
-    return LATER;
-  },
-  cancelRead: (e, _, read) => e.cancelRead(read),
-  online: (e, _, online) => e.online(online),
-  close: (e) => e.close(),
-};
+// The node itself answers these, by the number of the call.
+const LATER = new Set(['read', 'seed']);
 
 /**
  * A folder of our own in the browser's private files: each tab takes a free one and holds it by a lock, and a

@@ -2,6 +2,7 @@
 
 use js_sys::{Array, Float64Array, Object, Reflect};
 use swarmlet_core::action::{Event, ShareFailure, SourceFailure};
+use swarmlet_core::content::ContentError;
 use swarmlet_core::snapshot::{LinkView, ShareState, ShareView, Snapshot};
 use swarmlet_core::{ContentId, Failure, Fault, PeerId};
 use wasm_bindgen::{JsCast, JsValue};
@@ -40,9 +41,14 @@ pub(crate) fn get(value: &JsValue, key: &str) -> JsValue {
     Reflect::get(value, &JsValue::from_str(key)).unwrap_or(JsValue::UNDEFINED)
 }
 
-/// What a page gets to see when something is refused: a stable code and a sentence.
-pub(crate) fn refusal(code: &str, message: &str) -> JsValue {
-    Plain::new().set("code", code).set("message", message).done()
+/// What a page gets to see when something is refused: a stable code, and the name of the rule that content breaks
+/// (`www/reasons.js` has the sentences).
+pub(crate) fn refusal(code: &str, reason: Option<ContentError>) -> JsValue {
+    let refusal = Plain::new().set("code", code);
+    match reason {
+        Some(reason) => refusal.set("reason", reason.name()).done(),
+        None => refusal.done(),
+    }
 }
 
 /// Which kind of failure an exception of the browser's is.
@@ -234,5 +240,24 @@ fn source(url: &str, reason: SourceFailure) -> Plain {
         SourceFailure::BadData => plain.set("reason", "bad-data"),
         SourceFailure::Status(status) => plain.set("reason", "status").set("status", status),
         SourceFailure::Unreachable => plain.set("reason", "unreachable"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_has_a_sentence_for_each_reason() {
+        let page = include_str!("../../www/reasons.js");
+        for reason in ContentError::ALL {
+            let line = |quote: char| format!("{quote}{reason}{quote},\n");
+            let (name, _) = page
+                .split_once(&line('\''))
+                .or_else(|| page.split_once(&line('"')))
+                .unwrap_or_else(|| panic!("no line says: {reason}"));
+            let name = name.lines().last().unwrap_or_default().trim();
+            assert_eq!(name.trim_end_matches([':', '\'']).trim_start_matches('\''), reason.name());
+        }
     }
 }

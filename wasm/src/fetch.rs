@@ -2,13 +2,13 @@
 
 use crate::convert::{Plain, get};
 use crate::host::Ended;
+use crate::task::settled;
 use js_sys::{Promise, Uint8Array};
 use swarmlet_core::Failure;
 use swarmlet_core::content::http::{Take, judge};
 use swarmlet_core::util::text;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortSignal, ReadableStreamDefaultReader, Response};
 
 #[wasm_bindgen]
@@ -30,7 +30,7 @@ pub(crate) async fn range(url: String, start: u64, end: u64, total: u64, signal:
     let headers = Plain::new().set("range", range).done();
     let init = Plain::new().set("headers", headers).set("signal", signal).set("redirect", "follow").done();
     let answer = match begin(&url, &init) {
-        Ok(promise) => JsFuture::from(promise).await,
+        Ok(promise) => settled(&promise).await,
         Err(error) => Err(error),
     };
     let Ok(response) = answer else { return Ended::Failed(Failure::Network) };
@@ -66,7 +66,7 @@ async fn body(response: &Response, skip: u64, length: u64, rest: u64) -> Ended {
     // The length is bounded by the node's own request, not by the server.
     let mut out = Vec::with_capacity(length as usize);
     loop {
-        let Ok(step) = JsFuture::from(reader.read()).await else { return Ended::Failed(Failure::Network) };
+        let Ok(step) = settled(&reader.read()).await else { return Ended::Failed(Failure::Network) };
         let Ok(chunk) = get(&step, "value").dyn_into::<Uint8Array>() else { break };
         let size = u64::from(chunk.length());
         if seen + size > whole {

@@ -9,10 +9,10 @@ use crate::rtc::Links;
 use crate::socket::Socket;
 use crate::store::Store;
 use crate::table::Table;
+use crate::task::spawn;
 use alloc::collections::VecDeque;
 use alloc::rc::Rc;
 use core::cell::{Cell, RefCell};
-use core::pin::Pin;
 use js_sys::{Array, Function, Uint8Array};
 use swarmlet_core::wire::{Candidate, Description};
 use swarmlet_core::{
@@ -42,12 +42,6 @@ pub(crate) enum Ended {
     Bytes(Vec<u8>),
     Described(Description),
     Failed(Failure),
-}
-
-/// Begins a task. The executor has much code for each kind of future that it is given, so it gets one kind.
-pub(crate) fn spawn(task: impl Future<Output = ()> + 'static) {
-    let task: Pin<Box<dyn Future<Output = ()>>> = Box::pin(task);
-    wasm_bindgen_futures::spawn_local(task);
 }
 
 pub(crate) struct Host {
@@ -288,7 +282,7 @@ impl Host {
                 self.tell_giving(&answer, &Array::of1(&data));
             }
             Event::ReadFailed { read } => {
-                let error = convert::refusal("read-failed", "These bytes cannot be read.");
+                let error = convert::refusal("read-failed", None);
                 self.tell(Plain::of("reply").set("id", *read).set("error", error).done());
             }
             _ => {

@@ -55,8 +55,8 @@ const fn slot(channel: Channel) -> usize {
 }
 
 /// Reads what a page calls a channel.
-pub(crate) const fn channel_of(id: u8) -> Channel {
-    if id == 0 { Channel::Control } else { Channel::Bulk }
+pub(crate) fn channel_of(id: f64) -> Channel {
+    if id == 0.0 { Channel::Control } else { Channel::Bulk }
 }
 
 impl Links {

@@ -3,6 +3,7 @@
 use crate::clock;
 use crate::convert::{self, Plain, get};
 use crate::host::{Host, News};
+use crate::task::settled;
 use alloc::rc::Rc;
 use core::cell::Cell;
 use core::time::Duration;
@@ -10,7 +11,6 @@ use js_sys::{Array, ArrayBuffer, Promise, Uint8Array};
 use swarmlet_core::content::{Builder, Built, ContentError, Magnet};
 use swarmlet_core::{Command, Instant};
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
 use web_sys::Blob;
 
 /// Bytes of a slice: large enough to keep the disk busy, small enough to hash between two messages of a link.
@@ -40,14 +40,14 @@ impl Files {
 
 /// Hashes `files` and leaves the command to seed them for the next run of the host.
 pub(crate) async fn seed(
-    host: Rc<Host>,
+    host: &Rc<Host>,
     call: u32,
     files: Files,
     name: String,
     web_seeds: Vec<String>,
     cancelled: Rc<Cell<bool>>,
 ) -> Result<(Magnet, Vec<usize>), JsValue> {
-    let built = hash(&host, call, &files, &name, web_seeds, &cancelled).await?;
+    let built = hash(host, call, &files, &name, web_seeds, &cancelled).await?;
     let made = (built.torrent.magnet(), built.order.clone());
     for (entry, given) in built.torrent.info.files.iter().zip(&built.order) {
         if let (Some(root), Some(blob)) = (entry.root, files.blobs.get(*given)) {
@@ -66,7 +66,7 @@ async fn hash(
     web_seeds: Vec<String>,
     cancelled: &Cell<bool>,
 ) -> Result<Built, JsValue> {
-    let refuse = |error: ContentError| convert::refusal(code(error), &error.to_string());
+    let refuse = |error: ContentError| convert::refusal(code(error), Some(error));
     let mut builder = Builder::new(name, &files.entries, web_seeds).map_err(refuse)?;
     let mut reported = Instant::ZERO;
     for (index, blob) in files.blobs.iter().enumerate() {
@@ -74,9 +74,9 @@ async fn hash(
         let mut next = (size > 0).then(|| read(blob, 0));
         let mut start = 0;
         while let Some(slice) = next {
-            let buffer = JsFuture::from(slice?).await.map_err(|_| gone())?;
+            let buffer = settled(&slice?).await.map_err(|_| gone())?;
             if cancelled.get() {
-                return Err(convert::refusal("aborted", "Hashing was cancelled."));
+                return Err(convert::refusal("aborted", None));
             }
             start += SLICE_BYTES;
             // The disk reads the next slice while this one is hashed.
@@ -98,7 +98,7 @@ fn read(blob: &Blob, start: u64) -> Result<Promise, JsValue> {
 }
 
 fn gone() -> JsValue {
-    convert::refusal("source-gone", "A file cannot be read. It may have been changed, moved or deleted.")
+    convert::refusal("source-gone", None)
 }
 
 const fn code(error: ContentError) -> &'static str {

@@ -5,8 +5,9 @@
 //! is a claim that the node proves again.
 
 use crate::convert::{failure, is_missing};
-use crate::host::{Ended, Host, News, spawn};
+use crate::host::{Ended, Host, News};
 use crate::table::Table;
+use crate::task::{settled, spawn};
 use alloc::collections::VecDeque;
 use alloc::rc::Rc;
 use core::cell::{Cell, RefCell};
@@ -14,7 +15,6 @@ use js_sys::{ArrayBuffer, Uint8Array};
 use swarmlet_core::util::Map;
 use swarmlet_core::{Failure, JobId, Root, Work};
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
 use web_sys::{
     Blob, FileSystemDirectoryHandle, FileSystemFileHandle, FileSystemGetFileOptions,
     FileSystemReadWriteOptions, FileSystemSyncAccessHandle,
@@ -118,7 +118,7 @@ async fn read_blob(blob: &Blob, start: u64, length: u32) -> Ended {
     let Ok(slice) = blob.slice_with_f64_and_f64(start as f64, end as f64) else {
         return Ended::Failed(Failure::Host);
     };
-    match JsFuture::from(slice.array_buffer()).await {
+    match settled(&slice.array_buffer()).await {
         Ok(buffer) => {
             let bytes = Uint8Array::new(buffer.unchecked_ref::<ArrayBuffer>());
             if bytes.length() == length { Ended::Bytes(bytes.to_vec()) } else { Ended::Missing }
@@ -229,15 +229,15 @@ impl Files {
     async fn open(&self, name: &str, create: bool) -> Result<Handle, JsValue> {
         let options = FileSystemGetFileOptions::new();
         options.set_create(create);
-        let file = JsFuture::from(self.directory.get_file_handle_with_options(name, &options)).await?;
+        let file = settled(&self.directory.get_file_handle_with_options(name, &options)).await?;
         let file: FileSystemFileHandle = file.unchecked_into();
-        let handle = JsFuture::from(file.create_sync_access_handle()).await?;
+        let handle = settled(&file.create_sync_access_handle()).await?;
         Ok(Handle(handle.unchecked_into()))
     }
 
     async fn remove(&mut self, name: String) -> Result<Ended, JsValue> {
         self.open.retain(|(open, _)| *open != name);
-        match JsFuture::from(self.directory.remove_entry(&name)).await {
+        match settled(&self.directory.remove_entry(&name)).await {
             Err(error) if !is_missing(&error) => Err(error),
             Ok(_) | Err(_) => Ok(Ended::Ok),
         }

@@ -6,7 +6,9 @@
 mod order;
 
 use anyhow::{Context, Result, bail};
+use std::collections::HashSet;
 use std::path::Path;
+use walrus::{ElementItems, FunctionBuilder};
 use wasm_bindgen_cli_support::Bindgen;
 
 fn main() -> Result<()> {
@@ -22,6 +24,7 @@ fn main() -> Result<()> {
         .remove_producers_section(true)
         .generate_output()
         .with_context(|| format!("cannot generate the glue of {input}"))?;
+    forget_shims(output.wasm_mut());
     let names = shorten_names(output.wasm_mut());
     output.emit(directory).with_context(|| format!("cannot write the glue to {directory}"))?;
     let stem = Path::new(input).file_stem().and_then(|stem| stem.to_str()).context("a module has a name")?;
@@ -30,6 +33,26 @@ fn main() -> Result<()> {
     let script = std::fs::read_to_string(&glue)?;
     refuse_env_imports(&script, &glue)?;
     Ok(std::fs::write(&glue, shorten_glue(&script, &names))?)
+}
+
+/// Takes the shims of closures out of the function table. The generator read their addresses in descriptions of all that
+/// js-sys could pass, and now the glue calls those that it needs by export: nothing calls one by address any more.
+fn forget_shims(module: &mut walrus::Module) {
+    let is_shim = |function: &walrus::Function| {
+        let name = function.name.as_deref().unwrap_or_default();
+        name.contains("wasm_bindgen") && name.contains("closures") && name.contains("invoke")
+    };
+    let shims: HashSet<_> =
+        module.funcs.iter().filter(|function| is_shim(function)).map(|f| f.id()).collect();
+    let mut trap = FunctionBuilder::new(&mut module.types, &[], &[]);
+    trap.func_body().unreachable();
+    let trap = trap.finish(Vec::new(), &mut module.funcs);
+    for element in module.elements.iter_mut() {
+        if let ElementItems::Functions(functions) = &mut element.items {
+            functions.iter_mut().filter(|function| shims.contains(*function)).for_each(|shim| *shim = trap);
+        }
+    }
+    walrus::passes::gc::run(module);
 }
 
 /// Gives short names to what module and glue share under a name with a hash: random digits do not compress.
