@@ -15,6 +15,8 @@ pub(crate) const STEPS: u64 = 1000;
 pub(crate) struct Done {
     pub(crate) outcome: Outcome,
     pub(crate) wall_s: f64,
+    /// Time that a processor worked on it, where the system tells; else the same as `wall_s`.
+    pub(crate) cpu_s: f64,
 }
 
 /// All runs of a command, in the order of their seeds.
@@ -33,9 +35,9 @@ impl Batch {
         self.runs.iter().map(|run| run.outcome.events).sum()
     }
 
-    /// Events for each second that a thread was busy.
+    /// Events for each second of one core: what else the machine is doing does not count.
     pub(crate) fn events_per_s(&self) -> f64 {
-        self.events() as f64 / self.runs.iter().map(|run| run.wall_s).sum::<f64>()
+        self.events() as f64 / self.runs.iter().map(|run| run.cpu_s).sum::<f64>()
     }
 
     /// The trace of the run, or the hash over those of all runs.
@@ -124,7 +126,7 @@ pub(crate) fn gather(story: &'static Story, setup: &Setup, ended: Vec<Ended>, wa
 
 /// One run. A panic of the engine is a broken invariant like any other.
 fn run_one(story: &Story, setup: &Setup, bar: &ProgressBar) -> Result<Done, String> {
-    let started = Instant::now();
+    let (started, cpu_before) = (Instant::now(), thread_cpu_s());
     let mut shown = 0;
     let mut progress = |share: f64| {
         let now = (share.clamp(0.0, 1.0) * STEPS as f64) as u64;
@@ -134,8 +136,15 @@ fn run_one(story: &Story, setup: &Setup, bar: &ProgressBar) -> Result<Done, Stri
     let outcome = catch_unwind(AssertUnwindSafe(|| (story.run)(setup, &mut progress)));
     bar.inc(STEPS.saturating_sub(shown));
     let wall_s = started.elapsed().as_secs_f64();
-    outcome.map(|outcome| Done { outcome, wall_s }).map_err(|panic| {
+    let cpu_s = cpu_before.zip(thread_cpu_s()).map_or(wall_s, |(before, after)| after - before);
+    outcome.map(|outcome| Done { outcome, wall_s, cpu_s }).map_err(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without words").to_owned()
     })
+}
+
+/// Seconds that this thread has run on a processor: Linux tells nanoseconds in the first field.
+fn thread_cpu_s() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    text.split_whitespace().next()?.parse::<f64>().ok().map(|nanoseconds| nanoseconds / 1e9)
 }

@@ -25,7 +25,7 @@ pub(crate) const FIGURES: &[(&str, &str)] = &[
     ("stranded", "peers that were not done at the end"),
     (
         "events events_per_s",
-        "events of all nodes, hosts and networks, runs for comparison included; per second and core",
+        "events of all nodes, hosts and networks, runs for comparison included; per second of one core's time",
     ),
     ("wall_s", "real time, all runs together"),
     ("trace_sha256", "hash over all events: equal for equal runs"),
