@@ -81,6 +81,11 @@ bench-browser: build $(NODE_MODULES) ## one JSON line: a raw data channel agains
 bench: ## micro-benchmarks: picker, hash tree, codec [BENCH=picker]
 	cargo bench --quiet -p swarmlet-tests --bench micro -- $(BENCH)
 
+bench-native: build $(NODE_MODULES) ## one JSON line: peers of the command line and pages against raw channels of the same pairs [MIB=256 REPS=1]
+	@.ci/need browser
+	@cargo build --quiet --release -p swarmlet-signaller --example raw
+	@node tests/browser/bench-native.mjs
+
 sim: ## the simulator, one run [STORY="flash-crowd --peers 50 --seed 7"]
 	cargo run --release --quiet -p swarmlet-tests --bin sim -- $(or $(STORY),flash-crowd)
 
@@ -101,4 +106,4 @@ clean: ## remove what was built
 	npm ci --prefix $* --no-audit --no-fund
 	touch $@
 
-.PHONY: help run build wasm test check nostd unit cross-check wasm-test e2e size bench-browser bench sim results fuzz clean
+.PHONY: help run build wasm test check nostd unit cross-check wasm-test e2e size bench-browser bench-native bench sim results fuzz clean

@@ -13,7 +13,7 @@ import { installHelpers } from './in-page.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 const target = resolve(root, process.env.CARGO_TARGET_DIR ?? 'target');
-const server = process.env.SWARMLET_SIGNALLER ?? join(target, 'release/swarmlet-signaller');
+export const binary = process.env.SWARMLET_SIGNALLER ?? join(target, 'release/swarmlet-signaller');
 
 export const KiB = 1024;
 export const MiB = 1024 * 1024;
@@ -70,9 +70,9 @@ export class Signaller {
   }
 
   async start() {
-    if (!existsSync(server)) throw new Error(`no server at ${server}: run make build`);
+    if (!existsSync(binary)) throw new Error(`no server at ${binary}: run make build`);
     const args = ['serve', '--addr', `127.0.0.1:${this.port}`, '--www', join(root, 'www'), ...this.extra];
-    const child = spawn(server, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(binary, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
     this.#child = child;
     const note = (/** @type {Buffer} */ text) => {
       this.#output = (this.#output + text).slice(-20_000);

@@ -1,10 +1,8 @@
 // @ts-check
 // What the browser itself can do: one reliable ordered data channel between two pages, nothing on top.
 
-const MESSAGE = 64 * 1024;
-
 /** Runs in a page. @param {'offer' | 'answer'} role */
-function setUp(role) {
+export function setUp(role) {
   const t = /** @type {any} */ (globalThis).t;
   const pc = new RTCPeerConnection();
   const channel = pc.createDataChannel('raw', { negotiated: true, id: 0, ordered: true });
@@ -15,6 +13,25 @@ function setUp(role) {
     pc.onicegatheringstatechange = check;
     check();
   });
+  t.receiveRaw = (/** @type {number} */ bytes) => new Promise((done) => {
+    let got = 0;
+    let first = 0;
+    channel.onmessage = (event) => {
+      if (got === 0) first = performance.now();
+      got += event.data.byteLength;
+      if (got >= bytes) done({ bytes: got, seconds: (performance.now() - first) / 1000 });
+    };
+  });
+  t.sendRaw = async (/** @type {number} */ bytes) => {
+    const message = t.bytes(9, 64 * 1024);
+    channel.bufferedAmountLowThreshold = 64 * 1024;
+    for (let sent = 0; sent < bytes; sent += message.length) {
+      if (channel.bufferedAmount + message.length > 256 * 1024) {
+        await new Promise((low) => { channel.onbufferedamountlow = low; });
+      }
+      channel.send(message);
+    }
+  };
 }
 
 /** Sends `mib` and resolves with seconds and bytes as the receiver saw them.
@@ -35,28 +52,8 @@ export async function rawGoodput(from, to, mib) {
   await Promise.all([from, to].map((peer) => peer.ask('open', (t) => t.raw.open)));
 
   const total = mib * 1024 * 1024;
-  const received = to.ask('receive', (t, bytes) => new Promise((done) => {
-    let got = 0;
-    let first = 0;
-    t.raw.channel.onmessage = (/** @type {MessageEvent} */ event) => {
-      if (got === 0) first = performance.now();
-      got += event.data.byteLength;
-      if (got >= bytes) done({ bytes: got, seconds: (performance.now() - first) / 1000 });
-    };
-    t.raw.receiving?.();
-  }), total, 300_000);
-  await from.ask('send', async (t, given) => {
-    const { channel } = t.raw;
-    const message = t.bytes(9, given.message);
-    const high = 256 * 1024;
-    channel.bufferedAmountLowThreshold = 64 * 1024;
-    for (let sent = 0; sent < given.total; sent += message.length) {
-      if (channel.bufferedAmount + message.length > high) {
-        await new Promise((low) => { channel.onbufferedamountlow = low; });
-      }
-      channel.send(message);
-    }
-  }, { total, message: MESSAGE }, 300_000);
+  const received = to.ask('receive', (t, bytes) => t.receiveRaw(bytes), total, 300_000);
+  await from.ask('send', (t, bytes) => t.sendRaw(bytes), total, 300_000);
   const result = /** @type {{ bytes: number, seconds: number }} */ (await received);
   await Promise.all([from, to].map((peer) => peer.ask('close', (t) => t.raw.pc.close())));
   return result;

@@ -1,8 +1,8 @@
 //! Files and records in a folder, one job at a time.
 
-use super::Settings;
 use super::host::Ended;
 use super::metrics::Counters;
+use super::{Settings, journal};
 use crate::Error;
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::collections::{BTreeMap, HashMap};
@@ -86,8 +86,11 @@ impl Disk {
     pub(super) fn carry_out(&self, work: Work) -> io::Result<Ended> {
         match work {
             Work::Load { root, start, length } => self.load(root, start, length),
-            Work::Store { root, start, bytes, .. } => self.store(root, start, &bytes),
-            Work::Get { key } => self.get(&key),
+            Work::Store { root, total, start, bytes } => self.store(root, total, start, &bytes),
+            Work::Get { key } => match key.strip_prefix("have-").and_then(Root::from_hex) {
+                Some(root) => self.have(root, &key),
+                None => self.get(&key),
+            },
             Work::Put { key, value } => self.put(&key, &value),
             Work::Discard { root } => self.discard(root),
             Work::Forget { key } => self.forget(&key),
@@ -111,7 +114,7 @@ impl Disk {
         Ok(Ended::Bytes(bytes))
     }
 
-    fn store(&self, root: Root, start: u64, bytes: &[u8]) -> io::Result<Ended> {
+    fn store(&self, root: Root, total: u64, start: u64, bytes: &[u8]) -> io::Result<Ended> {
         let more = bytes.len() as u64;
         let room = |disk: &Self| {
             disk.quota.is_none_or(|quota| disk.used.load(Ordering::Relaxed).saturating_add(more) <= quota)
@@ -126,6 +129,7 @@ impl Disk {
             return Ok(Ended::Failed(Failure::Full));
         }
         write_at(&*self.file(root, true)?, bytes, start)?;
+        journal::note(self.folder()?, root, total, start)?;
         self.note_used(self.used.fetch_add(more, Ordering::Relaxed) + more);
         self.counters.disk_written.fetch_add(more, Ordering::Relaxed);
         Ok(Ended::Ok)
@@ -172,7 +176,9 @@ impl Disk {
         if placed {
             self.write_places()?;
         }
-        let removed = remove(&self.folder()?.join(root.to_string()));
+        let folder = self.folder()?;
+        journal::forget(folder, root)?;
+        let removed = remove(&folder.join(root.to_string()));
         self.recount();
         removed
     }
@@ -195,6 +201,14 @@ impl Disk {
         let mut bytes = Vec::new();
         file.take(RECORD_BYTES_MAX).read_to_end(&mut bytes)?;
         Ok(Ended::Bytes(bytes))
+    }
+
+    /// Which pieces are stored: as the node has written down, and as the store noted since.
+    fn have(&self, root: Root, key: &str) -> io::Result<Ended> {
+        let record = self.get(key)?;
+        let Some(folder) = &self.folder else { return Ok(record) };
+        let written = if let Ended::Bytes(bytes) = &record { bytes.as_slice() } else { &[] };
+        Ok(journal::merge(folder, root, written).map_or(record, Ended::Bytes))
     }
 
     fn put(&self, key: &str, value: &[u8]) -> io::Result<Ended> {

@@ -9,6 +9,7 @@ use core::time::Duration;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use swarmlet_core::action::ShareFailure;
+use swarmlet_core::config::LEAF_BYTES;
 use swarmlet_core::snapshot::{FileView, ShareView};
 use swarmlet_core::{ContentId, Event, Failure};
 use tokio::sync::broadcast::error::RecvError;
@@ -189,8 +190,10 @@ impl<'a> Getter<'a> {
     }
 
     async fn look(&mut self) -> Option<Ended> {
-        let view = self.share().await?;
-        self.show.progress(&view);
+        let snapshot = self.peer.snapshot().await?;
+        let asked: u64 = snapshot.links.iter().map(|link| u64::from(link.requested)).sum();
+        let view = snapshot.shares.into_iter().find(|share| share.content == self.content)?;
+        self.show.progress(&view, asked * u64::from(LEAF_BYTES), self.began.elapsed());
         if view.done > self.moved.0 {
             self.moved = (view.done, Instant::now());
         }

@@ -13,6 +13,7 @@ mod disk;
 mod fetch;
 mod get;
 mod host;
+mod journal;
 mod limit;
 mod link;
 mod metrics;

@@ -1,5 +1,6 @@
 //! What the commands say: text for people, or one JSON object for each line.
 
+use core::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use qrcode::render::unicode::Dense1x2;
 use qrcode::{EcLevel, QrCode};
@@ -55,14 +56,16 @@ impl Show {
         self.bar.set_prefix(what.to_owned());
     }
 
-    /// How far a share is.
-    pub(super) fn progress(&self, view: &ShareView) {
+    /// How far a share is; `in_flight`: bytes asked for that have not come yet.
+    pub(super) fn progress(&self, view: &ShareView, in_flight: u64, took: Duration) {
         let left = seconds_left(view);
         if self.json {
             let value = json!({ "event": "progress", "state": format!("{:?}", view.state).to_lowercase(),
                 "done": view.done, "wanted": view.wanted, "down_rate": view.down_rate, "up_rate": view.up_rate,
                 "peers": view.peers, "sources": view.sources, "from_peers": view.from_peers,
-                "from_http": view.from_http, "from_store": view.from_store, "seconds_left": left });
+                "from_http": view.from_http, "from_store": view.from_store, "in_flight": in_flight,
+                "seconds": took.as_secs_f64(),
+                "seconds_left": left });
             return put(&value.to_string());
         }
         self.bar.set_length(view.wanted.max(1));
