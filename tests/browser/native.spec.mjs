@@ -43,7 +43,7 @@ test('64 MiB from a page to the command line', () => withFolder(async (folder) =
   const a = await world.peer('a');
   const { link, size } = await a.seed([{ path: 'tape.bin', size: 64 * MiB, seed: 41 }]);
   const get = new Command(['get', link, '--output', folder]);
-  const end = await get.hears('complete');
+  const end = await get.hears('complete', 60_000);
   assert.equal(await get.ended, 0);
   assert.deepEqual([end.from_peers, end.from_http, end.wanted], [size, 0, size]);
   await writeFile(join(folder, 'expected'), bytes(41, 64 * MiB));
