@@ -63,7 +63,7 @@ impl World {
     fn check_delivery(&mut self) {
         for peer in 0..self.peers.len() {
             let this = &self.peers[peer];
-            if this.spec.seed || this.done_at.is_none() || this.node.is_none() {
+            if this.spec.seed || this.done_at.is_none() || !self.is_complete(peer) {
                 continue;
             }
             let missing: u64 =

@@ -23,9 +23,10 @@ impl World {
                 .peers
                 .iter()
                 .position(|other| other.node.as_ref().is_some_and(|node| node.peer_id() == link.peer));
+            let conduct = other.map(|other| self.peers[other].spec.conduct);
             let _ = writeln!(
                 out,
-                "  link to {other:?}: {} in, {} out, {} leaves asked, rtt {} us",
+                "  link to {other:?} {conduct:?}: {} in, {} out, {} leaves asked, rtt {} us",
                 link.received, link.sent, link.requested, link.rtt_us
             );
         }

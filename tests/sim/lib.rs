@@ -11,6 +11,7 @@
 
 pub mod body;
 pub mod bounds;
+pub mod chaos;
 pub mod check;
 pub mod conduct;
 pub mod content;

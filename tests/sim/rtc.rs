@@ -267,7 +267,8 @@ impl World {
         self.queue.push(self.now + takes, Happening::Connected { one: end, two: other });
     }
 
-    fn nat_forbids(&self, one: PeerId, two: PeerId) -> bool {
+    /// Whether what stands between two peers and the network keeps them apart.
+    pub(crate) fn nat_forbids(&self, one: PeerId, two: PeerId) -> bool {
         let success = self.peers[one].spec.nat.success(self.peers[two].spec.nat);
         // The same for every attempt of a pair: it is what their boxes are like.
         let pair = (one.min(two) * self.peers.len() + one.max(two)) as u64;

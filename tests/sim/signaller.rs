@@ -119,6 +119,9 @@ impl World {
     }
 
     pub(crate) fn signaller_up(&mut self) {
+        if self.signaller.server.is_some() {
+            return;
+        }
         self.signaller.starts += 1;
         let seed = fork_seed(self.options.seed, 1000, self.signaller.starts);
         self.signaller.server = Some(Server::new(ServerConfig::default(), seed, self.now));
