@@ -15,6 +15,7 @@ use crate::world::World;
 use core::time::Duration;
 use std::collections::VecDeque;
 use swarmlet_core::config::CHANNEL_LOW_BYTES;
+use swarmlet_core::wire::Frame;
 use swarmlet_core::{Channel, Instant};
 
 /// What is sent in one go.
@@ -341,6 +342,12 @@ impl World {
         let Some((body, _)) = self.ends[end].flow_mut(channel).transit.pop_front() else { return };
         self.ledger.received += body.len() as u64;
         let (peer, life, link) = (self.ends[other].peer, self.ends[other].life, self.ends[other].link);
+        if self.options.trace {
+            let (from, bytes) = (self.ends[end].peer, body.len());
+            let mut scratch = Vec::new();
+            let message = Frame::decode(body.bytes(&self.files, &mut scratch)).map(|frame| frame.message);
+            self.trace(format_args!("peer {peer} gets {bytes} bytes from peer {from}: {message:.120?}"));
+        }
         self.on_told(peer, life, News::Received { link, channel, body });
     }
 }

@@ -37,7 +37,7 @@ impl Swarm {
             bytes > 0
         });
         let mut plan = Plan { room, spans: Map::new() };
-        self.continue_pieces(link, &mut plan);
+        self.continue_pieces(link, &mut plan, cx);
         while plan.room > 0 && held < HELD_BYTES_MAX && self.begin_piece(link, &mut plan, cx) {}
         if plan.room == room {
             self.double_late(link, &mut plan, cx);
@@ -58,12 +58,12 @@ impl Swarm {
     }
 
     /// Leaves of pieces that are under way.
-    fn continue_pieces(&mut self, link: LinkId, plan: &mut Plan) {
+    fn continue_pieces(&mut self, link: LinkId, plan: &mut Plan, cx: &Cx) {
         let Some(peer) = self.peers.get(&link) else { return };
         for root in &self.begun {
             let (Some(file), Some(has)) = (self.files.get_mut(root), peer.has.get(root)) else { continue };
             while plan.room > 0
-                && let Some(piece) = file.ledger.loose_piece(has, peer.snubs > 0)
+                && let Some(piece) = file.ledger.loose_piece(has, peer.is_shunned(cx.now))
             {
                 take_spans(file, root, piece, peer, plan);
             }
@@ -83,7 +83,7 @@ impl Swarm {
                 continue;
             }
             let Some((rank, piece)) =
-                file.choose(has, self.lacking.contains(root), peer.snubs > 0, &mut cx.rng)
+                file.choose(has, self.lacking.contains(root), peer.is_shunned(cx.now), &mut cx.rng)
             else {
                 continue;
             };
@@ -259,7 +259,7 @@ impl Swarm {
     pub(super) fn on_reject(&mut self, link: LinkId, root: &Root, spans: &[Span]) -> Result<(), Fault> {
         let peer = self.peers.get_mut(&link).ok_or(Fault::Unexpected)?;
         for span in spans {
-            let Some(Some(asked)) = peer.answered(root, span.start) else { continue };
+            let Some(asked) = peer.rejected(root, span.start) else { continue };
             let Some(file) = self.files.get_mut(root) else { continue };
             file.ledger.unask(span.start, asked.count);
             // What it rejects it does not have, whatever it said before; or we asked it to forget it.
@@ -357,7 +357,7 @@ impl Swarm {
             if peer.snub_at().is_none_or(|at| at > cx.now) {
                 continue;
             }
-            peer.snubs += 1;
+            peer.snub(cx.now);
             peer.widen(cx.config.window_leaves_max);
             if peer.snubs >= SNUBS_MAX {
                 self.facts.push(Fact::Fault(link, Fault::Stalled));

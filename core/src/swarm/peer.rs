@@ -51,6 +51,8 @@ pub(crate) struct Peer {
     /// Its rate at that time. A silent source's rate decays, and its deadline must not grow with its silence.
     pub(crate) pace: u64,
     pub(crate) snubs: u32,
+    /// Until then it is asked only for what nobody else has.
+    shunned_until: Instant,
     /// Leaves that may be asked of it at the same time.
     pub(crate) window: u32,
     /// Leaves it has sent, wanted or not, and how many of these it knows to have come.
@@ -82,6 +84,8 @@ pub(crate) struct Asked {
     pub(crate) at: Instant,
     /// We would rather have it from somebody else, if it has not been sent.
     pub(crate) called_back: bool,
+    /// It was asked for before and cancelled, and there was no answer to that yet.
+    recalled: bool,
 }
 
 /// A run of leaves that we were asked for.
@@ -110,6 +114,7 @@ impl Peer {
             progress: now,
             pace: 0,
             snubs: 0,
+            shunned_until: now,
             window: BLOCK_LEAVES_MAX,
             taken: 0,
             told_taken: 0,
@@ -122,6 +127,18 @@ impl Peer {
             no_info: Set::new(),
             no_hashes: Set::new(),
         }
+    }
+
+    /// It was silent: others are asked first, for longer each time. Not for ever, or nobody would be asked where
+    /// everybody was silent once.
+    pub(crate) fn snub(&mut self, now: Instant) {
+        self.snubs += 1;
+        self.shunned_until = now.after(SNUB_AFTER << self.snubs.min(4));
+    }
+
+    /// Whether others are asked first.
+    pub(crate) fn is_shunned(&self, now: Instant) -> bool {
+        self.snubs > 0 && now < self.shunned_until
     }
 
     /// Works out anew how much it may be asked for.
@@ -160,11 +177,11 @@ impl Peer {
         if self.asked.is_empty() {
             self.progress = now;
         }
-        self.late.remove(&(*root, span.start));
+        let recalled = self.late.remove(&(*root, span.start));
         self.asked_leaves += u32::from(span.count);
         self.asked.insert(
             (*root, span.start),
-            Asked { count: span.count, proof: span.proof, at: now, called_back: false },
+            Asked { count: span.count, proof: span.proof, at: now, called_back: false, recalled },
         );
     }
 
@@ -175,6 +192,17 @@ impl Peer {
             return Some(Some(asked));
         }
         if self.late.remove(&(*root, start)) { Some(None) } else { None }
+    }
+
+    /// It will not send a run. `None`: that was not asked for, or it is the answer to a cancel of ours, after which we
+    /// asked again.
+    pub(crate) fn rejected(&mut self, root: &Root, start: u32) -> Option<Asked> {
+        if let Some(asked) = self.asked.get_mut(&(*root, start))
+            && core::mem::take(&mut asked.recalled)
+        {
+            return None;
+        }
+        self.answered(root, start)?
     }
 
     /// Gives up on one run. `true`: it was under way.
