@@ -38,7 +38,7 @@ wasm: ## the page's module and its glue in www/pkg
 		cargo run --release --quiet -p swarmlet-bindgen -- $(TARGET)/$(WASM)/wasm/swarmlet_$$module.wasm www/pkg || exit 1; done
 
 ##@ Check it
-test: check nostd unit cross-check wasm-test e2e size ## everything that CI runs
+test: check nostd unit cross-check wasm-test e2e operate size ## everything that CI runs
 	@echo 'make test: all passed'
 
 check: wasm $(NODE_MODULES) ## format, lints, documentation, types of the page's scripts
@@ -68,6 +68,9 @@ wasm-test: ## the wasm crate's tests in headless Chromium
 e2e: build $(NODE_MODULES) ## pages that swarm in a real browser [SPEC=tests/browser/x.spec.mjs]
 	.ci/need browser
 	node --test --test-concurrency=1 --test-reporter=spec $(or $(SPEC),$(wildcard tests/browser/*.spec.mjs))
+
+operate: build ## the steps of docs/OPERATING.md on a clean folder, with the release server
+	tests/operating/walkthrough.sh $(SERVER)
 
 ##@ Measure it
 size: wasm ## bytes of the page's critical path and of the module, raw, gzip, brotli
@@ -106,4 +109,4 @@ clean: ## remove what was built
 	npm ci --prefix $* --no-audit --no-fund
 	touch $@
 
-.PHONY: help run build wasm test check nostd unit cross-check wasm-test e2e size bench-browser bench-native bench sim results fuzz clean
+.PHONY: help run build wasm test check nostd unit cross-check wasm-test e2e operate size bench-browser bench-native bench sim results fuzz clean

@@ -22,7 +22,7 @@ export interface JoinOptions {
   upload?: number | boolean;
   /** Where content is kept. Default `auto`: the browser's private files where they exist, else memory. */
   storage?: 'auto' | 'opfs' | 'memory';
-  /** STUN and TURN servers, as `RTCPeerConnection` takes them. Default: none. */
+  /** STUN and TURN servers, as `RTCPeerConnection` takes them. Default: those that the signaller names (`/swarmlet/config.json` there). */
   iceServers?: RTCIceServer[];
   /** `false`: keep data channels in the page even where the browser could give them to the worker. */
   transfer?: boolean;

@@ -37,6 +37,7 @@ pub(crate) fn base_url(
     peer: IpAddr,
     headers: &HeaderMap,
     proxies: &[Network],
+    tls: bool,
 ) -> Option<String> {
     if !public_url.is_empty() {
         return Some(public_url.trim_end_matches('/').to_owned());
@@ -46,8 +47,8 @@ pub(crate) fn base_url(
     if host.is_empty() || host.len() > 255 || !host.bytes().all(is_plain) {
         return None;
     }
-    let tls =
-        Network::any(proxies, peer) && headers.get("x-forwarded-proto").is_some_and(|proto| proto == "https");
+    let forwarded = headers.get("x-forwarded-proto").is_some_and(|proto| proto == "https");
+    let tls = tls || (forwarded && Network::any(proxies, peer));
     Some(format!("{}://{host}", if tls { "https" } else { "http" }))
 }
 
@@ -79,15 +80,18 @@ mod tests {
     #[test]
     fn the_base_is_what_the_caller_wrote_if_it_is_plain() {
         let peer: IpAddr = "127.0.0.1".parse().unwrap();
-        let base = |host: &str| base_url("", peer, &headers(&[("host", host)]), &[]);
+        let base = |host: &str| base_url("", peer, &headers(&[("host", host)]), &[], false);
         assert_eq!(base("127.0.0.1:8787").unwrap(), "http://127.0.0.1:8787");
         assert_eq!(base("[::1]:1").unwrap(), "http://[::1]:1");
         for bad in ["", "a/b", "a b", "a@b", "a\"b", "é", &"a".repeat(256)] {
             assert_eq!(base(bad), None, "{bad}");
         }
         let tls = headers(&[("host", "a.example"), ("x-forwarded-proto", "https")]);
-        assert_eq!(base_url("", peer, &tls, &[]).unwrap(), "http://a.example");
-        assert_eq!(base_url("", peer, &tls, &["127.0.0.0/8".parse().unwrap()]).unwrap(), "https://a.example");
-        assert_eq!(base_url("https://x/", peer, &tls, &[]).unwrap(), "https://x");
+        assert_eq!(base_url("", peer, &tls, &[], false).unwrap(), "http://a.example");
+        assert_eq!(
+            base_url("", peer, &tls, &["127.0.0.0/8".parse().unwrap()], false).unwrap(),
+            "https://a.example"
+        );
+        assert_eq!(base_url("https://x/", peer, &tls, &[], false).unwrap(), "https://x");
     }
 }

@@ -82,7 +82,7 @@ pub struct Options {
     /// Serve everybody, although others can reach this server and nothing else limits who comes
     #[arg(long, global = true)]
     pub open: bool,
-    /// The folder of the page [default: www]
+    /// The folder of the page [default: the one in the program]
     #[arg(long, global = true, value_name = "DIR")]
     pub www: Option<PathBuf>,
     /// A folder to offer as a share; may be repeated

@@ -16,6 +16,11 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::OnceLock;
 
+/// The page as it was when the program was built.
+mod page {
+    include!(concat!(env!("OUT_DIR"), "/page.rs"));
+}
+
 /// Bytes of all files together: a page, not an archive.
 const TOTAL_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Folders inside folders.
@@ -43,16 +48,16 @@ pub(crate) struct Asset {
 }
 
 impl Assets {
-    /// Reads a folder; without a name, `www` here if there is one.
+    /// Reads a folder; without a name, takes the page that is in the program.
     pub(crate) fn read(folder: &Path) -> Result<Self, Error> {
-        let (folder, wanted) = match folder.as_os_str().is_empty() {
-            true => (Path::new("www"), false),
-            false => (folder, true),
-        };
-        let mut assets = Self::default();
-        if wanted || folder.is_dir() {
-            assets.read_folder(folder, "", 0, &mut 0)?;
+        if folder.as_os_str().is_empty() {
+            let files = page::FILES
+                .iter()
+                .map(|(path, bytes)| ((*path).to_owned(), Asset::new(path, Bytes::from_static(bytes))));
+            return Ok(Self(files.collect()));
         }
+        let mut assets = Self::default();
+        assets.read_folder(folder, "", 0, &mut 0)?;
         Ok(assets)
     }
 
@@ -88,9 +93,9 @@ impl Assets {
         Ok(())
     }
 
-    /// Whether there is no page.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// Whether there is a page that works.
+    pub(crate) fn is_whole(&self) -> bool {
+        ["index.html", "pkg/swarmlet_wasm_bg.wasm"].iter().all(|path| self.0.contains_key(*path))
     }
 
     /// The file of that path.

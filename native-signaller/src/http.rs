@@ -1,7 +1,7 @@
 //! What is where, and the headers that keep pages safe.
 
 use crate::ws::{head, socket};
-use crate::{State, caller};
+use crate::{State, caller, ice};
 use axum::Router;
 use axum::extract::{ConnectInfo, Request, State as Shared};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
@@ -28,6 +28,7 @@ pub(crate) fn router(state: Arc<State>) -> Router {
         .route("/", get(page))
         .layer(from_fn(|request, next| dress(request, next, PAGE_POLICY, false)));
     let embeddable = Router::new()
+        .route("/swarmlet/config.json", get(ice::config).options(preflight))
         .route("/swarmlet/{*path}", get(asset).options(preflight))
         .layer(from_fn(|request, next| dress(request, next, PAGE_POLICY, true)));
     let shares = Router::new()
@@ -66,7 +67,15 @@ async fn share(
 ) -> Response {
     let Some(path) = decoded(&uri, "/share/") else { return not_found() };
     let config = state.config();
-    let base = || caller::base_url(&config.public_url, peer.ip(), &headers, &config.proxies);
+    let base = || {
+        caller::base_url(
+            &config.public_url,
+            peer.ip(),
+            &headers,
+            &config.proxies,
+            state.certificate.is_some(),
+        )
+    };
     let torrent = |name| state.shares.torrent(name, &base()?);
     if path == "index.json" {
         return match base() {
@@ -89,14 +98,14 @@ fn decoded(uri: &Uri, prefix: &str) -> Option<String> {
 async fn preflight() -> Response {
     let headers = [
         (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, OPTIONS"),
-        (header::ACCESS_CONTROL_ALLOW_HEADERS, "range, if-range, if-none-match"),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, "range, if-range, if-none-match, authorization"),
         (header::ACCESS_CONTROL_MAX_AGE, "86400"),
     ];
     (StatusCode::NO_CONTENT, headers).into_response()
 }
 
 /// Alive: the hub answers.
-async fn healthz(Shared(state): Shared<Arc<State>>) -> Response {
+pub(crate) async fn healthz(Shared(state): Shared<Arc<State>>) -> Response {
     match tokio::time::timeout(Duration::from_secs(1), state.hub.count()).await {
         Ok(Some(_)) => plain(StatusCode::OK, "ok\n"),
         Ok(None) | Err(_) => plain(StatusCode::SERVICE_UNAVAILABLE, "stuck\n"),
@@ -104,7 +113,7 @@ async fn healthz(Shared(state): Shared<Arc<State>>) -> Response {
 }
 
 /// Ready: alive, and not about to stop.
-async fn readyz(state: Shared<Arc<State>>) -> Response {
+pub(crate) async fn readyz(state: Shared<Arc<State>>) -> Response {
     if state.draining.load(Ordering::Relaxed) {
         return plain(StatusCode::SERVICE_UNAVAILABLE, "draining\n");
     }

@@ -10,19 +10,24 @@
 
 pub mod cli;
 pub mod log;
+pub mod metrics;
 pub mod mint;
 pub mod seed;
 pub mod shutdown;
 
 mod accept;
+mod admin;
 mod caller;
 mod config;
 mod error;
 mod files;
 mod http;
 mod hub;
+mod ice;
 mod range;
 mod shares;
+mod stun;
+mod tls;
 mod ws;
 
 pub use config::{Config, Content, Limits, Network, PerMinute, Secret, Socket, Stun, Tls, Tokens, Turn};
@@ -32,8 +37,10 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 use hub::Hub;
 use std::sync::Arc;
+use std::time::Instant;
 use swarmlet_core::ContentId;
-use tokio::net::TcpListener;
+use swarmlet_core::tracker::server::Served;
+use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -51,6 +58,10 @@ struct State {
     assets: files::Assets,
     shares: shares::Shares,
     draining: AtomicBool,
+    metrics: metrics::Metrics,
+    /// Where TLS is spoken.
+    certificate: Option<Arc<tls::Certificate>>,
+    started: Instant,
     /// Sockets and TCP connections.
     tasks: TaskTracker,
 }
@@ -62,14 +73,34 @@ impl State {
     }
 
     /// Takes over another one, as far as a running server can.
-    async fn reload(&self, new: Config) {
+    async fn reload(self: &Arc<Self>, new: Config) {
         let fixed = self.config().needs_restart(&new);
         if !fixed.is_empty() {
             tracing::warn!(event = "reload", "a restart is needed for {}", fixed.join(", "));
         }
         self.hub.configure(new.clone(), new.tracker(&self.contents())).await;
         self.live.send_replace(Arc::new(new));
+        self.renew().await;
         tracing::info!(event = "reload", "the configuration was read again");
+    }
+
+    /// Takes over the certificate if its files have changed.
+    async fn renew(self: &Arc<Self>) {
+        let state = Arc::clone(self);
+        let read = tokio::task::spawn_blocking(move || {
+            let config = state.config();
+            state.certificate.as_ref().filter(|_| config.tls.is_on()).map(|shown| shown.reload(&config.tls))
+        });
+        match read.await {
+            Ok(Some(Ok(true))) => tracing::info!(event = "certificate", "new connections get a new one"),
+            Ok(Some(Err(error))) => tracing::error!(event = "certificate", "the old one stays: {error}"),
+            Ok(Some(Ok(false)) | None) | Err(_) => {}
+        }
+    }
+
+    /// Whether only some contents are served.
+    fn is_listed(&self) -> bool {
+        matches!(self.config().served(&self.contents()), Served::Only { .. })
     }
 
     fn contents(&self) -> Vec<ContentId> {
@@ -81,6 +112,10 @@ impl State {
 pub struct Inlets {
     /// The page and signalling.
     pub http: TcpListener,
+    /// The operator's side.
+    pub admin: Option<TcpListener>,
+    /// STUN.
+    pub stun: Option<UdpSocket>,
     /// Configurations that take the place of the first.
     pub reloads: mpsc::Receiver<Config>,
 }
@@ -89,7 +124,25 @@ impl Inlets {
     /// One listener, and no more configurations.
     #[must_use]
     pub fn only(http: TcpListener) -> Self {
-        Self { http, reloads: mpsc::channel(1).1 }
+        Self { http, admin: None, stun: None, reloads: mpsc::channel(1).1 }
+    }
+
+    /// What a configuration asks for.
+    ///
+    /// # Errors
+    /// When an address cannot be listened on.
+    pub async fn bind(config: &Config, reloads: mpsc::Receiver<Config>) -> Result<Self, Error> {
+        let listen = async |addr| TcpListener::bind(addr).await.map_err(|error| Error::Listen(addr, error));
+        let http = listen(config.addr).await?;
+        let admin = match config.admin_addr {
+            Some(addr) => Some(listen(addr).await?),
+            None => None,
+        };
+        let stun = match config.stun.addr {
+            Some(addr) => Some(UdpSocket::bind(addr).await.map_err(|error| Error::Listen(addr, error))?),
+            None => None,
+        };
+        Ok(Self { http, admin, stun, reloads })
     }
 }
 
@@ -110,18 +163,24 @@ pub async fn run(config: Config, inlets: Inlets, shutdown: impl Future<Output = 
         read = reading => read,
         () = shutdown.as_mut() => return Ok(()),
     };
+    let certificate = if config.tls.is_on() { Some(tls::Certificate::load(&config.tls)?) } else { None };
     let (assets, shares, made) = read.map_err(|error| Error::Start(error.to_string()))??;
     let contents: Vec<ContentId> = shares.list().map(shares::Share::content).collect();
     let failed = |error: std::io::Error| Error::Start(error.to_string());
-    let Inlets { http, mut reloads } = inlets;
+    let Inlets { http, admin, stun, mut reloads } = inlets;
     let addr = http.local_addr().map_err(failed)?;
     let (arrivals, arriving) = mpsc::channel(ARRIVALS_MAX);
-    let plain = http.into_std().map_err(failed)?;
-    let hub = Hub::start(&config, config.tracker(&contents), seed, Some(plain), arrivals).map_err(failed)?;
+    // The hub accepts plain connections itself; those with TLS come to it when they are WebSockets.
+    let (plain, secret) = match &certificate {
+        None => (Some(http.into_std().map_err(failed)?), None),
+        Some(shown) => (None, Some((http, shown.acceptor()?))),
+    };
+    let hub = Hub::start(&config, config.tracker(&contents), seed, plain, arrivals).map_err(failed)?;
     let peer = seeded(&config, &hub, made).await?;
     let (draining, tasks) = (AtomicBool::new(false), TaskTracker::new());
     let (live, _) = watch::channel(Arc::new(config));
-    let state = Arc::new(State { live, hub, assets, shares, draining, tasks });
+    let (metrics, started) = (metrics::Metrics::default(), Instant::now());
+    let state = Arc::new(State { live, hub, assets, shares, draining, metrics, certificate, started, tasks });
     announce(&state, addr);
     let compressing = tokio::task::spawn_blocking({
         let state = Arc::clone(&state);
@@ -130,6 +189,10 @@ pub async fn run(config: Config, inlets: Inlets, shutdown: impl Future<Output = 
 
     let ending = CancellationToken::new();
     let accepting = tokio::spawn(accept::run(Arc::clone(&state), arriving, ending.clone()));
+    if let Some((listener, acceptor)) = secret {
+        state.tasks.spawn(tls::run(Arc::clone(&state), acceptor, listener, ending.clone()));
+    }
+    listen_aside(&state, admin, stun, &ending);
     loop {
         tokio::select! {
             () = shutdown.as_mut() => break,
@@ -152,6 +215,31 @@ pub async fn run(config: Config, inlets: Inlets, shutdown: impl Future<Output = 
     let _ = compressing.await;
     state.hub.stop().await;
     tracing::info!(event = "end", clean = left.is_ok());
+    Ok(())
+}
+
+fn listen_aside(
+    state: &Arc<State>,
+    admin: Option<TcpListener>,
+    stun: Option<UdpSocket>,
+    ending: &CancellationToken,
+) {
+    if let Some(listener) = admin {
+        tokio::spawn(admin::run(Arc::clone(state), listener, ending.clone()));
+    }
+    if let Some(socket) = stun {
+        tokio::spawn(stun::run(Arc::clone(state), socket, ending.clone()));
+    }
+}
+
+/// Whether what the configuration names is there and good, without serving it.
+///
+/// # Errors
+/// One line that names what is wrong.
+pub fn verify(config: &Config) -> Result<(), Error> {
+    if config.tls.is_on() {
+        tls::Certificate::load(&config.tls)?;
+    }
     Ok(())
 }
 
@@ -179,6 +267,11 @@ fn announce(state: &State, addr: core::net::SocketAddr) {
     if addr.ip().is_unspecified() {
         shown.set_ip(core::net::Ipv4Addr::LOCALHOST.into());
     }
-    let page = if state.assets.is_empty() { "no page, signalling only" } else { "open the page" };
-    tracing::info!(event = "listening", %addr, "{page}: http://{shown}/");
+    let page = if state.assets.is_whole() {
+        "open the page"
+    } else {
+        "no whole page (make wasm builds it), signalling"
+    };
+    let scheme = if state.certificate.is_some() { "https" } else { "http" };
+    tracing::info!(event = "listening", %addr, "{page}: {scheme}://{shown}/");
 }

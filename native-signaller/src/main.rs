@@ -3,8 +3,7 @@
 use clap::Parser;
 use std::process::ExitCode;
 use swarmlet_signaller::cli::{Cli, Command, Options};
-use swarmlet_signaller::{Config, Error, Inlets, log, mint, run, seed, shutdown};
-use tokio::net::TcpListener;
+use swarmlet_signaller::{Config, Error, Inlets, log, metrics, mint, run, seed, shutdown, verify};
 
 fn main() -> ExitCode {
     match start(Cli::parse()) {
@@ -22,6 +21,7 @@ fn start(cli: Cli) -> Result<ExitCode, Error> {
     match command.unwrap_or(Command::Serve) {
         Command::Config { print, check: _ } => {
             warnings.iter().for_each(|warning| eprintln!("swarmlet-signaller: {warning}"));
+            verify(&config)?;
             if print {
                 print!("{}", config.to_toml());
             }
@@ -41,6 +41,7 @@ fn start(cli: Cli) -> Result<ExitCode, Error> {
         }
         Command::Serve => {
             log::start(&config)?;
+            metrics::count_panics();
             warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
             block_on(async { serve(config, options).await.map(|()| ExitCode::SUCCESS) })
         }
@@ -69,7 +70,6 @@ fn asked() -> Result<impl Future<Output = ()>, Error> {
 async fn serve(config: Config, options: Options) -> Result<(), Error> {
     let stop = asked()?;
     let reloads = shutdown::reloads(options).map_err(|error| Error::Start(error.to_string()))?;
-    let addr = config.addr;
-    let http = TcpListener::bind(addr).await.map_err(|error| Error::Listen(addr, error))?;
-    run(config, Inlets { http, reloads }, stop).await
+    let inlets = Inlets::bind(&config, reloads).await?;
+    run(config, inlets, stop).await
 }

@@ -4,6 +4,7 @@
 import { SwarmletError, aborted, deferred } from './error.js';
 import { linkText, seedFiles } from './input.js';
 import { fetchFrom } from './fetch.js';
+import { IceServers } from './ice.js';
 import { Connections } from './rtc.js';
 import { Share } from './share.js';
 
@@ -61,7 +62,9 @@ class Node {
   constructor(worker, options) {
     this.#worker = worker;
     const send = (/** @type {object} */ message, /** @type {Transferable[]} */ given = []) => worker.postMessage(message, given);
-    this.#connections = new Connections(send, { iceServers: options.iceServers ?? [], transfer: options.transfer !== false });
+    const signaller = signallerUrl(options.signaller);
+    const ice = new IceServers(options.iceServers, signaller, options.token);
+    this.#connections = new Connections(send, { ice, transfer: options.transfer !== false });
     worker.onmessage = ({ data }) => this.#hear(data);
     worker.onerror = (event) => this.#die(new SwarmletError('internal', event.message));
     this.#first = !slotTaken;
@@ -69,7 +72,7 @@ class Node {
     const slot = this.#first ? Number.parseInt(sessionStorageItem() ?? '', 10) : NaN;
     worker.postMessage({
       t: 'start',
-      options: { signaller: signallerUrl(options.signaller), token: options.token, upload: uploadLimit(options.upload) },
+      options: { signaller, token: options.token, upload: uploadLimit(options.upload) },
       storage: options.storage ?? 'auto',
       slot: Number.isNaN(slot) ? undefined : slot,
     });

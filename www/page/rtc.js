@@ -13,17 +13,17 @@ export class Connections {
   /** @type {Map<number, Connection>} */
   #connections = new Map();
   #send;
-  #config;
+  #ice;
   /** Whether channels can be given to the worker. Found out with the first link. */
   transfer;
 
   /**
    * @param {(message: object, given?: Transferable[]) => void} send To the worker.
-   * @param {{ iceServers: RTCIceServer[], transfer: boolean }} options
+   * @param {{ ice: import('./ice.js').IceServers, transfer: boolean }} options
    */
   constructor(send, options) {
     this.#send = send;
-    this.#config = { iceServers: options.iceServers };
+    this.#ice = options.ice;
     this.transfer = options.transfer;
   }
 
@@ -59,7 +59,7 @@ export class Connections {
   async #open(link, job, offer) {
     const send = this.#send;
     try {
-      const connection = new Connection(link, this.#config, send);
+      const connection = new Connection(link, { iceServers: this.#ice.now() }, send);
       this.#connections.set(link, connection);
       this.transfer = connection.giveChannels(this.transfer);
       const { pc } = connection;

@@ -131,7 +131,10 @@ impl Server {
                 self.on_opened(now, conn, address, dialect, origin);
             }
             ServerInput::Received { conn, bytes } => self.on_received(now, conn, bytes),
-            ServerInput::Closed { conn } => self.forget(conn),
+            ServerInput::Closed { conn } => {
+                self.counts.lost += u64::from(self.conns.contains_key(&conn));
+                self.forget(conn);
+            }
             ServerInput::Drain { spread } => self.on_drain(now, spread),
             ServerInput::Clock { unix_s } => self.gate.tell(now, unix_s),
             ServerInput::Configure(config) => self.on_configure(*config),
@@ -141,7 +144,12 @@ impl Server {
 
     /// The next order to carry out.
     pub fn poll_action(&mut self) -> Option<ServerAction> {
-        self.actions.pop_front()
+        let action = self.actions.pop_front();
+        if let Some(ServerAction::Send { bytes, .. }) = &action {
+            self.counts.messages_out += 1;
+            self.counts.bytes_out += bytes.len() as u64;
+        }
+        action
     }
 
     /// When [`ServerInput::Timeout`] is due.
@@ -202,6 +210,7 @@ impl Server {
         if let Some(network) = network {
             *self.networks.entry(network).or_default() += 1;
         }
+        self.counts.opened += 1;
         self.conns.insert(conn, Box::new(opened));
         if self.draining {
             return self.close(conn, CloseReason::Draining);
@@ -218,6 +227,7 @@ impl Server {
 
     fn on_received(&mut self, now: Instant, id: ConnId, bytes: &[u8]) {
         let Some(conn) = self.conns.get_mut(&id) else { return };
+        self.counts.bytes_in += bytes.len() as u64;
         if let Err(wait) = conn.messages.take(self.config.messages, now) {
             self.counts.messages[door::MESSAGE_OTHER] += 1;
             if conn.patience.take(self.config.messages, now).is_err() {

@@ -23,7 +23,7 @@ pub struct Config {
     /// Where metrics, health and the status page are. Empty: nowhere.
     #[serde(with = "values::optional")]
     pub admin_addr: Option<SocketAddr>,
-    /// The folder of the page. Empty: `www` here, if there is one.
+    /// The folder of the page. Empty: the page that is in the program.
     pub www: PathBuf,
     /// Folders to offer as shares over HTTP.
     pub share: Vec<PathBuf>,

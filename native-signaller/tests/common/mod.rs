@@ -43,10 +43,13 @@ impl Server {
     }
 
     pub async fn start_at(addr: SocketAddr, config: Config) -> Self {
-        let listener = TcpListener::bind(addr).await.unwrap();
-        let addr = listener.local_addr().unwrap();
+        Self::with(Inlets::only(TcpListener::bind(addr).await.unwrap()), config)
+    }
+
+    pub fn with(inlets: Inlets, config: Config) -> Self {
+        let addr = inlets.http.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
-        let done = tokio::spawn(run(config, Inlets::only(listener), async move { drop(stopped.await) }));
+        let done = tokio::spawn(run(config, inlets, async move { drop(stopped.await) }));
         Self { addr, stop: Some(stop), done }
     }
 

@@ -179,6 +179,16 @@ pub struct ServerSnapshot {
     pub swarms: u32,
     /// Members of all swarms together.
     pub memberships: u32,
+    /// Connections that came, ever.
+    pub opened: u64,
+    /// Connections that the other side, or the host, has ended, ever.
+    pub lost: u64,
+    /// Bytes of messages read, ever.
+    pub bytes_in: u64,
+    /// Messages sent, ever.
+    pub messages_out: u64,
+    /// Bytes of messages sent, ever.
+    pub bytes_out: u64,
     /// Messages read, ever, in the order of [`MESSAGE_KINDS`].
     pub messages: [u64; MESSAGE_KINDS.len()],
     /// Announces answered, ever.
