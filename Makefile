@@ -38,7 +38,7 @@ wasm: ## the page's module and its glue in www/pkg
 		cargo run --release --quiet -p swarmlet-bindgen -- $(TARGET)/$(WASM)/wasm/swarmlet_$$module.wasm www/pkg || exit 1; done
 
 ##@ Check it
-test: check nostd unit cross-check wasm-test e2e operate size ## everything that CI runs
+test: check nostd unit sim-wasm cross-check wasm-test e2e operate size ## everything that CI runs
 	@echo 'make test: all passed'
 
 check: wasm $(NODE_MODULES) ## format, lints, documentation, types of the page's scripts
@@ -54,6 +54,13 @@ nostd: ## the core on a target that has no standard library
 
 unit: ## unit, property, integration tests and the simulator's stories
 	cargo test --workspace
+
+sim-wasm: ## the same simulated runs natively and in wasm under Node.js, event for event [SEEDS=20]
+	.ci/need $(WASM) && .ci/need node
+	cargo build --release -p swarmlet-tests --example traces
+	cargo rustc --release -p swarmlet-tests --lib --target $(WASM) --crate-type cdylib
+	node tests/simulation/compare.mjs $(TARGET)/release/examples/traces $(TARGET)/$(WASM)/release/swarmlet_tests.wasm \
+		$(or $(SEEDS),20)
 
 cross-check: ## our .torrent files against those of libtorrent
 	.ci/need libtorrent $(TARGET)/python
@@ -109,4 +116,4 @@ clean: ## remove what was built
 	npm ci --prefix $* --no-audit --no-fund
 	touch $@
 
-.PHONY: help run build wasm test check nostd unit cross-check wasm-test e2e operate size bench-browser bench-native bench sim results fuzz clean
+.PHONY: help run build wasm test check nostd unit sim-wasm cross-check wasm-test e2e operate size bench-browser bench-native bench sim results fuzz clean

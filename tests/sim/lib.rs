@@ -30,6 +30,8 @@ pub mod signaller;
 pub mod spec;
 pub mod stories;
 pub mod story;
+#[cfg(target_family = "wasm")]
+pub mod wasm;
 mod work;
 pub mod world;
 
