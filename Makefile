@@ -72,7 +72,7 @@ wasm-test: ## the wasm crate's tests in headless Chromium
 	CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER=$(abspath $(TARGET))/release/swarmlet-wasm-test-runner \
 		cargo test -p swarmlet-wasm --target $(WASM)
 
-e2e: build $(NODE_MODULES) ## pages that swarm in a real browser [SPEC=tests/browser/x.spec.mjs]
+e2e: build $(NODE_MODULES) tests/browser/webtorrent/node_modules ## pages that swarm in a real browser [SPEC=tests/browser/x.spec.mjs]
 	.ci/need browser
 	node --test --test-concurrency=1 --test-reporter=spec $(or $(SPEC),$(wildcard tests/browser/*.spec.mjs))
 
@@ -96,6 +96,10 @@ bench-native: build $(NODE_MODULES) ## one JSON line: peers of the command line 
 	@cargo build --quiet --release -p swarmlet-signaller --example raw
 	@node tests/browser/bench-native.mjs
 
+bench-signaller: tests/browser/webtorrent/node_modules ## our signaller beside other trackers, a JSON line each [SCENE=announces SECONDS=10 AQUATIC_WS=]
+	cargo build --release -p swarmlet-signaller
+	node tests/signaller/bench.mjs $(SCENE)
+
 sim: ## the simulator, one run [STORY="flash-crowd --peers 50 --seed 7"]
 	cargo run --release --quiet -p swarmlet-tests --bin sim -- $(or $(STORY),flash-crowd)
 
@@ -109,11 +113,11 @@ fuzz: ## decoders against random bytes, on nightly Rust [T=wire_frame S=60]
 
 clean: ## remove what was built
 	cargo clean
-	rm -rf www/pkg $(NODE_MODULES) tests/browser/out
+	rm -rf www/pkg $(NODE_MODULES) tests/browser/webtorrent/node_modules tests/browser/out
 
 %/node_modules: %/package-lock.json
 	.ci/need node
-	npm ci --prefix $* --no-audit --no-fund
+	npm ci --prefix $* --no-audit --no-fund --ignore-scripts
 	touch $@
 
-.PHONY: help run build wasm test check nostd unit sim-wasm cross-check wasm-test e2e operate size bench-browser bench-native bench sim results fuzz clean
+.PHONY: help run build wasm test check nostd unit sim-wasm cross-check wasm-test e2e operate size bench-browser bench-native bench-signaller bench sim results fuzz clean

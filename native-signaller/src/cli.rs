@@ -1,6 +1,7 @@
 //! The command line. Each flag is a key of the configuration; nothing is decided here.
 
 use crate::config::{Content, Network};
+use crate::load::LoadOptions;
 use crate::seed::cli::{GetOptions, SeedOptions};
 use clap::{Args, Parser, Subcommand};
 use core::net::SocketAddr;
@@ -36,6 +37,8 @@ pub enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Send a bounded crowd to a signaller or WebTorrent tracker, and print how it fares as JSON
+    Load(LoadOptions),
     /// Make a join token, or a key to make them with
     Token(TokenOptions),
 }

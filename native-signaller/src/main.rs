@@ -3,7 +3,7 @@
 use clap::Parser;
 use std::process::ExitCode;
 use swarmlet_signaller::cli::{Cli, Command, Options};
-use swarmlet_signaller::{Config, Error, Inlets, log, metrics, mint, run, seed, shutdown, verify};
+use swarmlet_signaller::{Config, Error, Inlets, load, log, metrics, mint, run, seed, shutdown, verify};
 
 fn main() -> ExitCode {
     match start(Cli::parse()) {
@@ -25,6 +25,10 @@ fn start(cli: Cli) -> Result<ExitCode, Error> {
             if print {
                 print!("{}", config.to_toml());
             }
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Load(load) => {
+            print!("{}", load::run(&load)?);
             Ok(ExitCode::SUCCESS)
         }
         Command::Token(token) => {

@@ -1,0 +1,255 @@
+//! The scenes.
+
+use super::crowd::{Crowd, Heard};
+use super::process::usage;
+use super::report::Report;
+use super::words::{self, Announce, Word};
+use super::{LoadOptions, Speech};
+use core::time::Duration;
+use std::io;
+use std::time::Instant;
+use swarmlet_core::rng::Rng;
+use swarmlet_core::wire::ToClient;
+
+/// Connections that are being opened at once.
+const OPENING: usize = 256;
+/// How long the server may take for anything that is not measured.
+const PATIENCE: Duration = Duration::from_secs(120);
+const TURN: Duration = Duration::from_millis(50);
+
+/// Which swarm each client is in: the n-th swarm has a share of 1/n.
+pub(super) fn zipf(connections: usize, swarms: usize) -> Vec<usize> {
+    let mut rng = Rng::new([9; 32]);
+    let weights: Vec<u64> = (1..=swarms as u64).map(|rank| 1_000_000 / rank).collect();
+    let total: u64 = weights.iter().sum();
+    let mut pick = || {
+        let mut at = rng.below(total);
+        weights.iter().position(|weight| at.checked_sub(*weight).map(|rest| at = rest).is_none()).unwrap_or(0)
+    };
+    (0..connections).map(|_| pick()).collect()
+}
+
+/// A crowd of which everybody has joined a swarm.
+pub(super) fn joined(options: &LoadOptions) -> io::Result<Crowd> {
+    let mut crowd = Crowd::new(options.target, &options.path, options.speech.protocol())?;
+    join(&mut crowd, options, 0..options.connections)?;
+    Ok(crowd)
+}
+
+/// Opens connections and joins, a bounded number at a time, until all are in.
+pub(super) fn join(
+    crowd: &mut Crowd,
+    options: &LoadOptions,
+    places: core::ops::Range<usize>,
+) -> io::Result<()> {
+    let (swarms, began) = (zipf(places.end, options.swarms), Instant::now());
+    let (mut next, mut settled, count) = (places.start, 0, places.len());
+    let speech = options.speech;
+    while settled < count {
+        if began.elapsed() > PATIENCE {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, format!("{settled} of {count} have joined")));
+        }
+        while next < places.end && next - places.start - settled < OPENING {
+            crowd.connect(next)?;
+            next += 1;
+        }
+        let lost = crowd.lost;
+        crowd.turn(TURN, |at, heard, out| match (speech, heard) {
+            (Speech::Webtorrent, Heard::Open) => Announce::new(at, swarms[at], 0, 1).push(out, at, 0),
+            (Speech::Webtorrent, Heard::Message(_)) => settled += 1,
+            (Speech::Swarmlet, Heard::Open) => {}
+            (Speech::Swarmlet, Heard::Message(bytes)) => match ToClient::decode(bytes) {
+                Ok(ToClient::Challenge { nonce }) => words::push_hello(out, &words::key(at), &nonce),
+                Ok(ToClient::Welcome { .. }) => words::push_join(out, swarms[at], 12),
+                _ => settled += 1,
+            },
+        })?;
+        if crowd.lost > lost {
+            return Err(io::Error::new(
+                io::ErrorKind::ConnectionReset,
+                "the server closes connections that join",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// See [`Scene::Announces`](super::Scene::Announces).
+pub(super) fn announces(options: &LoadOptions) -> io::Result<Report> {
+    let mut crowd = joined(options)?;
+    let swarms = zipf(options.connections, options.swarms);
+    let announce = |(at, swarm): (usize, &usize)| Announce::new(at, *swarm, options.offers, 1);
+    let mut announces: Vec<Announce> = swarms.iter().enumerate().map(announce).collect();
+    let origin = Instant::now();
+    for (at, announce) in announces.iter_mut().enumerate() {
+        crowd.send(at, |out| announce.push(out, at, 0));
+    }
+    let (mut sent, mut offers, mut answers) = (0u64, 0u64, 0u64);
+    // A second to warm up.
+    let mut start = None;
+    let span = Duration::from_secs(options.seconds.into());
+    loop {
+        let elapsed = origin.elapsed();
+        if start.is_none() && elapsed >= Duration::from_secs(1) {
+            (sent, offers, answers) = (0, 0, 0);
+            start = Some((elapsed, usage(options.pid)));
+        }
+        if start.as_ref().is_some_and(|(start, _)| elapsed >= *start + span) {
+            break;
+        }
+        let micros = elapsed.as_micros() as u64;
+        crowd.turn(TURN, |at, heard, out| {
+            let Heard::Message(bytes) = heard else { return };
+            match Word::read(bytes) {
+                Word::Offer { id, peer, swarm } => {
+                    offers += 1;
+                    words::push_answer(out, at, id, peer, swarm);
+                }
+                Word::Answer => answers += 1,
+                Word::Counts => {
+                    sent += 1;
+                    announces[at].push(out, at, micros);
+                }
+                Word::Other => {}
+            }
+        })?;
+    }
+    let (began, before) = start.unwrap_or_default();
+    let seconds = (origin.elapsed() - began).as_secs_f64();
+    let mut report = Report::new(options);
+    report.rate("announces_per_second", sent as f64, seconds);
+    report.rate("offers_each", offers as f64, sent as f64);
+    report.rate("answers_each", answers as f64, sent as f64);
+    report.usage(before, usage(options.pid), sent as f64);
+    report.put("lost", crowd.lost);
+    Ok(report)
+}
+
+/// Honest clients at a rate; each offer is timed.
+pub(super) struct Pace {
+    announces: Vec<Announce>,
+    next: usize,
+    sent: u64,
+    /// Microseconds from who offers to who gets it.
+    pub(super) times: Vec<u64>,
+}
+
+impl Pace {
+    pub(super) fn new(options: &LoadOptions, offers: usize) -> Self {
+        let swarms = zipf(options.connections, options.swarms);
+        let announce = |(at, swarm): (usize, &usize)| Announce::new(at, *swarm, offers, 1);
+        let announces = swarms.iter().enumerate().map(announce).collect();
+        Self { announces, next: 0, sent: 0, times: Vec::new() }
+    }
+
+    /// For a while; gives back how many announces were sent.
+    pub(super) fn run(&mut self, crowd: &mut Crowd, rate: u32, span: Duration) -> io::Result<u64> {
+        let origin = Instant::now();
+        (self.sent, self.times) = (0, Vec::new());
+        while origin.elapsed() < span {
+            let due = (origin.elapsed().as_secs_f64() * f64::from(rate)) as u64;
+            while self.sent < due {
+                let (at, micros) = (self.next, origin.elapsed().as_micros() as u64);
+                let announce = &mut self.announces[at];
+                crowd.send(at, |out| announce.push(out, at, micros));
+                self.next = (at + 1) % self.announces.len();
+                self.sent += 1;
+            }
+            let wait =
+                Duration::from_secs_f64((due + 1) as f64 / f64::from(rate)).saturating_sub(origin.elapsed());
+            let times = &mut self.times;
+            crowd.turn(wait, |_, heard, _| {
+                let Heard::Message(bytes) = heard else { return };
+                let Word::Offer { id, .. } = Word::read(bytes) else { return };
+                let sent = core::str::from_utf8(&id[..13]).ok().and_then(|digits| digits.parse::<u64>().ok());
+                let now = origin.elapsed().as_micros() as u64;
+                times.extend(sent.map(|sent| now.saturating_sub(sent)));
+            })?;
+        }
+        Ok(self.sent)
+    }
+}
+
+/// See [`Scene::Latency`](super::Scene::Latency).
+pub(super) fn latency(options: &LoadOptions) -> io::Result<Report> {
+    let mut crowd = joined(options)?;
+    let mut pace = Pace::new(options, 1);
+    pace.run(&mut crowd, options.rate, Duration::from_secs(1))?;
+    let before = usage(options.pid);
+    let sent = pace.run(&mut crowd, options.rate, Duration::from_secs(options.seconds.into()))?;
+    let mut report = Report::new(options);
+    report.put("announces", sent);
+    report.latency("offer_ms", &mut pace.times);
+    report.usage(before, usage(options.pid), sent as f64);
+    Ok(report)
+}
+
+/// See [`Scene::Idle`](super::Scene::Idle).
+pub(super) fn idle(options: &LoadOptions) -> io::Result<Report> {
+    let before = usage(options.pid);
+    let began = Instant::now();
+    let mut crowd = joined(options)?;
+    let seconds = began.elapsed().as_secs_f64();
+    let settle = Instant::now();
+    while settle.elapsed() < Duration::from_secs(options.seconds.into()) {
+        crowd.turn(TURN, |_, _, _| {})?;
+    }
+    let after = usage(options.pid);
+    let mut report = Report::new(options);
+    report.rate("joins_per_second", options.connections as f64, seconds);
+    if let (Some(before), Some(after)) = (before, after) {
+        let grown = after.rss.saturating_sub(before.rss) as f64;
+        report.rate("rss_bytes_each", grown, crowd.len() as f64);
+    }
+    report.usage(before, after, options.connections as f64);
+    report.put("lost", crowd.lost);
+    Ok(report)
+}
+
+/// See [`Scene::Accepts`](super::Scene::Accepts).
+pub(super) fn accepts(options: &LoadOptions) -> io::Result<Report> {
+    let mut crowd = Crowd::new(options.target, &options.path, options.speech.protocol())?;
+    let window = options.connections.min(OPENING);
+    let (before, began) = (usage(options.pid), Instant::now());
+    let (mut opened, mut again) = (0u64, Vec::new());
+    (0..window).try_for_each(|at| crowd.connect(at))?;
+    while began.elapsed() < Duration::from_secs(options.seconds.into()) {
+        crowd.turn(TURN, |at, heard, _| {
+            if matches!(heard, Heard::Open) {
+                opened += 1;
+                again.push(at);
+            }
+        })?;
+        if crowd.lost > 0 {
+            return Err(io::Error::new(io::ErrorKind::ConnectionRefused, "the server refuses connections"));
+        }
+        for at in again.drain(..) {
+            crowd.connect(at)?;
+        }
+    }
+    let mut report = Report::new(options);
+    report.rate("accepts_per_second", opened as f64, began.elapsed().as_secs_f64());
+    report.usage(before, usage(options.pid), opened as f64);
+    Ok(report)
+}
+
+/// See [`Scene::Storm`](super::Scene::Storm).
+pub(super) fn storm(options: &LoadOptions) -> io::Result<Report> {
+    let start = usage(options.pid);
+    let mut crowd = joined(options)?;
+    let before = usage(options.pid);
+    let began = Instant::now();
+    crowd.hang_up_all();
+    join(&mut crowd, options, 0..options.connections)?;
+    let seconds = began.elapsed().as_secs_f64();
+    let after = usage(options.pid);
+    crowd.hang_up_all();
+    std::thread::sleep(Duration::from_secs(options.seconds.into()));
+    let mut report = Report::new(options);
+    report.rate("recovered_seconds", seconds, 1.0);
+    report.usage(before, after, options.connections as f64);
+    if let (Some(start), Some(end)) = (start, usage(options.pid)) {
+        report.put("rss_kib_empty", serde_json::json!({ "start": start.rss / 1024, "end": end.rss / 1024 }));
+    }
+    Ok(report)
+}

@@ -1,0 +1,115 @@
+// @ts-check
+// Our signaller and the trackers of others, one after the other on one core, with the load on another: one JSON line for
+// each scene and server. The trackers are those that are installed: bittorrent-tracker from tests/browser/webtorrent,
+// aquatic_ws where AQUATIC_WS names its binary.
+//   node tests/signaller/bench.mjs [scene ...]     SECONDS=10 REPS=1 IDLE=19000 SERVERS=swarmlet,bittorrent-tracker
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const here = dirname(fileURLToPath(import.meta.url));
+const root = resolve(here, '../..');
+const target = resolve(root, process.env.CARGO_TARGET_DIR ?? 'target');
+const binary = process.env.SWARMLET_SIGNALLER ?? join(target, 'release/swarmlet-signaller');
+const seconds = process.env.SECONDS ?? '10';
+const repetitions = Number(process.env.REPS ?? 1);
+const idle = process.env.IDLE ?? '19000';
+const port = Number(process.env.PORT ?? 7801);
+const folder = mkdtempSync(join(tmpdir(), 'swarmlet-bench-'));
+
+// Everybody comes from one address here and announces without end, so the limits that protect strangers from each other
+// are out of the way; every check is still made. The other trackers have no such limits.
+const much = '{ per_minute = 100000000, burst = 10000000 }';
+const config = `
+addr = "127.0.0.1:${port}"
+drain_seconds = 1
+[socket]
+opens = ${much}
+[limits]
+messages = ${much}
+lists = ${much}
+offers = ${much}
+introductions = ${much}
+knocks = ${much}
+details = ${much}
+`;
+const aquatic = `
+[network]
+address = "127.0.0.1:${port}"
+`;
+
+/** @type {Record<string, { command: string[], path: string, ready: boolean }>} */
+const servers = {
+  swarmlet: { command: [binary, 'serve', '--config', file('swarmlet.toml', config)], path: '/signal', ready: existsSync(binary) },
+  'bittorrent-tracker': {
+    command: [process.execPath, join(here, 'bittorrent-tracker.mjs'), String(port)],
+    path: '/',
+    ready: existsSync(join(root, 'tests/browser/webtorrent/node_modules')),
+  },
+  aquatic_ws: {
+    command: [process.env.AQUATIC_WS ?? '', '-c', file('aquatic.toml', aquatic)],
+    path: '/',
+    ready: existsSync(process.env.AQUATIC_WS ?? ''),
+  },
+};
+
+/** @type {Record<string, { args: string[], ours?: boolean }>} */
+const scenes = {
+  announces: { args: ['announces', '--seconds', seconds] },
+  latency: { args: ['latency', '--seconds', seconds] },
+  accepts: { args: ['accepts', '--seconds', seconds] },
+  idle: { args: ['idle', '--connections', idle, '--offers', '0', '--seconds', '2', '--swarms', '1000'] },
+  storm: { args: ['storm', '--connections', '10000', '--seconds', '5', '--swarms', '1000'] },
+  hostile: { args: ['hostile', '--seconds', seconds] },
+  'idle-own': { args: ['idle', '--speech', 'swarmlet', '--connections', idle, '--seconds', '2', '--swarms', '1000'], ours: true },
+  'accepts-own': { args: ['accepts', '--speech', 'swarmlet', '--seconds', seconds], ours: true },
+};
+
+/** @param {string} name @param {string} text */
+function file(name, text) {
+  writeFileSync(join(folder, name), text);
+  return join(folder, name);
+}
+
+/** @param {number} core @param {string[]} command */
+const pinned = (core, command) => ['taskset', '-c', String(core), ...command];
+
+async function listening() {
+  for (let tries = 0; tries < 200; tries += 1) {
+    const open = await new Promise((told) => {
+      const socket = connect(port, '127.0.0.1', () => told(true)).on('error', () => told(false));
+      socket.on('close', () => told(false)).unref();
+      setTimeout(() => socket.destroy(), 20);
+    });
+    if (open) return;
+    await new Promise((next) => setTimeout(next, 50));
+  }
+  throw new Error('the server does not listen');
+}
+
+const wanted = process.argv.slice(2);
+const chosen = process.env.SERVERS?.split(',') ?? Object.keys(servers);
+for (const [scene, { args, ours }] of Object.entries(scenes)) {
+  if (wanted.length > 0 && !wanted.includes(scene)) continue;
+  for (let repetition = 0; repetition < repetitions; repetition += 1) {
+    for (const [name, { command, path, ready }] of Object.entries(servers)) {
+      if (!chosen.includes(name) || !ready || (ours && name !== 'swarmlet')) continue;
+      const [program, ...rest] = pinned(0, command);
+      // Its working folder is empty: no page to hash and to compress.
+      const server = spawn(program, rest, { cwd: folder, stdio: ['ignore', 'ignore', 'ignore'] });
+      await listening();
+      const [load, ...options] = pinned(1, [binary, 'load', ...args, '--target', `127.0.0.1:${port}`, '--path', path,
+        '--pid', String(server.pid)]);
+      const run = spawnSync(load, options, { encoding: 'utf8' });
+      const figures = run.status === 0 ? JSON.parse(run.stdout) : { scene, failed: run.stderr.trim() };
+      console.log(JSON.stringify({ server: name, ...figures }));
+      const ended = new Promise((done) => server.once('exit', done));
+      server.kill('SIGKILL');
+      await ended;
+    }
+  }
+}
+rmSync(folder, { recursive: true });
