@@ -138,6 +138,20 @@ impl Node {
         }
     }
 
+    /// The first limit or count that is broken, if one is: what no peer's doing may bring about.
+    #[cfg(feature = "lab")]
+    #[must_use]
+    pub fn audit(&self) -> Option<alloc::string::String> {
+        let config = &self.cx.config;
+        if self.links.len() > config.links_max as usize {
+            return Some(alloc::format!("{} links, {} allowed", self.links.len(), config.links_max));
+        }
+        if self.banned.len() > BANNED_MAX {
+            return Some(alloc::format!("{} peers are remembered as banned", self.banned.len()));
+        }
+        self.dialer.audit(config).map(Into::into).or_else(|| self.swarm.audit(config))
+    }
+
     /// The `.torrent` of a share, where all that it must contain is known.
     #[must_use]
     pub fn torrent(&self, content: &ContentId) -> Option<Torrent> {

@@ -2,30 +2,41 @@
 
 use crate::bounds::{Bound, Task, lower_bound};
 use crate::host::Peer;
+use crate::spec::{Conduct, PeerId};
 use crate::world::World;
 use core::time::Duration;
+use swarmlet_core::Fault as PeerFault;
+
+/// Peers whose insides are looked at in each virtual second.
+const AUDITED_MAX: usize = 100;
 
 impl World {
-    /// What holds at every moment; asked once in each virtual second.
+    /// What holds at every moment; asked once in each virtual second, of a few peers in turn where there are many.
     pub(crate) fn check_running(&mut self) {
-        for peer in 0..self.peers.len() {
+        let count = self.peers.len();
+        for offset in 0..count.min(AUDITED_MAX) {
+            let peer = (self.audited + offset) % count;
             let Some(node) = &self.peers[peer].node else { continue };
             let snapshot = node.snapshot();
-            let config = &self.peers[peer].spec.config;
-            let (links, links_max) = (snapshot.links.len(), config.links_max as usize);
-            let (made, made_max) = (snapshot.connections_made, config.connections_max);
             let done_wrong = snapshot.shares.iter().any(|share| share.done > share.wanted);
-            if links > links_max {
-                self.violate(format_args!("peer {peer} has {links} links, {links_max} allowed"));
-            }
-            if made > made_max {
-                self.violate(format_args!("peer {peer} made {made} connections, {made_max} allowed"));
+            if let Some(wrong) = node.audit() {
+                self.violate(format_args!("peer {peer}: {wrong}"));
             }
             if done_wrong {
                 self.violate(format_args!("peer {peer} says it has more than it wants"));
             }
         }
+        self.audited = (self.audited + AUDITED_MAX) % count.max(1);
         self.check_ledger();
+    }
+
+    /// Nobody who keeps to the rules is shut out.
+    pub(crate) fn check_ban(&mut self, by: PeerId, banned: &swarmlet_core::PeerId, fault: PeerFault) {
+        let is_it = |peer: &Peer| peer.node.as_ref().is_some_and(|node| node.peer_id() == *banned);
+        let Some(peer) = self.peers.iter().position(is_it) else { return };
+        if self.peers[peer].spec.conduct == Conduct::Honest {
+            self.violate(format_args!("peer {by} bans honest peer {peer}: {}", fault.name()));
+        }
     }
 
     /// Bytes sent = received + lost + in flight.

@@ -17,6 +17,10 @@ use swarmlet_core::{Action, Channel, Command, Event, Input, Instant, JobId, Link
 
 /// Inputs that a node may cause itself without time passing, before that is called spinning.
 const SPIN_MAX: u32 = 100_000;
+/// Inputs of a node in one virtual second that no story needs, and for each so many bytes per second of its line one
+/// more: a block takes about ten.
+const INPUTS_MAX: u64 = 10_000;
+const BYTES_PER_INPUT: u64 = 1_000;
 /// Room on a control channel is reported after this much was put on it: these messages are small, and what the node
 /// would do with such a report is to count.
 const CONTROL_REPORT_BYTES: usize = 16 * 1024;
@@ -58,6 +62,8 @@ pub struct Peer {
     pub(crate) held: VecDeque<News>,
     pub(crate) armed: Option<Instant>,
     spin: (Instant, u32),
+    /// The second that runs, and its inputs so far.
+    busy: (u64, u64),
 }
 
 /// Work under way, by the numbers that the node gives: small ones, in order.
@@ -110,6 +116,7 @@ impl Peer {
             held: VecDeque::new(),
             armed: None,
             spin: (Instant::ZERO, 0),
+            busy: (0, 0),
         }
     }
 
@@ -231,6 +238,13 @@ impl World {
         if count > SPIN_MAX {
             self.violate(format_args!("peer {peer} spins: {count} inputs in no time"));
         }
+        let second = self.now.micros() / 1_000_000;
+        let this = &mut self.peers[peer];
+        this.busy = if this.busy.0 == second { (second, this.busy.1 + 1) } else { (second, 1) };
+        let (count, most) = (this.busy.1, INPUTS_MAX + (this.spec.up + this.spec.down) / BYTES_PER_INPUT);
+        if count > most {
+            self.violate(format_args!("peer {peer} is in a storm: {count} inputs within a second"));
+        }
     }
 
     fn perform(&mut self, peer: PeerId, action: Action, written: &mut Vec<(LinkId, Channel)>) {
@@ -267,6 +281,9 @@ impl World {
         self.noted = true;
         self.trace(format_args!("peer {peer} says {event:?}"));
         let now = self.now;
+        if let Event::Banned { peer: banned, fault } = &event {
+            self.check_ban(peer, banned, *fault);
+        }
         let this = &mut self.peers[peer];
         if matches!(event, Event::Done { .. }) {
             this.done_at.get_or_insert(now);

@@ -61,6 +61,8 @@ pub struct World {
     /// A peer that was not done when it was last looked at.
     pub(crate) undone: Cell<usize>,
     next_check: Instant,
+    /// Where the next look at peers' insides begins.
+    pub(crate) audited: usize,
     partition: (u32, BTreeSet<PeerId>),
 }
 
@@ -94,6 +96,7 @@ impl World {
             scratch: Vec::new(),
             undone: Cell::new(0),
             next_check: Instant::ZERO,
+            audited: 0,
             partition: (0, BTreeSet::new()),
         }
     }

@@ -373,6 +373,21 @@ impl Dialer {
         count
     }
 
+    /// The first limit that is broken, if one is.
+    #[cfg(feature = "lab")]
+    pub(crate) fn audit(&self, config: &Config) -> Option<&'static str> {
+        let broken = [
+            (self.known.len() > KNOWN_MAX, "too many peers are remembered"),
+            (self.dials.len() > (config.dials_max + INBOUND_EXTRA) as usize, "too many dials at a time"),
+            (self.made > config.connections_max + config.dials_max, "too many connections were made"),
+            (
+                self.dials.values().any(|dial| dial.held.len() > CANDIDATES_MAX),
+                "too many candidates are held",
+            ),
+        ];
+        broken.iter().find(|(is, _)| *is).map(|(_, what)| *what)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.dials.len()
     }

@@ -14,7 +14,7 @@ use crate::wire::{HashRange, Message, Span, peer as limits};
 use alloc::vec::Vec;
 
 /// Bytes of open pieces, and of pieces being stored, that are held in memory.
-const HELD_BYTES_MAX: u64 = 64 * 1024 * 1024;
+pub(super) const HELD_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Snubs in a row before a peer that keeps nothing it promises is let go. Not few: whoever gives to those who
 /// give most lets others wait, and that is fair.
 const SNUBS_MAX: u32 = 12;

@@ -114,6 +114,31 @@ impl Ledger {
         false
     }
 
+    /// The first count that is not what it was derived from, if one is.
+    #[cfg(feature = "lab")]
+    pub(crate) fn audit(&self) -> Option<&'static str> {
+        let bytes =
+            |index: u32| self.layout.piece(index).map_or(0, |at| u64::from(self.layout.piece_bytes(at)));
+        let done: u64 = self.have.iter().map(bytes).sum();
+        let (mut open, mut slots) = (0, true);
+        for (piece, active) in &self.active {
+            let Active::Open(partial) = active else { continue };
+            open += u64::from(self.layout.piece_bytes(*piece));
+            let missing = partial.slots.iter().filter(|slot| **slot != Slot::Got).count();
+            let unasked = partial.slots.contains(&Slot::Missing);
+            slots &= missing == partial.missing as usize && unasked == self.loose.contains(piece);
+        }
+        let had = |piece: &PieceIndex| self.have.get(piece.get());
+        let broken = [
+            (done != self.done_bytes, "bytes that are there are counted wrong"),
+            (open != self.open_bytes, "bytes of open pieces are counted wrong"),
+            (!slots, "the leaves of an open piece are counted wrong"),
+            (self.loose.iter().any(|piece| !self.active.contains_key(piece)), "a loose piece is not open"),
+            (self.active.keys().any(had), "a piece is there and being worked on"),
+        ];
+        broken.iter().find(|(is, _)| *is).map(|(_, what)| *what)
+    }
+
     /// Whether a piece is missing and nobody is at work on it.
     pub(crate) fn is_free(&self, piece: PieceIndex) -> bool {
         self.ranks.free().get(piece.get())

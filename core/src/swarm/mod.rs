@@ -7,6 +7,8 @@
 //! their answers to one another: `shares` adds and removes, `fetch` asks and takes in, `serve` gives,
 //! `http` asks web seeds, `store` remembers and checks, `reads` answers the application, `view` shows.
 
+#[cfg(feature = "lab")]
+mod audit;
 mod fetch;
 mod file;
 mod http;

@@ -222,6 +222,23 @@ impl Peer {
         }
     }
 
+    /// The first limit that is broken, if one is.
+    #[cfg(feature = "lab")]
+    pub(crate) fn audit(&self, config: &crate::Config) -> Option<alloc::string::String> {
+        let asked: u32 = self.asked.values().map(|asked| u32::from(asked.count)).sum();
+        let queued: u32 = self.queue.iter().map(|wish| u32::from(wish.span.count)).sum();
+        let window = config.window_leaves_max + u32::from(u8::MAX);
+        let broken = [
+            (asked != self.asked_leaves, "leaves asked are counted wrong"),
+            (queued != self.queued_leaves, "leaves queued are counted wrong"),
+            (asked > window, "more is asked than the window allows"),
+            (queued > config.queue_leaves_max, "more is queued than the limit"),
+            (self.late.len() > LATE_MAX, "too many late answers are remembered"),
+            (self.wants.len() > WANTS_MAX, "it wants too many files"),
+        ];
+        broken.iter().find(|(is, _)| *is).map(|(_, what)| (*what).into())
+    }
+
     /// All that it owes us.
     pub(crate) const fn owes(&self) -> &Map<(Root, u32), Asked> {
         &self.asked
