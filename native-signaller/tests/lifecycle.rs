@@ -98,3 +98,18 @@ fn sigterm_ends_it_well() {
     assert!(killed.success());
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_second_signal_ends_it_at_once() {
+    let mut child = program(&["--addr", "127.0.0.1:0", "--drain-seconds", "600"]).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let line = lines.find(|line| line.contains("listening")).unwrap();
+    let addr = line.split("http://").nth(1).unwrap().split('/').next().unwrap();
+    let mut client = Server::elsewhere(addr.parse().unwrap()).client(1).await;
+    let terminate = || Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert!(terminate().success());
+    assert!(matches!(client.hear().await, ToClient::GoAway { spread_ms: 480_000 }));
+    assert!(terminate().success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+}

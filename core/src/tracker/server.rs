@@ -242,9 +242,16 @@ impl Server {
     }
 
     /// What a token is for: none for everything. Whatever is wrong with it is counted.
-    fn admit_bearer(&mut self, now: Instant, id: ConnId, token: &str) -> Result<Vec<ContentId>, TokenFault> {
+    fn admit_bearer(
+        &mut self,
+        now: Instant,
+        id: ConnId,
+        token: &str,
+        peer: Option<PeerId>,
+    ) -> Result<Vec<ContentId>, TokenFault> {
         let Some(conn) = self.conns.get_mut(&id) else { return Err(TokenFault::Missing) };
-        let admitted = self.gate.admit(&self.config.tokens, now, token, conn.address, conn.origin.as_deref());
+        let bearer = (conn.address, conn.origin.as_deref(), peer);
+        let admitted = self.gate.admit(&self.config.tokens, now, token, bearer);
         match &admitted {
             Ok(_) => conn.origin = None,
             Err(fault) => self.counts.token_faults[*fault as usize] += 1,

@@ -156,6 +156,7 @@ impl Tokens {
             },
             lifetime_s: self.lifetime_seconds,
             skew_s: self.skew_seconds,
+            resume_s: self.resume_seconds,
             uses_max: self.uses_max,
         }
     }

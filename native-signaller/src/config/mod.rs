@@ -82,6 +82,8 @@ pub struct Tokens {
     pub lifetime_seconds: u32,
     /// How far clocks may be apart.
     pub skew_seconds: u32,
+    /// How long a peer that was in may come back with a token that has expired meanwhile.
+    pub resume_seconds: u32,
     /// How often one token lets somebody in.
     pub uses_max: u32,
 }
@@ -194,9 +196,16 @@ impl Default for Config {
 
 impl Default for Tokens {
     fn default() -> Self {
-        let TokenRules { lifetime_s, skew_s, uses_max, .. } = TokenRules::default();
+        let TokenRules { lifetime_s, skew_s, resume_s, uses_max, .. } = TokenRules::default();
         let (secrets, public_keys) = (Vec::new(), Vec::new());
-        Self { secrets, public_keys, lifetime_seconds: lifetime_s, skew_seconds: skew_s, uses_max }
+        Self {
+            secrets,
+            public_keys,
+            lifetime_seconds: lifetime_s,
+            skew_seconds: skew_s,
+            resume_seconds: resume_s,
+            uses_max,
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Who is let in: tokens judged by the wall clock, each for a bounded number of uses.
 
 use super::token::{Keys, TokenFault, TokenId};
-use crate::id::ContentId;
+use crate::id::{ContentId, PeerId};
 use crate::time::Instant;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -19,13 +19,15 @@ pub struct TokenRules {
     pub lifetime_s: u32,
     /// How far the clocks of site and signaller may be apart.
     pub skew_s: u32,
+    /// How long a peer that is gone may come back with its token, although that has expired meanwhile.
+    pub resume_s: u32,
     /// How often one token lets somebody in. More than one: pages reconnect, and have several tabs.
     pub uses_max: u32,
 }
 
 impl Default for TokenRules {
     fn default() -> Self {
-        Self { keys: Keys::default(), lifetime_s: 600, skew_s: 60, uses_max: 32 }
+        Self { keys: Keys::default(), lifetime_s: 600, skew_s: 60, resume_s: 3600, uses_max: 32 }
     }
 }
 
@@ -36,6 +38,8 @@ pub(super) struct Gate {
     clock: Option<(Instant, u64)>,
     /// At most `COUNTED_MAX`: until when to remember, and how often used.
     spent: BTreeMap<TokenId, (u64, u32)>,
+    /// At most `COUNTED_MAX`: with which token a peer was let in, and until when it may come back with it.
+    known: BTreeMap<PeerId, (TokenId, u64)>,
 }
 
 impl Gate {
@@ -43,6 +47,26 @@ impl Gate {
     pub(super) fn tell(&mut self, now: Instant, unix_s: u64) {
         self.clock = Some((now, unix_s));
         self.spent.retain(|_, (until, _)| *until >= unix_s);
+        self.known.retain(|_, (_, until)| *until >= unix_s);
+    }
+
+    /// A peer is here, so its time to come back does not run.
+    pub(super) fn entered(&mut self, peer: &PeerId) {
+        if let Some((_, until)) = self.known.get_mut(peer) {
+            *until = u64::MAX;
+        }
+    }
+
+    /// A peer is gone: its time to come back begins, by the last word of the clock.
+    pub(super) fn left(&mut self, rules: &TokenRules, peer: &PeerId) {
+        let now_s = self.clock.map_or(0, |(_, unix_s)| unix_s);
+        if let Some((_, until)) = self.known.get_mut(peer) {
+            *until = now_s.saturating_add(rules.resume_s.into());
+        }
+    }
+
+    fn now_s(&self, now: Instant) -> Option<u64> {
+        self.clock.map(|(at, unix_s)| unix_s.saturating_add(now.since(at).as_secs()))
     }
 
     /// Lets the bearer in, for everything (empty) or for some contents.
@@ -51,17 +75,20 @@ impl Gate {
         rules: &TokenRules,
         now: Instant,
         token: &str,
-        address: Option<IpAddr>,
-        origin: Option<&str>,
+        (address, origin, peer): (Option<IpAddr>, Option<&str>, Option<PeerId>),
     ) -> Result<Vec<ContentId>, TokenFault> {
         // Who has no address runs in this very process.
         if rules.keys.is_empty() || address.is_none() {
             return Ok(Vec::new());
         }
         let (claims, id) = rules.keys.read(token)?;
-        let (at, unix_s) = self.clock.ok_or(TokenFault::Clock)?;
-        let now_s = unix_s.saturating_add(now.since(at).as_secs());
-        claims.check(now_s, (rules.lifetime_s, rules.skew_s), address, origin)?;
+        let now_s = self.now_s(now).ok_or(TokenFault::Clock)?;
+        let checked = claims.check(now_s, (rules.lifetime_s, rules.skew_s), address, origin);
+        let is_back = |peer| self.known.get(&peer).is_some_and(|(old, until)| *old == id && *until >= now_s);
+        if checked == Err(TokenFault::Expired) && peer.is_some_and(is_back) {
+            return Ok(claims.contents);
+        }
+        checked?;
         if !self.spent.contains_key(&id) && self.spent.len() >= COUNTED_MAX {
             self.spent.retain(|_, (until, _)| *until >= now_s);
             if self.spent.len() >= COUNTED_MAX {
@@ -74,6 +101,11 @@ impl Gate {
             return Err(TokenFault::Spent);
         }
         *uses += 1;
+        if let Some(peer) = peer
+            && self.known.len() < COUNTED_MAX
+        {
+            self.known.insert(peer, (id, u64::MAX));
+        }
         Ok(claims.contents)
     }
 }

@@ -303,6 +303,31 @@ fn a_token_is_good_for_so_many_uses_and_no_more() {
 }
 
 #[test]
+fn who_was_in_comes_back_with_a_token_that_has_expired_meanwhile() {
+    let mut w = guarded(|config| config.tokens.uses_max = 1);
+    let (ours, other) = (token(NOON + 60, Vec::new()), token(NOON + 61, Vec::new()));
+    assert_eq!(tried(&mut w, 1, &ours), WELCOME);
+    w.handle(ServerInput::Clock { unix_s: NOON + 7200 });
+    w.handle(ServerInput::Closed { conn: ConnId(1) });
+    assert_eq!(tried(&mut w, 2, &ours), refused(Refusal::Token), "another peer");
+    let back = |w: &mut World, conn: u64, token: &str| {
+        let conn = w.open(conn, "8.8.8.8");
+        let nonce = w.nonce(conn);
+        w.say(conn, &hello(1, &nonce, token)).into_iter().next().unwrap()
+    };
+    assert_eq!(back(&mut w, 10, &other), refused(Refusal::Token), "another token");
+    assert_eq!(back(&mut w, 11, &ours), WELCOME);
+    assert_eq!(back(&mut w, 12, &ours), WELCOME, "in place of itself");
+    w.handle(ServerInput::Clock { unix_s: NOON + 20_000 });
+    w.handle(ServerInput::Closed { conn: ConnId(12) });
+    w.handle(ServerInput::Clock { unix_s: NOON + 20_000 + 3600 });
+    assert_eq!(back(&mut w, 13, &ours), WELCOME, "an hour later");
+    w.handle(ServerInput::Closed { conn: ConnId(13) });
+    w.handle(ServerInput::Clock { unix_s: NOON + 20_000 + 7201 });
+    assert_eq!(back(&mut w, 14, &ours), refused(Refusal::Token), "too late");
+}
+
+#[test]
 fn without_a_clock_no_token_is_good() {
     let mut w = world(|config| config.tokens.keys.secrets = vec![SECRET.to_vec()]);
     assert_eq!(tried(&mut w, 1, &token(NOON, Vec::new())), refused(Refusal::Token));

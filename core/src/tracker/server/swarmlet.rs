@@ -100,7 +100,7 @@ impl Server {
             return self.close(id, CloseReason::Denied);
         }
         // After the proof: guesses cost a signature each, and only its bearer uses a token up.
-        let Ok(contents) = self.admit_bearer(now, id, token) else {
+        let Ok(contents) = self.admit_bearer(now, id, token, Some(peer)) else {
             self.refuse(id, Refusal::Token, Duration::ZERO);
             return self.close(id, CloseReason::Denied);
         };
@@ -112,6 +112,7 @@ impl Server {
         let allowed = contents.iter().map(topic_of).collect();
         conn.stage = Stage::Member(Member::new(peer, allowed, &self.config, now));
         self.peers.insert(peer, id);
+        self.gate.entered(&peer);
         self.prune_hellos();
         self.send(id, &ToClient::Welcome { version: wire::VERSION, features: 0 });
     }
@@ -177,6 +178,7 @@ impl Server {
     /// What is left of a member whose connection is gone.
     pub(super) fn forget_member(&mut self, member: &Member) {
         self.peers.remove(&member.peer);
+        self.gate.left(&self.config.tokens, &member.peer);
         for joined in &member.topics {
             self.swarms.leave(&joined.topic, &member.peer);
         }

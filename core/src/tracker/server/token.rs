@@ -213,7 +213,7 @@ impl Claims {
     /// allows; `origin` is `None` for programs that are no pages.
     ///
     /// # Errors
-    /// `Expired`, `Lifetime`, `Site` or `Network`.
+    /// `Lifetime`, `Site` or `Network`; `Expired` only where nothing else is wrong.
     pub fn check(
         &self,
         now_s: u64,
@@ -221,9 +221,6 @@ impl Claims {
         address: Option<IpAddr>,
         origin: Option<&str>,
     ) -> Result<(), TokenFault> {
-        if now_s > self.expires_s.saturating_add(skew_s.into()) {
-            return Err(TokenFault::Expired);
-        }
         let latest = now_s.saturating_add(lifetime_s.into()).saturating_add(skew_s.into());
         if self.expires_s > latest {
             return Err(TokenFault::Lifetime);
@@ -234,6 +231,9 @@ impl Claims {
         let is_near = |address: IpAddr| self.networks.iter().any(|network| network.contains(address));
         if !self.networks.is_empty() && !address.is_some_and(is_near) {
             return Err(TokenFault::Network);
+        }
+        if now_s > self.expires_s.saturating_add(skew_s.into()) {
+            return Err(TokenFault::Expired);
         }
         Ok(())
     }

@@ -161,7 +161,8 @@ impl Server {
         let swarms = self.swarms.len() + self.flocks.len();
         let Some(client) = client_mut(&mut self.conns, id) else { return Err("closed") };
         if !client.admitted {
-            let contents = self.admit_bearer(now, id, announce.token.unwrap_or("")).map_err(|_| "token")?;
+            let contents =
+                self.admit_bearer(now, id, announce.token.unwrap_or(""), None).map_err(|_| "token")?;
             let Some(client) = client_mut(&mut self.conns, id) else { return Err("closed") };
             client.allowed = contents.iter().map(InfoHash::of).collect();
             client.admitted = true;
