@@ -1,22 +1,62 @@
 //! What is under way to one peer, and how much may be. A leaf.
 //!
 //! A channel's own count of waiting bytes ends where the network begins, and what is queued there delays everybody.
-//! So the receiver says what it has taken (`Acked`), and what may be under way is what it takes in a round trip and a
-//! little more: the queue on the way stays short, whatever lies between (the idea of LEDBAT, RFC 6817).
+//! So the receiver says what it has taken and when by its own clock (`Acked`). The time from sending to taking, less the
+//! shortest such time, is what blocks waited in queues on the way, whatever the two clocks show and however late the
+//! answer comes. Windows grow while that wait is short and shrink while it is long (the idea of LEDBAT, RFC 6817).
 
-use crate::config::{BLOCK_LEAVES_MAX, LEAF_BYTES};
-use crate::rate::Rate;
+use crate::config::BLOCK_LEAVES_MAX;
 use crate::time::{Instant, SECOND};
 use alloc::collections::VecDeque;
 
-/// Queueing delay that a link may cause itself.
-const TARGET: u64 = 40_000;
+/// Queueing that a link may cause itself, in milliseconds.
+pub(crate) const TARGET: u64 = 40;
 /// Leaves that may always be under way: three blocks, since one is being sent, one on its way, one acknowledged.
 const LEAVES_MIN: u64 = 3 * BLOCK_LEAVES_MAX as u64;
-/// Leaves that may be under way at the most (4 MiB).
-const LEAVES_MAX: u64 = 256;
-/// The shortest delay is taken from this span of time and the one before: routes change.
+/// Leaves that may be under way at the most (8 MiB).
+const LEAVES_MAX: u64 = 512;
+/// The shortest delay is taken from this span of time and the one before: routes and clocks change.
 const BASE_SPAN: u64 = 60 * SECOND;
+
+/// How much may be under way: doubles in each round trip while nothing waits on the way, halves while much does.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Window {
+    size: u64,
+    min: u64,
+    max: u64,
+}
+
+impl Window {
+    pub(crate) const fn new(min: u64, max: u64) -> Self {
+        Self { size: min, min, max }
+    }
+
+    /// So much has arrived after it was `queued` for some milliseconds, of which `target` are allowed. `full`: the
+    /// window was in use; what is not used need not grow.
+    pub(crate) fn see(&mut self, amount: u64, queued: u64, target: u64, full: bool) {
+        if queued >= target {
+            self.size -= amount.min(self.size) * (queued - target).min(target) / target;
+        } else if full {
+            self.size += amount * (target - queued) / target;
+        }
+        self.size = self.size.clamp(self.min, self.max);
+    }
+
+    pub(crate) const fn size(&self) -> u64 {
+        self.size
+    }
+}
+
+/// What an acknowledgement tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Taken {
+    /// Leaves that are acknowledged for the first time.
+    pub(crate) fresh: u64,
+    /// Milliseconds that the last of them waited on its way.
+    pub(crate) queued: u64,
+    /// Milliseconds from sending to hearing of it, without that.
+    pub(crate) way: u64,
+}
 
 /// Blocks sent to one peer and not yet acknowledged.
 #[derive(Debug)]
@@ -25,21 +65,22 @@ pub(crate) struct Flow {
     acked: u64,
     /// Count after each block, and when it was sent.
     marks: VecDeque<(u64, Instant)>,
-    rate: Rate,
-    base: u64,
-    base_before: u64,
+    window: Window,
+    /// Shortest times from sending to taking, by two clocks that may be apart.
+    base: Option<i64>,
+    base_before: Option<i64>,
     base_since: Instant,
 }
 
 impl Flow {
-    pub(crate) fn new(now: Instant) -> Self {
+    pub(crate) const fn new(now: Instant) -> Self {
         Self {
             sent: 0,
             acked: 0,
             marks: VecDeque::new(),
-            rate: Rate::default(),
-            base: u64::MAX,
-            base_before: u64::MAX,
+            window: Window::new(LEAVES_MIN, LEAVES_MAX),
+            base: None,
+            base_before: None,
             base_since: now,
         }
     }
@@ -50,50 +91,48 @@ impl Flow {
         self.marks.push_back((self.sent, now));
     }
 
-    /// The peer has taken so many leaves since the link came up. `false`: more than were sent.
-    pub(crate) fn acked(&mut self, now: Instant, leaves: u64) -> bool {
+    /// The peer has taken so many leaves since the link came up, the last at `clock` of its own milliseconds. `None`: more
+    /// than were sent.
+    pub(crate) fn acked(&mut self, now: Instant, leaves: u64, clock: u32) -> Option<Taken> {
         if leaves > self.sent {
-            return false;
+            return None;
         }
-        self.rate.add(now, leaves.saturating_sub(self.acked) * u64::from(LEAF_BYTES));
-        self.acked = self.acked.max(leaves);
+        let fresh = leaves.saturating_sub(self.acked);
+        let full = (self.sent - self.acked) * 2 > self.window.size();
+        self.acked += fresh;
+        let mut sent_at = None;
         while let Some((count, at)) = self.marks.front().copied()
             && count <= self.acked
         {
             self.marks.pop_front();
-            self.see_delay(now, now.passed(at));
+            sent_at = Some(at);
         }
-        true
+        let Some(at) = sent_at else { return Some(Taken { fresh, ..Taken::default() }) };
+        let queued = self.queued(now, i64::from(clock.wrapping_sub(at.millis()).cast_signed()));
+        self.window.see(fresh, queued, TARGET, full);
+        let all = now.passed(at) / 1000;
+        Some(Taken { fresh, queued, way: all.saturating_sub(queued) })
     }
 
-    /// Takes note of a time from sending to hearing.
-    pub(crate) fn see_delay(&mut self, now: Instant, delay: u64) {
+    /// How much longer a block took than the fastest one.
+    fn queued(&mut self, now: Instant, took: i64) -> u64 {
         if now.passed(self.base_since) > BASE_SPAN {
-            self.base_before = core::mem::replace(&mut self.base, u64::MAX);
+            self.base_before = self.base.take();
             self.base_since = now;
         }
-        self.base = self.base.min(delay);
+        let base = took.min(self.base.unwrap_or(took));
+        self.base = Some(base);
+        (took - base.min(self.base_before.unwrap_or(base))).cast_unsigned()
     }
 
-    /// The shortest time from sending to hearing, in microseconds.
-    pub(crate) fn base(&self) -> u64 {
-        match self.base.min(self.base_before) {
-            u64::MAX => SECOND / 5,
-            base => base,
-        }
-    }
-
-    /// Bytes under way.
+    /// Leaves under way.
     pub(crate) const fn under_way(&self) -> u64 {
-        (self.sent - self.acked) * LEAF_BYTES as u64
+        self.sent - self.acked
     }
 
     /// Whether one more block may go, with so many leaves being loaded.
-    pub(crate) fn has_room(&self, now: Instant, loading: u64) -> bool {
-        let bytes = self.rate.per_second(now) * (self.base() + TARGET).min(4 * SECOND) / SECOND;
-        let leaves =
-            (bytes / u64::from(LEAF_BYTES) + u64::from(BLOCK_LEAVES_MAX)).clamp(LEAVES_MIN, LEAVES_MAX);
-        self.sent - self.acked + loading < leaves
+    pub(crate) const fn has_room(&self, loading: u64) -> bool {
+        self.under_way() + loading < self.window.size()
     }
 
     /// Whether what is under way has been silent for longer than `patience`.
@@ -107,46 +146,50 @@ mod tests {
     use super::*;
 
     /// Sends as fast as the flow lets it over a line of `rate` bytes per second; the most that waited in its queue.
-    fn run(rate: u64, delay: u64) -> (u64, u64) {
+    /// Acknowledgements are `back` microseconds late, and the clocks are apart.
+    fn run(rate: u64, delay: u64, back: u64) -> (u64, u64) {
         let mut flow = Flow::new(Instant::ZERO);
         let (mut now, mut free, mut taken, mut queue) = (0u64, 0u64, 0u64, 0u64);
         let mut acks = VecDeque::new();
         while now < 20 * SECOND {
-            while flow.has_room(Instant::from_micros(now), 0) {
+            while flow.has_room(0) {
                 flow.send(Instant::from_micros(now), 4);
                 free = free.max(now) + 65_536 * SECOND / rate;
                 taken += 4;
                 if now > 10 * SECOND {
                     queue = queue.max(free - now);
                 }
-                acks.push_back((free + delay, taken));
+                acks.push_back((free + delay + back, taken, free + delay));
             }
-            let Some((at, leaves)) = acks.pop_front() else { break };
+            let Some((at, leaves, came)) = acks.pop_front() else { break };
             now = at;
-            assert!(flow.acked(Instant::from_micros(now), leaves));
+            let clock = Instant::from_micros(came).millis().wrapping_sub(77_777);
+            assert!(flow.acked(Instant::from_micros(now), leaves, clock).is_some());
         }
         (flow.acked * 16_384 * SECOND / now, queue)
     }
 
     #[test]
     fn lines_are_filled_and_their_queues_stay_short() {
-        for (rate, delay) in
-            [(625_000, 40_000), (6_250_000, 40_000), (12_500_000, 10_000), (1_250_000, 200_000)]
-        {
-            let (got, queue) = run(rate, delay);
-            assert!(got * 100 > rate * 90, "{got} of {rate}");
-            let blocks = 3 * 65_536 * SECOND / rate;
-            assert!(queue < blocks + 2 * TARGET, "{queue} us at {rate}");
+        let lines = [(625_000, 40_000), (6_250_000, 40_000), (12_500_000, 10_000), (1_250_000, 200_000)];
+        for (rate, delay) in lines {
+            for back in [0, 300_000] {
+                let (got, queue) = run(rate, delay, back);
+                assert!(got * 100 > rate * 84, "{got} of {rate}, {back} us late");
+                let blocks = 3 * 65_536 * SECOND / rate;
+                assert!(queue < blocks + 3 * TARGET * 1000, "{queue} us at {rate}, {back} us late");
+            }
         }
     }
 
     #[test]
     fn nobody_acknowledges_what_was_not_sent_and_silence_is_seen() {
         let mut flow = Flow::new(Instant::ZERO);
-        assert!(!flow.acked(Instant::ZERO, 1));
+        assert_eq!(flow.acked(Instant::ZERO, 1, 0), None);
         flow.send(Instant::ZERO, 4);
         assert!(!flow.is_stuck(Instant::from_micros(9), 9) && flow.is_stuck(Instant::from_micros(10), 9));
-        assert!(flow.acked(Instant::from_micros(10), 4) && flow.under_way() == 0);
+        assert_eq!(flow.acked(Instant::from_micros(10), 4, 5), Some(Taken { fresh: 4, queued: 0, way: 0 }));
+        assert_eq!(flow.under_way(), 0);
         assert!(!flow.is_stuck(Instant::from_micros(SECOND), 9));
     }
 }

@@ -212,7 +212,7 @@ impl Node {
             Message::Ping { nonce } => self.links.on_ping(link, *nonce, &mut self.cx),
             Message::Pong { nonce } => {
                 let rtt = self.links.on_pong(link, *nonce, self.cx.now)?;
-                self.swarm.on_rtt(link, rtt, self.cx.now);
+                self.swarm.on_rtt(link, rtt);
                 Ok(())
             }
             Message::Goodbye => {

@@ -27,6 +27,12 @@ impl Instant {
         self.0
     }
 
+    /// Whole milliseconds since the origin, cut to 32 bits.
+    #[must_use]
+    pub const fn millis(self) -> u32 {
+        (self.0 / 1000) as u32
+    }
+
     /// The point so many microseconds later, or the last there is.
     #[must_use]
     pub const fn after(self, micros: u64) -> Self {

@@ -84,7 +84,7 @@ fn peer_messages() -> Vec<(String, (Message, Vec<u8>))> {
         ("ping", Message::Ping { nonce: u32::MAX }, vec![]),
         ("pong", Message::Pong { nonce: u32::MAX }, vec![]),
         ("goodbye", Message::Goodbye, vec![]),
-        ("acked", Message::Acked { leaves: 300 }, vec![]),
+        ("acked", Message::Acked { leaves: 300, clock: 5 }, vec![]),
     ];
     list.into_iter().map(|(name, message, tail)| (name.to_owned(), (message, tail))).collect()
 }

@@ -116,6 +116,9 @@ impl Swarm {
         let peer = self.peer(link)?;
         peer.taken += u64::from(leaves);
         let Some(answer) = peer.answered(root, start) else { return self.stray(link, tail.len()) };
+        if let Some(asked) = &answer {
+            peer.see_answer(asked, cx.now);
+        }
         peer.progress = cx.now;
         peer.snubs = 0;
         let Some(file) = self.files.get_mut(root) else { return self.stray(link, tail.len()) };

@@ -31,6 +31,7 @@ mod view;
 use crate::config::Config;
 use crate::content::Bitfield;
 use crate::fault::Fault;
+use crate::flow::Window;
 use crate::id::{ContentId, JobId, LinkId, Root, Topic};
 use crate::input::Outcome;
 use crate::outbox::Cx;
@@ -48,8 +49,12 @@ use reads::Read;
 use share::{Moved, Share};
 use upload::Throttle;
 
-/// Haves are collected for this long before they are told (theory §1.3: at most 100 ms).
-const TELL_AFTER: Duration = Duration::from_millis(40);
+/// Haves are collected for this long before they are told: that somebody else has a common piece is old news.
+const TELL_AFTER: u64 = SECOND / 5;
+/// That a rare piece is here helps at once.
+const TELL_RARE: u64 = SECOND / 100;
+/// Rare is what so few links have.
+const RARE: u16 = 2;
 /// The record of stored pieces is written this long after a change, and never while the last one is being written.
 /// What it misses after a crash is fetched again.
 const WRITE_AFTER: Duration = Duration::from_millis(50);
@@ -88,6 +93,10 @@ pub(crate) struct Swarm {
     throttle: Throttle,
     /// What peers have taken from us.
     up: Rate,
+    /// What may be under way to all of them, in bytes.
+    ahead: Window,
+    /// How many milliseconds it takes to hear that a block has come, but for what it waited.
+    way: u64,
     serve_at: Option<Instant>,
     origin_at: Option<Instant>,
     /// When those are looked for who keep us waiting.
@@ -146,6 +155,8 @@ impl Swarm {
             checks: 0,
             storing_bytes: 0,
             up: Rate::default(),
+            ahead: Window::new(upload::AHEAD_MIN, upload::AHEAD_MAX),
+            way: 200,
             serve_at: None,
             origin_at: None,
             tick_at: None,
@@ -207,10 +218,9 @@ impl Swarm {
         self.seek_hashes(cx);
     }
 
-    pub(crate) fn on_rtt(&mut self, link: LinkId, rtt: u64, now: Instant) {
+    pub(crate) fn on_rtt(&mut self, link: LinkId, rtt: u64) {
         if let Some(peer) = self.peers.get_mut(&link) {
             peer.rtt = rtt;
-            peer.flow.see_delay(now, rtt);
         }
     }
 
@@ -234,7 +244,7 @@ impl Swarm {
             }
             Message::NoInfo { content } => self.on_no_info(link, content, cx),
             Message::Block { root, start } => self.on_block(link, root, *start, tail, cx),
-            Message::Acked { leaves } => self.on_acked(link, *leaves, cx),
+            Message::Acked { leaves, clock } => self.on_acked(link, *leaves, *clock, cx),
             Message::Hello(_)
             | Message::Proof(_)
             | Message::Ping { .. }

@@ -5,7 +5,7 @@ use super::picker;
 use super::spread::Shown;
 use crate::config::{BLOCK_LEAVES_MAX, LEAF_BYTES};
 use crate::content::Bitfield;
-use crate::flow::Flow;
+use crate::flow::{Flow, Window};
 use crate::id::{ContentId, Root, Topic};
 use crate::rate::Rate;
 use crate::time::{Instant, SECOND};
@@ -55,6 +55,8 @@ pub(crate) struct Peer {
     shunned_until: Instant,
     /// Leaves that may be asked of it at the same time.
     pub(crate) window: u32,
+    /// What prompt answers have earned it, in leaves.
+    earned: Window,
     /// Leaves it has sent, wanted or not, and how many of these it knows to have come.
     pub(crate) taken: u64,
     pub(crate) told_taken: u64,
@@ -116,6 +118,7 @@ impl Peer {
             snubs: 0,
             shunned_until: now,
             window: BLOCK_LEAVES_MAX,
+            earned: Window::new(0, 1024),
             taken: 0,
             told_taken: 0,
             flow: Flow::new(now),
@@ -144,7 +147,15 @@ impl Peer {
     /// Works out anew how much it may be asked for.
     pub(crate) fn widen(&mut self, most: u32) {
         let most = if self.snubs > 0 { BLOCK_LEAVES_MAX } else { most };
-        self.window = picker::window(self.pace, self.rtt, self.received / u64::from(LEAF_BYTES), most);
+        let proven = self.received / u64::from(LEAF_BYTES);
+        self.window = picker::window(self.pace, self.rtt, self.earned.size(), proven, most);
+    }
+
+    /// A run came after some time.
+    pub(crate) fn see_answer(&mut self, asked: &Asked, now: Instant) {
+        let full = (self.asked_leaves + u32::from(asked.count)) * 2 > self.window;
+        let (took, prompt) = (now.passed(asked.at) / 1000, picker::ahead(self.rtt) / 1000);
+        self.earned.see(u64::from(asked.count), took, prompt, full);
     }
 
     /// What it is to be told now of the leaves that have come: a block at a time, and more at once when they come fast

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 /// Smallest request window, in leaves: one full block message.
 const WINDOW_MIN: u64 = 4;
 /// Requests reach at least this far ahead (theory §1.3: BDP + 250 ms).
-const AHEAD_MIN: u64 = SECOND / 4;
+const AHEAD_MIN: u64 = SECOND / 2;
 /// Pieces with this many holders or more count as equally common.
 const COMMON: usize = 63;
 
@@ -128,16 +128,20 @@ impl Ranks {
     }
 }
 
+/// How far ahead requests reach, and until when an answer is prompt, of a round trip in microseconds.
+pub(crate) fn ahead(rtt: u64) -> u64 {
+    (rtt.min(1 << 26) * 2).max(AHEAD_MIN)
+}
+
 /// How many leaves may be outstanding at one source, of bytes per second and a round trip in microseconds.
 ///
-/// The bandwidth-delay product and a quarter of a second on top, so that a faster answer makes the window
-/// grow; never more than a quarter of what the source has proven (a liar wastes little); `most` at most.
-pub(crate) fn window(rate: u64, rtt: u64, proven_leaves: u64, most: u32) -> u32 {
+/// The bandwidth-delay product and a quarter of a second on top, or what prompt answers have earned it;
+/// never more than the source has proven (a liar keeps us waiting for little); `most` at most.
+pub(crate) fn window(rate: u64, rtt: u64, earned: u64, proven_leaves: u64, most: u32) -> u32 {
     // No link is faster than 2^36 bytes in a second or slower than 2^26 microseconds; their product fits.
-    let ahead = (rtt.min(1 << 26) * 2).max(AHEAD_MIN);
-    let by_rate = rate.min(1 << 36) * ahead / (SECOND * u64::from(LEAF_BYTES)) + WINDOW_MIN * 2;
-    let by_trust = WINDOW_MIN + proven_leaves / 4;
-    by_rate.min(by_trust).clamp(WINDOW_MIN, u64::from(most)) as u32
+    let by_rate = rate.min(1 << 36) * ahead(rtt) / (SECOND * u64::from(LEAF_BYTES)) + WINDOW_MIN * 2;
+    let by_trust = WINDOW_MIN + proven_leaves;
+    by_rate.max(earned).min(by_trust).clamp(WINDOW_MIN, u64::from(most)) as u32
 }
 
 #[cfg(test)]
@@ -209,10 +213,11 @@ mod tests {
 
     #[test]
     fn an_unproven_source_gets_one_block_and_a_proven_one_fills_its_pipe() {
-        assert_eq!(window(0, 0, 0, 256), 4);
-        assert_eq!(window(u64::MAX, u64::MAX, 1 << 40, 256), 256);
+        assert_eq!(window(0, 0, 0, 0, 256), 4);
+        assert_eq!(window(u64::MAX, u64::MAX, 0, 1 << 40, 256), 256);
         // 5 MB/s at 40 ms: 250 ms ahead are 76 leaves and 8 to grow by.
-        assert_eq!(window(5_000_000, 40_000, 10_000, 256), 84);
-        assert_eq!(window(5_000_000, 40_000, 40, 256), 14);
+        assert_eq!(window(5_000_000, 40_000, 0, 10_000, 256), 84);
+        assert_eq!(window(5_000_000, 40_000, 0, 40, 256), 44);
+        assert_eq!(window(100_000, 40_000, 60, 500, 256), 60);
     }
 }

@@ -96,20 +96,19 @@ impl Swarm {
         if self.serve_at.is_some_and(|at| at > cx.now) {
             return;
         }
-        let (mut waits, mut under_way, mut base) = (false, 0, 0);
+        let (mut waits, mut under_way) = (false, 0);
         let rate = self.up.per_second(cx.now);
+        let patience = upload::patience(rate);
         for (_, peer) in &self.peers {
             waits |= !peer.queue.is_empty();
-            let theirs = peer.flow.under_way() + peer.loading;
-            if theirs > 0 && !peer.flow.is_stuck(cx.now, upload::patience(rate)) {
-                under_way += theirs;
-                base = peer.flow.base().max(base);
+            if !peer.flow.is_stuck(cx.now, patience) {
+                under_way += peer.flow.under_way() * u64::from(LEAF_BYTES) + peer.loading;
             }
         }
         if !(waits || self.spreading && under_way == 0) {
             return;
         }
-        let most = upload::ahead(rate, base);
+        let most = self.ahead.size().max(upload::ahead(rate, self.way));
         while under_way < most {
             let Some((link, at)) = self.most_deserving(cx) else { break };
             let Some(bytes) = self.load_wish(link, at, cx) else { return };
@@ -129,7 +128,7 @@ impl Swarm {
             let loading = peer.loading / u64::from(LEAF_BYTES);
             if peer.queue.is_empty()
                 || cx.out.room(cx.now, *link) < peer.loading + BLOCK_BYTES
-                || !peer.flow.has_room(cx.now, loading)
+                || !peer.flow.has_room(loading)
             {
                 continue;
             }
@@ -169,13 +168,17 @@ impl Swarm {
     }
 
     /// A peer has taken what we sent.
-    pub(super) fn on_acked(&mut self, link: LinkId, leaves: u64, cx: &Cx) -> Result<(), Fault> {
-        let peer = self.peers.get_mut(&link).ok_or(Fault::Unexpected)?;
-        let before = peer.flow.under_way();
-        if !peer.flow.acked(cx.now, leaves) {
-            return Err(Fault::Malformed);
+    pub(super) fn on_acked(&mut self, link: LinkId, leaves: u64, clock: u32, cx: &Cx) -> Result<(), Fault> {
+        let mut under_way = 0;
+        for (_, peer) in &self.peers {
+            under_way += peer.flow.under_way() * u64::from(LEAF_BYTES);
         }
-        self.up.add(cx.now, before - peer.flow.under_way());
+        let peer = self.peers.get_mut(&link).ok_or(Fault::Unexpected)?;
+        let taken = peer.flow.acked(cx.now, leaves, clock).ok_or(Fault::Malformed)?;
+        let fresh = taken.fresh * u64::from(LEAF_BYTES);
+        self.ahead.see(fresh, taken.queued, upload::AHEAD, under_way * 2 > self.ahead.size());
+        self.way = (self.way * 7 + taken.way.min(2000)) / 8;
+        self.up.add(cx.now, fresh);
         Ok(())
     }
 
@@ -184,7 +187,7 @@ impl Swarm {
         if let Some(peer) = self.peers.get_mut(&link)
             && let Some(leaves) = peer.acknowledge()
         {
-            cx.out.control(link, &Message::Acked { leaves });
+            cx.out.control(link, &Message::Acked { leaves, clock: cx.now.millis() });
         }
     }
 

@@ -2,13 +2,14 @@
 
 use super::file::File;
 use super::share::Share;
-use super::{Fact, Job, Swarm, TELL_AFTER, WRITE_AFTER};
+use super::{Fact, Job, RARE, Swarm, TELL_AFTER, TELL_RARE, WRITE_AFTER};
 use crate::action::{Event, ShareFailure, Work};
 use crate::config::LEAF_BYTES;
 use crate::content::{Bitfield, PieceIndex};
 use crate::id::{ContentId, Hash, Root};
 use crate::input::{Failure, Outcome};
 use crate::outbox::Cx;
+use crate::time::earliest;
 use alloc::vec::Vec;
 
 /// Pieces that are looked through at the same time.
@@ -116,8 +117,10 @@ impl Swarm {
         file.ledger.stored(piece);
         file.urgent.remove(&piece.get());
         let complete = file.ledger.is_complete();
+        let file_holders = file.ledger.ranks.holders(piece.get());
         self.untold.entry(*root).or_default().push(piece.get());
-        self.tell_at.get_or_insert(cx.now + TELL_AFTER);
+        let span = if file_holders <= RARE { TELL_RARE } else { TELL_AFTER };
+        self.tell_at = earliest(self.tell_at, Some(cx.now.after(span)));
         self.unwritten.insert(*root);
         self.write_soon(cx);
         if complete {

@@ -5,12 +5,14 @@ use crate::config::Incentive;
 use crate::time::{Instant, SECOND};
 use core::cmp::Reverse;
 
-/// What may be under way to all peers together: what they take in a round trip and this time on top, so that whom we
-/// serve is decided late, when it is known who deserves it. Our own line is one: what is sent to two at once reaches
-/// both later than what is sent to one after the other (theory §1.1).
-const AHEAD: u64 = 150_000;
-/// But more than one block, or the line stands still while one is acknowledged.
-const AHEAD_MIN: u64 = 80 * 1024;
+/// Milliseconds that blocks may wait in our own line and beyond. Whom we serve is decided late, when it is known who
+/// deserves it, and what is sent to two at once reaches both later than what is sent to one after the other (theory
+/// §1.1); but the line must not stand still while an answer is on its way.
+pub(crate) const AHEAD: u64 = 100;
+/// Bytes that may be under way to all peers together: two blocks at least.
+pub(crate) const AHEAD_MIN: u64 = 128 * 1024;
+/// And at the most.
+pub(crate) const AHEAD_MAX: u64 = 16 * 1024 * 1024;
 /// A gift to who gave nothing (theory §1.3: G).
 const GIFT: u64 = 128 * 1024;
 
@@ -46,9 +48,10 @@ pub(crate) fn rank(incentive: Incentive, owes: bool, claim: Claim) -> Rank {
     (welcome, deficit, Reverse(claim.unspread), Reverse(claim.copies), Reverse(claim.sent))
 }
 
-/// Bytes that may be under way to all peers together, of bytes acknowledged per second and the time that takes.
-pub(crate) fn ahead(rate: u64, base: u64) -> u64 {
-    rate.min(1 << 40) * (base.min(SECOND) + AHEAD) / SECOND + AHEAD_MIN
+/// Bytes that may be under way to all peers together, of bytes acknowledged per second and the milliseconds that takes
+/// when nothing waits.
+pub(crate) fn ahead(rate: u64, way: u64) -> u64 {
+    rate.min(1 << 36) * (way + AHEAD) / 1000 + AHEAD_MIN / 2
 }
 
 /// Microseconds after which an unacknowledged block no longer holds up others.

@@ -121,6 +121,8 @@ pub enum Message {
     Acked {
         /// Leaves.
         leaves: u64,
+        /// When the last of them came, in milliseconds of a clock of the sender's of this message.
+        clock: u32,
     },
 }
 

@@ -54,7 +54,7 @@ fn frames() -> Vec<(Message, Vec<u8>)> {
         bare(Message::Ping { nonce: 1 << 31 }),
         bare(Message::Pong { nonce: 0 }),
         bare(Message::Goodbye),
-        bare(Message::Acked { leaves: 300 }),
+        bare(Message::Acked { leaves: 300, clock: 5 }),
     ]
 }
 
