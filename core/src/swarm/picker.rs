@@ -8,7 +8,8 @@ use alloc::vec::Vec;
 
 /// Smallest request window, in leaves: one full block message.
 const WINDOW_MIN: u64 = 4;
-/// Requests reach at least this far ahead (theory §1.3: BDP + 250 ms).
+/// Requests reach at least this far ahead (theory §1.3 says a quarter of a second; what we
+/// ask waits behind what we send, and so does the answer to it).
 const AHEAD_MIN: u64 = SECOND / 2;
 /// Pieces with this many holders or more count as equally common.
 const COMMON: usize = 63;
@@ -215,8 +216,8 @@ mod tests {
     fn an_unproven_source_gets_one_block_and_a_proven_one_fills_its_pipe() {
         assert_eq!(window(0, 0, 0, 0, 256), 4);
         assert_eq!(window(u64::MAX, u64::MAX, 0, 1 << 40, 256), 256);
-        // 5 MB/s at 40 ms: 250 ms ahead are 76 leaves and 8 to grow by.
-        assert_eq!(window(5_000_000, 40_000, 0, 10_000, 256), 84);
+        // 5 MB/s at 40 ms: half a second ahead are 152 leaves and 8 to grow by.
+        assert_eq!(window(5_000_000, 40_000, 0, 10_000, 256), 160);
         assert_eq!(window(5_000_000, 40_000, 0, 40, 256), 44);
         assert_eq!(window(100_000, 40_000, 60, 500, 256), 60);
     }
