@@ -3,9 +3,11 @@
 
 mod common;
 
-use common::Server;
 use common::peers::{MIB, done, noise, noisy, seeder, settings};
+use common::{Server, within};
+use core::sync::atomic::Ordering;
 use std::fs;
+use swarmlet_core::Event;
 use swarmlet_signaller::Config;
 use swarmlet_signaller::seed::Peer;
 
@@ -29,4 +31,29 @@ async fn sixteen_mebibytes_from_one_to_another() {
     a.close().await;
     let stored = fs::read(b_settings.data.unwrap().join(root.to_string())).unwrap();
     assert!(stored == noise(16 * MIB as u64, 16 * MIB), "the bytes that were shared");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stack_thrown_away_in_the_middle_costs_a_moment() {
+    let server = Server::start(Config::default()).await;
+    let path = noisy("recycle-source", "film.bin", 16 * MIB);
+    let mut slow = settings(&server, "recycle-a");
+    slow.node.upload_rate_max = Some(8_000_000);
+    let (a, magnet) = seeder(&slow, &path).await;
+    let b = Peer::start(&settings(&server, "recycle-b")).unwrap();
+    let (mut events, content) = (b.events(), magnet.content);
+    b.add(magnet, None).await;
+    within("the first leaf", async {
+        while !matches!(events.recv().await.unwrap(), Event::FirstLeaf { .. }) {}
+    })
+    .await;
+    a.recycle("a test").await;
+    b.recycle("a test").await;
+    done(&mut events, content).await;
+    let share = b.snapshot().await.unwrap().shares.remove(0);
+    assert_eq!(share.from_peers, 16 * MIB as u64);
+    assert_eq!(b.counters().recycles.load(Ordering::Relaxed), 1);
+    assert!(b.counters().connections_made.load(Ordering::Relaxed) > 1, "it linked again");
+    b.close().await;
+    a.close().await;
 }

@@ -5,6 +5,7 @@ use bytes::{Bytes, BytesMut};
 use core::time::Duration;
 use rtc::ice::mdns::MulticastDnsMode;
 use rtc::peer_connection::configuration::setting_engine::SctpMaxMessageSize;
+use rtc::peer_connection::transport::RTCDtlsRole;
 use std::sync::Arc;
 use swarmlet_core::config::CHANNEL_LOW_BYTES;
 use swarmlet_core::wire::{Candidate, Description, sdp};
@@ -147,6 +148,8 @@ fn engine(shared: &Shared) -> SettingEngine {
         // Pages hide behind names that only their own network can resolve. They reach us by our addresses all the
         // same, and a socket for each connection to resolve names with is saved.
         .with_multicast_dns_mode(MulticastDnsMode::Disabled)
+        // See `pipe`: who is not the client is the first to be ready.
+        .with_answering_dtls_role(RTCDtlsRole::Server)
         .with_include_loopback_candidate(shared.loopback);
     let external: Vec<_> = shared.external.iter().map(ToString::to_string).collect();
     match external.is_empty() {

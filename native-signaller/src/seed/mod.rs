@@ -12,6 +12,7 @@ mod connection;
 mod disk;
 mod fetch;
 mod get;
+mod guard;
 mod host;
 mod journal;
 mod limit;
@@ -89,6 +90,8 @@ pub struct Settings {
     pub stun: Vec<String>,
     /// Threads for connections.
     pub threads: usize,
+    /// Bytes of memory of the process above which the connections are cut and made anew.
+    pub memory_max: u64,
     /// A slower line than there is, to compare with predictions.
     pub line: Option<Line>,
 }
@@ -107,6 +110,7 @@ impl Default for Settings {
             external: Vec::new(),
             stun: Vec::new(),
             threads: 2,
+            memory_max: 2 * 1024 * 1024 * 1024,
             line: None,
         }
     }
@@ -154,6 +158,24 @@ pub struct Peer {
     events: broadcast::Sender<Event>,
     counters: Arc<Counters>,
     disk: Arc<disk::Disk>,
+    /// Dropped with the last handle.
+    _held: Arc<Held>,
+}
+
+/// Ends the peer when nobody holds it any more.
+#[derive(Debug)]
+struct Held(mpsc::Sender<News>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let close = News::Close(oneshot::channel().0);
+        if let Err(mpsc::error::TrySendError::Full(close)) = self.0.try_send(close)
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            let news = self.0.clone();
+            runtime.spawn(async move { news.send(close).await });
+        }
+    }
 }
 
 impl Peer {
@@ -171,7 +193,9 @@ impl Peer {
         let (host, news) = Host::new(settings, seeds, events.clone(), Arc::clone(&counters))?;
         let (id, disk) = (host.peer_id(), host.disk());
         tokio::spawn(host.run());
-        Ok(Self { id, news, events, counters, disk })
+        tokio::spawn(guard::run(news.downgrade(), Arc::clone(&counters), settings.memory_max));
+        let held = Arc::new(Held(news.clone()));
+        Ok(Self { id, news, events, counters, disk, _held: held })
     }
 
     /// Who it is.

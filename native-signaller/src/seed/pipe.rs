@@ -1,6 +1,10 @@
 //! One link: a connection of the `webrtc` crate, its two pre-negotiated channels, and the task that owns them
 //! from the first description to the end.
 //!
+//! Who speaks first: the crate loses a message that comes in the same moment as the end of the SCTP handshake, before
+//! its channels are there. That moment is the SCTP client's, which is the DTLS client. So we are the server wherever
+//! we can choose, and a server listens first.
+//!
 //! Invariant: of what was given to a channel, the node is told how much has left whenever little is left, also
 //! after a batch that never rose above the mark (docs/ARCHITECTURE.md, "Credit, and its trap").
 
@@ -13,7 +17,7 @@ use core::time::Duration;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use swarmlet_core::config::CHANNEL_LOW_BYTES;
-use swarmlet_core::wire::{Candidate, sdp};
+use swarmlet_core::wire::{Candidate, Role, sdp};
 use swarmlet_core::{Channel, Failure, JobId, LinkId};
 use tokio::sync::mpsc;
 use tokio::time::{self, Instant};
@@ -25,6 +29,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// How long a channel may hold bytes of which none leaves: a window that stays shut for ever was seen in the
 /// field (webrtc-rs PR 887).
 const STUCK_AFTER: Duration = Duration::from_secs(30);
+/// How long a server listens before it speaks: a client that is there has spoken by then.
+const LISTEN: Duration = Duration::from_millis(150);
 /// How long what was said last may take to leave when a link is closed.
 const FAREWELL: Duration = Duration::from_millis(500);
 
@@ -39,7 +45,7 @@ pub(super) struct Opening {
 
 /// What the owner wants of a link. When nobody can order any more, the link is closed.
 pub(super) enum Order {
-    Complete { job: JobId, sdp: String, ufrag: String },
+    Complete { job: JobId, sdp: String, ufrag: String, role: Role },
     Candidate { job: JobId, candidate: Candidate },
     Send { channel: Channel, bytes: Vec<u8> },
 }
@@ -72,9 +78,12 @@ pub(super) async fn run(
         }
     };
     counters.connections.fetch_add(1, Ordering::Relaxed);
+    let is_client = description.role == Role::Active;
     done(&news, job, Ended::Described(description)).await;
     let mut pipe = Pipe {
         link,
+        is_client,
+        speak_at: None,
         connection,
         orders,
         news,
@@ -102,6 +111,10 @@ struct Pipe {
     /// Of the other side, once it is known.
     ufrag: Option<String>,
     open: [bool; 2],
+    /// Of the DTLS session, as the descriptions say.
+    is_client: bool,
+    /// Both channels are open, and the node is not told yet.
+    speak_at: Option<Instant>,
     tallies: [Tally; 2],
     /// What a slower line than there is would still hold, and until when.
     held: VecDeque<(Instant, Channel, Vec<u8>)>,
@@ -151,6 +164,7 @@ impl Pipe {
                     }
                     Some(Pulse::Lost) | None => Some(End::Lost),
                 },
+                () = sleep_until(self.speak_at), if self.speak_at.is_some() => self.speak().await,
                 () = sleep_until(line), if line.is_some() => self.send_held().await,
                 () = sleep_until(self.wait_until), if !reading => {
                     self.wait_until = None;
@@ -166,7 +180,8 @@ impl Pipe {
 
     async fn obey(&mut self, order: Order) -> Option<End> {
         match order {
-            Order::Complete { job, sdp, ufrag } => {
+            Order::Complete { job, sdp, ufrag, role } => {
+                self.is_client = role == Role::Passive;
                 let taken = self.connection.complete(sdp).await;
                 self.ufrag = Some(ufrag);
                 self.finish(job, taken).await;
@@ -248,6 +263,9 @@ impl Pipe {
     async fn hear(&mut self, channel: Channel, event: Option<DataChannelEvent>) -> Option<End> {
         match event {
             Some(DataChannelEvent::OnMessage(message)) => {
+                if let Some(end) = self.speak().await {
+                    return Some(end);
+                }
                 let bytes = if message.is_string { Vec::new() } else { Vec::from(message.data) };
                 self.shared.counters.wire_in.fetch_add(bytes.len() as u64, Ordering::Relaxed);
                 if let (Channel::Bulk, Some(limit)) = (channel, &self.shared.download) {
@@ -261,12 +279,19 @@ impl Pipe {
                 if self.open != [true; 2] {
                     return None;
                 }
-                self.news.send(News::Linked(self.link)).await.is_err().then_some(End::Closed)
+                self.speak_at = Some(Instant::now() + if self.is_client { Duration::ZERO } else { LISTEN });
+                None
             }
             Some(DataChannelEvent::OnBufferedAmountLow) => self.look().await,
             Some(DataChannelEvent::OnClose | DataChannelEvent::OnClosing) | None => Some(End::Lost),
             Some(_) => None,
         }
+    }
+
+    /// Tells the node that both channels are open, if it does not know.
+    async fn speak(&mut self) -> Option<End> {
+        self.speak_at.take()?;
+        self.news.send(News::Linked(self.link)).await.is_err().then_some(End::Closed)
     }
 
     /// Lets what was said last go out.

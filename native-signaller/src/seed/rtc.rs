@@ -77,7 +77,7 @@ impl Links {
     /// Hands the answer to a connection that offered. `false`: there is none, or that is no answer.
     pub(super) fn complete(&self, job: JobId, link: LinkId, remote: Description) -> bool {
         let Some(text) = sdp::build(&remote) else { return false };
-        self.order(link, Order::Complete { job, sdp: text, ufrag: remote.ufrag })
+        self.order(link, Order::Complete { job, sdp: text, ufrag: remote.ufrag, role: remote.role })
     }
 
     /// Hands over one of the other side's candidates. `false`: there is no such connection.
