@@ -3,6 +3,7 @@
 //! It is wasm-bindgen's own generator as a library, so that its version comes from this workspace's lockfile and a
 //! fresh machine needs nothing but Rust.
 
+mod locals;
 mod order;
 
 use anyhow::{Context, Result, bail};
@@ -29,7 +30,7 @@ fn main() -> Result<()> {
     output.emit(directory).with_context(|| format!("cannot write the glue to {directory}"))?;
     let stem = Path::new(input).file_stem().and_then(|stem| stem.to_str()).context("a module has a name")?;
     let (glue, module) = (format!("{directory}/{stem}.js"), format!("{directory}/{stem}_bg.wasm"));
-    std::fs::write(&module, order::by_likeness(&std::fs::read(&module)?)?)?;
+    std::fs::write(&module, order::by_likeness(&locals::by_use(&std::fs::read(&module)?)?)?)?;
     let script = std::fs::read_to_string(&glue)?;
     refuse_env_imports(&script, &glue)?;
     Ok(std::fs::write(&glue, shorten_glue(&script, &names))?)
@@ -53,6 +54,8 @@ fn forget_shims(module: &mut walrus::Module) {
         }
     }
     walrus::passes::gc::run(module);
+    // Was for the linker.
+    module.customs.remove_raw("target_features");
 }
 
 /// Gives short names to what module and glue share under a name with a hash: random digits do not compress.
