@@ -11,7 +11,7 @@ macro_rules! id32 {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        pub struct $name(pub [u8; 32]);
+        pub struct $name(#[serde(with = "crate::util::bytes")] pub [u8; 32]);
 
         impl $name {
             /// The 32 bytes.

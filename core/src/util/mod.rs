@@ -1,5 +1,6 @@
 //! Small code for what the standard library does in much: collections in order of their keys, numbers in text.
 
+pub(crate) mod bytes;
 mod map;
 mod order;
 mod set;

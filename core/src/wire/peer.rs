@@ -136,12 +136,16 @@ pub struct Hello {
     /// The key that `Proof` will prove.
     pub peer: PeerId,
     /// For this link only.
+    #[serde(with = "crate::util::bytes")]
     pub nonce: [u8; 32],
 }
 
 /// An Ed25519 signature, in two halves since serde stops at 32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Signature(pub [u8; 32], pub [u8; 32]);
+pub struct Signature(
+    #[serde(with = "crate::util::bytes")] pub [u8; 32],
+    #[serde(with = "crate::util::bytes")] pub [u8; 32],
+);
 
 impl Signature {
     /// Reads 64 bytes.

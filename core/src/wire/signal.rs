@@ -91,11 +91,11 @@ pub struct Candidate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Address {
     /// IPv4, network order.
-    V4([u8; 4]),
+    V4(#[serde(with = "crate::util::bytes")] [u8; 4]),
     /// IPv6, network order.
-    V6([u8; 16]),
+    V6(#[serde(with = "crate::util::bytes")] [u8; 16]),
     /// The UUID of `<uuid>.local`: a browser hiding a local address.
-    Mdns([u8; 16]),
+    Mdns(#[serde(with = "crate::util::bytes")] [u8; 16]),
 }
 
 /// How a candidate's address was found (RFC 8445 §5.1.1).

@@ -56,6 +56,7 @@ pub enum ToClient {
     /// 0: first of all: prove that you own the key that you will name.
     Challenge {
         /// To be signed.
+        #[serde(with = "crate::util::bytes")]
         nonce: [u8; 32],
     },
     /// 1: you are in.
