@@ -6,6 +6,7 @@ use crate::content::Content;
 use crate::origin::Origin;
 use crate::queue::fork;
 use crate::spec::{Clock, Conduct, Fault, Nat, Options, PeerId, PeerSpec};
+use crate::tape::Tape;
 use crate::world::World;
 use core::time::Duration;
 use std::collections::BTreeSet;
@@ -82,6 +83,15 @@ pub fn trace(seed: u64) -> u64 {
     let mut log = world.log;
     log.words(&[world.events, world.inputs]);
     log.hash()
+}
+
+/// What a peer of a random world was told in the last life it had in the first two minutes.
+#[must_use]
+pub fn tape(seed: u64, peer: PeerId) -> Option<Tape> {
+    let mut world = world(seed);
+    world.tape(peer);
+    world.run(Duration::from_millis(CALM_MS));
+    world.recording.take()
 }
 
 fn judge(world: &mut World) -> Verdict {

@@ -7,6 +7,7 @@ use crate::happening::{Happening, News};
 use crate::net::Access;
 use crate::rtc::LinkTable;
 use crate::spec::{PeerId, PeerSpec};
+use crate::tape::Tape;
 use crate::world::World;
 use core::time::Duration;
 use std::collections::VecDeque;
@@ -152,7 +153,12 @@ impl World {
         let now = self.local(peer);
         let this = &mut self.peers[peer];
         this.key = Key::from_seed(&this.rng.bytes32());
-        this.node = Some(Node::new(config, seed, this.key.peer_id(), now));
+        let id = this.key.peer_id();
+        this.node = Some(Node::new(config, seed, id, now));
+        if self.taped == Some(peer) {
+            let from = (self.options.seed, peer);
+            self.recording = Some(Tape::begin(from, seed, id.0, &this.spec, now));
+        }
     }
 
     /// What a peer's own clock shows now.
@@ -172,6 +178,11 @@ impl World {
     fn tell_node(&mut self, peer: PeerId, input: Input<'_>) -> bool {
         let now = self.local(peer);
         let Some(node) = &mut self.peers[peer].node else { return false };
+        if self.taped == Some(peer)
+            && let Some(tape) = &mut self.recording
+        {
+            tape.note(now, &input);
+        }
         node.handle(now, input);
         self.inputs += 1;
         self.watch_spin(peer);

@@ -30,6 +30,7 @@ pub mod signaller;
 pub mod spec;
 pub mod stories;
 pub mod story;
+pub mod tape;
 #[cfg(target_family = "wasm")]
 pub mod wasm;
 mod work;

@@ -10,6 +10,7 @@ use crate::queue::{Queue, fork};
 use crate::rtc::{CONSENT, End, EndId, OwnedOutcome};
 use crate::signaller::Signaller;
 pub use crate::spec::{Fault, Options, PeerId, PeerSpec};
+use crate::tape::Tape;
 use core::cell::Cell;
 use core::fmt;
 use core::time::Duration;
@@ -60,6 +61,9 @@ pub struct World {
     pub(crate) scratch: Vec<u8>,
     /// A peer that was not done when it was last looked at.
     pub(crate) undone: Cell<usize>,
+    /// Whose inputs are written down, and what was.
+    pub(crate) taped: Option<PeerId>,
+    pub(crate) recording: Option<Tape>,
     next_check: Instant,
     /// Where the next look at peers' insides begins.
     pub(crate) audited: usize,
@@ -95,6 +99,8 @@ impl World {
             written: Vec::new(),
             scratch: Vec::new(),
             undone: Cell::new(0),
+            taped: None,
+            recording: None,
             next_check: Instant::ZERO,
             audited: 0,
             partition: (0, BTreeSet::new()),
