@@ -31,6 +31,7 @@ pub use token::TokenFault;
 use crate::id::{ContentId, PeerId};
 use crate::rng::Rng;
 use crate::time::{Instant, earliest};
+use crate::wire::webtorrent::Passing;
 use crate::wire::{Candidate, Refusal, ToClient};
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
@@ -352,14 +353,20 @@ impl Server {
         self.actions.push_back(ServerAction::Close { conn, reason });
     }
 
-    /// Whether a candidate of one connection is passed on to another; counts those that are not.
-    fn passes(&mut self, candidate: &Candidate, source: ConnId, target: ConnId) -> bool {
+    /// Which candidates of one connection are passed on to another; counts those that are not.
+    fn passing(&mut self, candidates: &[Candidate], source: ConnId, target: ConnId) -> Passing {
         let taker = self.conns.get(&target).and_then(|conn| conn.address);
-        let Some(conn) = self.conns.get_mut(&source) else { return false };
+        let mut passing = Passing::default();
+        let Some(conn) = self.conns.get_mut(&source) else { return passing };
         let rules = candidates::Rules { strict: self.config.strict_candidates, relays: &self.config.relays };
-        let passes = rules.pass(candidate, conn.address, taker, &mut conn.elsewhere);
-        self.counts.candidates_dropped += u64::from(!passes);
-        passes
+        for (at, candidate) in candidates.iter().enumerate() {
+            if rules.pass(candidate, conn.address, taker, &mut conn.elsewhere) {
+                passing.add(at);
+            } else {
+                self.counts.candidates_dropped += 1;
+            }
+        }
+        passing
     }
 }
 

@@ -4,7 +4,7 @@
 
 mod session;
 
-pub use session::Session;
+pub use session::{Passing, Session};
 
 use super::Error;
 use super::json::{Kind, Reader, Text};
@@ -363,13 +363,14 @@ pub struct Envelope {
 
 impl Envelope {
     /// Writes the message around a description, without the candidates that do not pass.
-    pub fn encode(&self, session: &Session<'_>, passes: impl FnMut(usize) -> bool) -> Vec<u8> {
+    #[must_use]
+    pub fn encode(&self, session: &Session<'_>, passing: Passing) -> Vec<u8> {
         let mut out = Vec::with_capacity(session.len() + 256);
         let kind = if self.answer { "answer" } else { "offer" };
         for part in ["{\"action\":\"announce\",\"", kind, "\":{\"type\":\"", kind, "\",\"sdp\":\""] {
             push(&mut out, part);
         }
-        session.push(&mut out, passes);
+        session.push(&mut out, passing);
         push(&mut out, "\"},\"offer_id\":");
         push_binary(&mut out, &self.id.0);
         push(&mut out, ",\"peer_id\":");

@@ -76,6 +76,9 @@ pub struct LoadOptions {
     /// Announces each second, where the scene has a rate
     #[arg(long, default_value_t = 2000)]
     pub rate: u32,
+    /// The server answers answers, too (as aquatic does)
+    #[arg(long)]
+    pub answers_answers: bool,
     /// The process of the server, to see its memory and processor time
     #[arg(long)]
     pub pid: Option<u32>,

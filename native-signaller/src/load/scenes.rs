@@ -85,6 +85,8 @@ pub(super) fn announces(options: &LoadOptions) -> io::Result<Report> {
         crowd.send(at, |out| announce.push(out, at, 0));
     }
     let (mut sent, mut offers, mut answers) = (0u64, 0u64, 0u64);
+    // Answers that the server has yet to answer before it gets to the announce.
+    let mut owed = vec![0u32; options.connections];
     // A second to warm up.
     let mut start = None;
     let span = Duration::from_secs(options.seconds.into());
@@ -104,8 +106,10 @@ pub(super) fn announces(options: &LoadOptions) -> io::Result<Report> {
                 Word::Offer { id, peer, swarm } => {
                     offers += 1;
                     words::push_answer(out, at, id, peer, swarm);
+                    owed[at] += u32::from(options.answers_answers);
                 }
                 Word::Answer => answers += 1,
+                Word::Counts if owed[at] > 0 => owed[at] -= 1,
                 Word::Counts => {
                     sent += 1;
                     announces[at].push(out, at, micros);
@@ -120,6 +124,7 @@ pub(super) fn announces(options: &LoadOptions) -> io::Result<Report> {
     report.rate("announces_per_second", sent as f64, seconds);
     report.rate("offers_each", offers as f64, sent as f64);
     report.rate("answers_each", answers as f64, sent as f64);
+    report.rate("answers_per_second", answers as f64, seconds);
     report.usage(before, usage(options.pid), sent as f64);
     report.put("lost", crowd.lost);
     Ok(report)

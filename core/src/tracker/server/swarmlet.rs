@@ -201,7 +201,7 @@ impl Server {
             return self.refuse(id, Refusal::Rate, wait);
         }
         if let Signal::Candidate { candidate, .. } = &signal
-            && !self.passes(candidate, id, target)
+            && !self.passing(core::slice::from_ref(candidate), id, target).has(0)
         {
             return;
         }

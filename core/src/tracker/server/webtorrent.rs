@@ -275,7 +275,7 @@ impl Server {
             };
             let Some(target) = self.taker(now, id, announce.peer, &info_hash, &mut chosen) else { return };
             let envelope = Envelope { info_hash, peer: announce.peer, id: *offer, answer: false };
-            let bytes = envelope.encode(&session, |at| self.lets(&session, at, id, target));
+            let bytes = envelope.encode(&session, self.passing(session.candidates(), id, target));
             let Some(rest) = room.checked_sub(bytes.len()) else { return };
             room = rest;
             let until = now + OFFER_LIFE;
@@ -330,7 +330,7 @@ impl Server {
             return self.reply(id, &Reply::Failure { scrape: false, info_hash: Some(info_hash), reason });
         };
         let envelope = Envelope { info_hash, peer, id: offer, answer: true };
-        let bytes = envelope.encode(&session, |at| self.lets(&session, at, id, target));
+        let bytes = envelope.encode(&session, self.passing(session.candidates(), id, target));
         self.counts.relays[SIGNAL_ANSWER] += 1;
         self.actions.push_back(ServerAction::Send { conn: target, bytes });
     }
@@ -352,10 +352,6 @@ impl Server {
 
     fn session<'a>(&self, sdp: crate::wire::webtorrent::Sdp<'a>) -> Result<Session<'a>, Error> {
         if self.config.strict_candidates { Session::read(sdp) } else { Ok(Session::opaque(sdp)) }
-    }
-
-    fn lets(&mut self, session: &Session<'_>, at: usize, source: ConnId, target: ConnId) -> bool {
-        session.candidates().get(at).is_some_and(|candidate| self.passes(candidate, source, target))
     }
 
     fn count(&mut self, id: ConnId, info_hash: InfoHash) {

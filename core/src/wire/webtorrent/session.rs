@@ -13,7 +13,7 @@ const CANDIDATES_MAX: usize = 20;
 /// How line ends are written inside a JSON text.
 const LINE_END: &str = "\\r\\n";
 
-/// Attributes that data channels need, and those that browsers add to every description.
+/// Attributes that data channels need, and those that browsers add to every description; in order.
 const ATTRIBUTES: [&str; 17] = [
     "candidate",
     "end-of-candidates",
@@ -60,6 +60,31 @@ enum What {
     Candidate(usize),
 }
 
+/// Which candidates of a description get through: one bit for each of the [`CANDIDATES_MAX`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Passing(u32);
+
+impl Passing {
+    /// Those of which the place says so.
+    #[must_use]
+    pub fn when(passes: impl Fn(usize) -> bool) -> Self {
+        let mut passing = Self::default();
+        (0..CANDIDATES_MAX).filter(|at| passes(*at)).for_each(|at| passing.add(at));
+        passing
+    }
+
+    /// Lets one more through.
+    pub const fn add(&mut self, at: usize) {
+        self.0 |= 1 << (at % 32);
+    }
+
+    /// Whether one gets through.
+    #[must_use]
+    pub const fn has(self, at: usize) -> bool {
+        at < 32 && self.0 >> at & 1 == 1
+    }
+}
+
 /// What a description must have, each once.
 #[derive(Default)]
 struct Found {
@@ -82,29 +107,42 @@ impl<'a> Session<'a> {
     /// # Errors
     /// When it is not one of a single data channel, or has too many candidates.
     pub fn read(sdp: Sdp<'a>) -> Result<Self, Error> {
-        let raw = match is_plain(sdp.0.raw()) {
-            true => Cow::Borrowed(sdp.0.raw()),
-            false => Cow::Owned(rewritten(sdp)?),
-        };
-        let (mut cuts, mut candidates, mut found) = (Vec::with_capacity(8), Vec::new(), Found::default());
-        if !raw.starts_with("v=0\\r") {
-            return Err(Error::Malformed);
+        let raw = sdp.0.raw();
+        // All that browsers write is plain; the rest is made so.
+        match Self::scan(Cow::Borrowed(raw))? {
+            Some(session) => Ok(session),
+            None => Self::scan(Cow::Owned(rewritten(sdp)?))?.ok_or(Error::Malformed),
         }
+    }
+
+    /// `None` when a text is not plain: printable ASCII with no escapes but those of line ends.
+    fn scan(raw: Cow<'a, str>) -> Result<Option<Self>, Error> {
+        if !raw.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
+            return Ok(None);
+        }
+        let (mut cuts, mut candidates, mut found) = (Vec::with_capacity(8), Vec::new(), Found::default());
         let mut from = 0;
         while let Some(rest) = raw.get(from..).filter(|rest| !rest.is_empty()) {
-            let length = rest.find('\\').unwrap_or(rest.len());
+            let length = rest.bytes().position(|byte| byte == b'\\').unwrap_or(rest.len());
+            let (line, end) = rest.split_at(length);
+            if !end.is_empty() && !end.starts_with(LINE_END) {
+                return Ok(None);
+            }
             let to = (from + length + LINE_END.len()).min(raw.len());
-            let what = found.line(rest.get(..length).unwrap_or(""), &mut candidates)?;
+            let what = found.line(line, &mut candidates)?;
             if let Some(what) = what {
                 cuts.push(Cut { from: from as u32, to: to as u32, what });
             }
             from = to;
         }
+        if !raw.starts_with("v=0\\r") {
+            return Err(Error::Malformed);
+        }
         if candidates.len() > CANDIDATES_MAX {
             return Err(Error::Limit);
         }
         let once = [found.media, found.ufrag, found.pwd, found.fingerprint, found.setup];
-        if once == [1; 5] { Ok(Self { raw, cuts, candidates }) } else { Err(Error::Malformed) }
+        if once == [1; 5] { Ok(Some(Self { raw, cuts, candidates })) } else { Err(Error::Malformed) }
     }
 
     /// The ways to reach who wrote it, UDP only.
@@ -119,11 +157,11 @@ impl<'a> Session<'a> {
     }
 
     /// Appends it, inside a JSON text, with those candidates that pass.
-    pub(super) fn push(&self, out: &mut Vec<u8>, mut passes: impl FnMut(usize) -> bool) {
+    pub(super) fn push(&self, out: &mut Vec<u8>, passing: Passing) {
         let (raw, mut done) = (self.raw.as_bytes(), 0);
         for cut in &self.cuts {
             let instead = match cut.what {
-                What::Candidate(at) if passes(at) => continue,
+                What::Candidate(at) if passing.has(at) => continue,
                 What::Candidate(_) | What::Dropped => "",
                 What::Connection => "c=IN IP4 0.0.0.0\\r\\n",
             };
@@ -138,16 +176,18 @@ impl<'a> Session<'a> {
 impl Found {
     /// What becomes of a line; `None`: it gets through.
     fn line(&mut self, line: &str, candidates: &mut Vec<Candidate>) -> Result<Option<What>, Error> {
-        let Some((kind, value)) = line.split_once('=') else { return Ok(Some(What::Dropped)) };
+        let ([kind, b'=', ..], Some(value)) = (line.as_bytes(), line.get(2..)) else {
+            return Ok(Some(What::Dropped));
+        };
         match kind {
-            "v" | "o" | "s" | "t" => Ok(None),
-            "c" => Ok(Some(What::Connection)),
-            "m" => {
+            b'v' | b'o' | b's' | b't' => Ok(None),
+            b'c' => Ok(Some(What::Connection)),
+            b'm' => {
                 self.media += 1;
                 let is_data = value.starts_with("application ") && value.contains("SCTP");
                 if is_data { Ok(None) } else { Err(Error::Malformed) }
             }
-            "a" => self.attribute(line, value, candidates),
+            b'a' => self.attribute(line, value, candidates),
             _ => Ok(Some(What::Dropped)),
         }
     }
@@ -158,7 +198,9 @@ impl Found {
         value: &str,
         candidates: &mut Vec<Candidate>,
     ) -> Result<Option<What>, Error> {
-        let (name, value) = value.split_once(':').unwrap_or((value, ""));
+        // Names are short: a search made for long texts would only begin.
+        let colon = value.bytes().position(|byte| byte == b':').unwrap_or(value.len());
+        let (name, value) = (value.get(..colon).unwrap_or(""), value.get(colon + 1..).unwrap_or(""));
         let is_ice = |least: usize, most: usize| {
             let ice_char = |c: u8| c.is_ascii_alphanumeric() || c == b'+' || c == b'/';
             (least..=most).contains(&value.len()) && value.bytes().all(ice_char)
@@ -185,21 +227,11 @@ impl Found {
                 self.setup += 1;
                 matches!(value, "actpass" | "active" | "passive")
             }
-            _ if ATTRIBUTES.contains(&name) => true,
+            _ if ATTRIBUTES.binary_search(&name).is_ok() => true,
             _ => return Ok(Some(What::Dropped)),
         };
         if good { Ok(None) } else { Err(Error::Malformed) }
     }
-}
-
-/// Whether a text is printable ASCII with no escapes but line ends, as all that browsers write.
-fn is_plain(raw: &str) -> bool {
-    let mut rest = raw;
-    while let Some(at) = rest.find('\\') {
-        let Some(after) = rest.get(at..).and_then(|rest| rest.strip_prefix(LINE_END)) else { return false };
-        rest = after;
-    }
-    raw.bytes().all(|byte| (0x20..0x7f).contains(&byte))
 }
 
 /// The same with plain line ends. What could end a JSON text, or a line in the middle, is refused.

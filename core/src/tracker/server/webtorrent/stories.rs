@@ -3,6 +3,7 @@
 use super::*;
 use crate::tracker::server::token::{Claims, Minter};
 use crate::tracker::server::{Dialect, Rate, Served, ServerInput};
+use crate::wire::webtorrent::Passing;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::format;
@@ -351,7 +352,7 @@ fn descriptions_get_through_clean_or_not_at_all() {
         let session = Session::read(announce.offers[0].sdp)?;
         let (id, peer) = (OfferId([b'o'; 20]), PeerCode([b'p'; 20]));
         let envelope = Envelope { info_hash: InfoHash([b'i'; 20]), peer, id, answer: false };
-        Ok::<_, Error>(String::from_utf8(envelope.encode(&session, |_| true)).unwrap())
+        Ok::<_, Error>(String::from_utf8(envelope.encode(&session, Passing::when(|_| true))).unwrap())
     };
     let whole = read(&base).unwrap();
     for (put_in, kept) in [
