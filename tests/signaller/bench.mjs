@@ -17,14 +17,16 @@ const binary = process.env.SWARMLET_SIGNALLER ?? join(target, 'release/swarmlet-
 const seconds = process.env.SECONDS ?? '10';
 const repetitions = Number(process.env.REPS ?? 1);
 const idle = process.env.IDLE ?? '19000';
-const port = Number(process.env.PORT ?? 7801);
+const firstPort = Number(process.env.PORT ?? 7801);
+/** Each server has its own: not all of them bind to one that still has connections in TIME_WAIT. */
+const ports = { swarmlet: firstPort, 'bittorrent-tracker': firstPort + 1, aquatic_ws: firstPort + 2 };
 const folder = mkdtempSync(join(tmpdir(), 'swarmlet-bench-'));
 
 // Everybody comes from one address here and announces without end, so the limits that protect strangers from each other
 // are out of the way; every check is still made. The other trackers have no such limits.
 const much = '{ per_minute = 100000000, burst = 10000000 }';
 const config = `
-addr = "127.0.0.1:${port}"
+addr = "127.0.0.1:${ports.swarmlet}"
 drain_seconds = 1
 [socket]
 opens = ${much}
@@ -38,14 +40,14 @@ details = ${much}
 `;
 const aquatic = `
 [network]
-address = "127.0.0.1:${port}"
+address = "127.0.0.1:${ports.aquatic_ws}"
 `;
 
 /** @type {Record<string, { command: string[], path: string, ready: boolean }>} */
 const servers = {
   swarmlet: { command: [binary, 'serve', '--config', file('swarmlet.toml', config)], path: '/signal', ready: existsSync(binary) },
   'bittorrent-tracker': {
-    command: [process.execPath, join(here, 'bittorrent-tracker.mjs'), String(port)],
+    command: [process.execPath, join(here, 'bittorrent-tracker.mjs'), String(ports['bittorrent-tracker'])],
     path: '/',
     ready: existsSync(join(root, 'tests/browser/webtorrent/node_modules')),
   },
@@ -77,7 +79,8 @@ function file(name, text) {
 /** @param {number} core @param {string[]} command */
 const pinned = (core, command) => ['taskset', '-c', String(core), ...command];
 
-async function listening() {
+/** @param {number} port */
+async function listening(port) {
   for (let tries = 0; tries < 600; tries += 1) {
     const open = await new Promise((told) => {
       const socket = connect(port, '127.0.0.1', () => told(true)).on('error', () => told(false));
@@ -100,7 +103,8 @@ for (const [scene, { args, ours }] of Object.entries(scenes)) {
       const [program, ...rest] = pinned(0, command);
       // Its working folder is empty: no page to hash and to compress.
       const server = spawn(program, rest, { cwd: folder, stdio: ['ignore', 'ignore', 'ignore'] });
-      await listening();
+      const port = ports[/** @type {keyof typeof ports} */ (name)];
+      await listening(port);
       const [load, ...options] = pinned(1, [binary, 'load', ...args, '--target', `127.0.0.1:${port}`, '--path', path,
         '--pid', String(server.pid), ...(name === 'aquatic_ws' ? ['--answers-answers'] : [])]);
       const run = spawnSync(load, options, { encoding: 'utf8' });
