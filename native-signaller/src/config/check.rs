@@ -14,6 +14,14 @@ fn wrong<T>(text: impl Into<String>) -> Result<T, Error> {
     Err(Error::Config(text.into()))
 }
 
+/// Whether an address is of this machine or of a private network.
+pub(super) const fn is_near(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
+    }
+}
+
 impl Config {
     /// Says what is wrong with it, in one line.
     pub(super) fn check(&self) -> Result<(), Error> {
@@ -70,10 +78,6 @@ impl Config {
 
     /// Whether strangers can come here: by the address, or through a proxy.
     fn is_public(&self) -> bool {
-        let is_near = |ip: IpAddr| match ip.to_canonical() {
-            IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
-            IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
-        };
         let host = self.public_url.split("://").nth(1).unwrap_or("localhost");
         let host = host.split('/').next().unwrap_or("");
         let name = host.rsplit_once(':').map_or(host, |(name, _)| name);

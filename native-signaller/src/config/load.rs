@@ -1,6 +1,7 @@
 //! From file, environment and flags to a configuration.
 
 use super::Config;
+use super::check::is_near;
 use crate::Error;
 use crate::cli::Options;
 use toml::{Table, Value};
@@ -21,11 +22,14 @@ impl Config {
                 .map_err(|error| Error::Config(format!("{}: {error}", path.display())))?;
             table = text.parse().map_err(|error| Error::Config(format!("{}: {error}", path.display())))?;
         }
-        let warnings = overlay(&mut table, environment)?;
+        let mut warnings = overlay(&mut table, environment)?;
         let mut config: Self = table.try_into().map_err(|error| Error::Config(error.to_string()))?;
         config.flags(options);
         config.read_secrets()?;
         config.check()?;
+        if config.admin_addr.is_some_and(|addr| !is_near(addr.ip())) {
+            warnings.push("admin_addr asks nobody for a password, and others can reach it".to_owned());
+        }
         Ok((config, warnings))
     }
 
