@@ -14,7 +14,7 @@ use crate::outbox::{Cx, Outbox};
 use crate::rng::Rng;
 use crate::snapshot::Snapshot;
 use crate::swarm::{Fact, Swarm};
-use crate::time::{Instant, earliest};
+use crate::time::{Instant, SECOND, earliest};
 use crate::tracker::client::{Client, News};
 use crate::util::Set;
 use crate::wire::{Frame, Message, PeerView, Signal, ToClient};
@@ -23,6 +23,11 @@ use alloc::vec::Vec;
 
 /// Peers that are shut out, remembered.
 const BANNED_MAX: usize = 4096;
+
+/// How often peers are looked for while nothing but data comes in.
+const LOOK_EVERY: u64 = SECOND / 4;
+/// How often a useless link gives way to another (theory §1.3: neighbour replacement).
+const REPLACE_EVERY: u64 = 5 * SECOND;
 
 /// A peer's whole protocol behaviour.
 pub struct Node {
@@ -34,6 +39,10 @@ pub struct Node {
     swarm: Swarm,
     banned: Set<PeerId>,
     redial_at: Option<Instant>,
+    /// When peers are looked for at the latest, if anything happens; sooner when `stirred`.
+    look_at: Instant,
+    stirred: bool,
+    replaced_at: Instant,
     wire_in: u64,
     closed: bool,
 }
@@ -53,6 +62,9 @@ impl Node {
             cx: Cx { now, rng, out: Outbox::new(config.channel_high_bytes), config, is_up: false },
             banned: Set::new(),
             redial_at: None,
+            look_at: now,
+            stirred: false,
+            replaced_at: now,
             wire_in: 0,
             closed: false,
         }
@@ -67,6 +79,8 @@ impl Node {
     /// Takes in one thing that happened. Time never runs backwards: an earlier `now` counts as the last one.
     pub fn handle(&mut self, now: Instant, input: Input<'_>) {
         self.cx.now = self.cx.now.max(now);
+        self.stirred |=
+            !matches!(input, Input::Received { .. } | Input::Writable { .. } | Input::Done { .. });
         match input {
             Input::Command(command) => self.on_command(command),
             Input::Linked { link } => {
@@ -362,7 +376,11 @@ impl Node {
                 self.on_fact(fact);
             }
         }
-        self.find_peers();
+        if self.stirred || self.look_at <= self.cx.now {
+            self.stirred = false;
+            self.look_at = self.cx.now.after(LOOK_EVERY);
+            self.find_peers();
+        }
     }
 
     fn on_fact(&mut self, fact: Fact) {
@@ -382,7 +400,7 @@ impl Node {
             return;
         }
         let wanted = self.cx.config.links_wanted as usize;
-        for (topic, complete, links) in self.swarm.topics() {
+        for (topic, complete, links) in self.swarm.topics(self.cx.now) {
             let mut have = links + self.dialer.dialling(&topic);
             while have < wanted && self.dialer.may_knock(self.links.len(), &self.cx.config) {
                 let Some(peer) = self.dialer.choose(&topic, complete, &self.links, &mut self.cx) else {
@@ -391,6 +409,9 @@ impl Node {
                 self.dialer.knock(peer, topic, &mut self.cx);
                 have += 1;
             }
+            if have < wanted / 2 {
+                self.replace_useless();
+            }
             if complete || have >= wanted / 2 {
                 self.client.ask_no_more(&topic);
             } else {
@@ -398,5 +419,17 @@ impl Node {
             }
         }
         self.redial_at = self.dialer.retry_at(self.cx.now);
+    }
+
+    /// Makes room for others where all links are taken by peers that are of no use.
+    fn replace_useless(&mut self) {
+        let due = self.replaced_at.after(REPLACE_EVERY) <= self.cx.now;
+        if due
+            && self.links.len() >= self.cx.config.links_max as usize
+            && let Some(link) = self.swarm.least_useful(self.cx.now)
+        {
+            self.replaced_at = self.cx.now;
+            self.unlink(link, None);
+        }
     }
 }

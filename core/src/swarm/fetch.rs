@@ -189,6 +189,7 @@ impl Swarm {
         self.totals.from_peers += bytes;
         if let Some(peer) = self.peers.get_mut(&link) {
             peer.received += bytes;
+            peer.fed = cx.now;
             peer.down.add(cx.now, bytes);
             peer.pace = peer.down.per_second(cx.now);
             peer.widen(cx.config.window_leaves_max);

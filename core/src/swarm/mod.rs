@@ -348,6 +348,27 @@ impl Swarm {
         count
     }
 
+    /// Links of a swarm that give us anything, or that we may give to when we are `complete`.
+    fn useful_in(&self, topic: &Topic, complete: bool, now: Instant) -> usize {
+        let mut count = 0;
+        for (_, peer) in &self.peers {
+            count += usize::from(peer.topics.contains(topic) && peer.is_useful(complete, now));
+        }
+        count
+    }
+
+    /// The link that gave least of those that are of no use.
+    pub(crate) fn least_useful(&self, now: Instant) -> Option<LinkId> {
+        let complete = self.wanted.is_empty();
+        let mut least: Option<(u64, LinkId)> = None;
+        for (link, peer) in &self.peers {
+            if !peer.is_useful(complete, now) && least.is_none_or(|(given, _)| peer.received < given) {
+                least = Some((peer.received, *link));
+            }
+        }
+        least.map(|(_, link)| link)
+    }
+
     fn peer(&mut self, link: LinkId) -> Result<&mut Peer, Fault> {
         self.peers.get_mut(&link).ok_or(Fault::Unexpected)
     }

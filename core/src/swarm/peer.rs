@@ -19,6 +19,8 @@ pub(crate) const WANTS_MAX: usize = 20_000;
 const LATE_MAX: usize = 1024;
 /// Blocks are acknowledged together when more than this many would be in a second.
 const ACKS_PER_SECOND: u64 = 100;
+/// A link over which nothing came for this long is of no use, for the time being.
+const USELESS_AFTER: u64 = 8 * SECOND;
 /// A source that owes us something and sends nothing for this long is snubbing us.
 const SNUB_AFTER: u64 = 8 * SECOND;
 
@@ -41,6 +43,9 @@ pub(crate) struct Peer {
     pub(crate) queued_leaves: u32,
     /// Bytes that are being loaded for it.
     pub(crate) loading: u64,
+    /// When it last gave us something verified, and when we last gave it something; at first when it came.
+    pub(crate) fed: Instant,
+    pub(crate) served: Instant,
     /// Verified bytes it gave us.
     pub(crate) received: u64,
     /// Bytes we gave it.
@@ -110,6 +115,8 @@ impl Peer {
             queue: Vec::new(),
             queued_leaves: 0,
             loading: 0,
+            fed: now,
+            served: now,
             received: 0,
             sent: 0,
             down: Rate::default(),
@@ -142,6 +149,12 @@ impl Peer {
     /// Whether others are asked first.
     pub(crate) fn is_shunned(&self, now: Instant) -> bool {
         self.snubs > 0 && now < self.shunned_until
+    }
+
+    /// Whether it gave us anything of late or, when we are `complete`, took anything. A new one is given time.
+    pub(crate) fn is_useful(&self, complete: bool, now: Instant) -> bool {
+        let last = if complete { self.served } else { self.fed };
+        now.passed(last) < USELESS_AFTER
     }
 
     /// Works out anew how much it may be asked for.

@@ -246,6 +246,7 @@ impl Swarm {
         cx.out.bulk(cx.now, link, &Message::Block { root, start: span.start }, tail);
         peer.flow.send(cx.now, u32::from(span.count));
         peer.sent += bytes;
+        peer.served = cx.now;
         self.totals.sent += bytes;
         self.moved(&root, &mut |moved| {
             moved.sent += bytes;

@@ -11,7 +11,7 @@ use crate::fault::Fault;
 use crate::id::{ContentId, Hash, LinkId, Root, Topic};
 use crate::input::Outcome;
 use crate::outbox::Cx;
-use crate::time::earliest;
+use crate::time::{Instant, earliest};
 use crate::util::{Map, Set, order};
 use crate::wire::{Message, peer as limits};
 use alloc::boxed::Box;
@@ -423,12 +423,16 @@ impl Swarm {
         }
     }
 
-    /// Swarms that we are in, whether we are complete in them, and how many links we have there.
-    pub(crate) fn topics(&self) -> Vec<(Topic, bool, usize)> {
+    /// Swarms that we are in, whether we are complete in them, and how many links of use we have there.
+    pub(crate) fn topics(&self, now: Instant) -> Vec<(Topic, bool, usize)> {
         let mut topics = Vec::new();
         for (_, share) in &self.shares {
             if share.is_active() {
-                topics.push((share.topic, share.done_told, self.peers_in(&share.topic) as usize));
+                topics.push((
+                    share.topic,
+                    share.done_told,
+                    self.useful_in(&share.topic, share.done_told, now),
+                ));
             }
         }
         topics

@@ -13,8 +13,8 @@ pub(crate) const AHEAD: u64 = 100;
 pub(crate) const AHEAD_MIN: u64 = 128 * 1024;
 /// And at the most.
 pub(crate) const AHEAD_MAX: u64 = 16 * 1024 * 1024;
-/// A gift to who gave nothing (theory §1.3: G).
-const GIFT: u64 = 128 * 1024;
+/// A gift to who gave nothing: one block (theory §1.3 allows two).
+const GIFT: u64 = 64 * 1024;
 
 /// How good a claim to be served next is.
 pub(crate) type Rank = (bool, i64, Reverse<u32>, Reverse<u32>, Reverse<u64>);

@@ -22,8 +22,9 @@ const RETRY_MAX: u64 = 15 * SECOND;
 const PATIENCE: u64 = 60 * SECOND;
 /// From the open socket to `Welcome`.
 const WELCOME_DEADLINE: Duration = Duration::from_secs(10);
-/// A peer with too few links asks for more this often (theory §5: 120 s; sooner while it has none).
-const ASK_AGAIN: u64 = 30 * SECOND;
+/// A peer with too few links asks for more after this time, and after twice that each time that did not help, up to
+/// sixteen times (theory §5: 120 s).
+const ASK_AGAIN: u64 = 8 * SECOND;
 
 /// The socket and what was said over it.
 pub(crate) struct Client {
@@ -46,6 +47,7 @@ struct Membership {
     complete: bool,
     said: bool,
     ask_at: Option<Instant>,
+    asks: u32,
 }
 
 /// What something means for the rest of the node.
@@ -71,7 +73,7 @@ impl Client {
         if known.said && known.complete == complete {
             return;
         }
-        *known = Membership { complete, said: false, ask_at: None };
+        *known = Membership { complete, said: false, ask_at: None, asks: 0 };
         if cx.is_up {
             known.announce(topic, cx);
         } else {
@@ -93,14 +95,16 @@ impl Client {
         if let Some(known) = self.topics.get_mut(topic)
             && known.ask_at.is_none()
         {
-            known.ask_at = Some(cx.now.after(ASK_AGAIN / 2 + cx.rng.below(ASK_AGAIN)));
+            let span = ASK_AGAIN << known.asks.min(4);
+            known.asks += 1;
+            known.ask_at = Some(cx.now.after(span / 2 + cx.rng.below(span)));
         }
     }
 
     /// Asks for no more peers of a swarm.
     pub(crate) fn ask_no_more(&mut self, topic: &Topic) {
         if let Some(known) = self.topics.get_mut(topic) {
-            known.ask_at = None;
+            (known.ask_at, known.asks) = (None, 0);
         }
     }
 
