@@ -72,7 +72,7 @@ fn a_silent_client_costs_little_memory_in_either_dialect() {
         let report =
             program.load(&format!("idle --speech {speech} --connections 1000 --swarms 50 --seconds 0"));
         let bytes = report["rss_bytes_each"].as_f64().unwrap();
-        // At 19,000 connections the goal is 2 KiB; at 1,000 the pages that everything shares weigh more.
-        assert!(bytes < 4096.0, "{speech}: {report}");
+        // At 19,000 connections the goal is 2 KiB; at 1,000 what everything shares, code too, weighs more.
+        assert!(bytes < 6144.0, "{speech}: {report}");
     }
 }
