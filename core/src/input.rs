@@ -6,6 +6,7 @@ use crate::util::Map;
 use crate::wire::{Candidate, Description};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 /// One thing that happened. A run of a node is a list of `(Instant, Input)`.
 #[derive(Debug)]
@@ -123,6 +124,8 @@ pub enum Command {
         start: u64,
         /// How many bytes, at most [`crate::config::READ_BYTES_MAX`].
         length: u32,
+        /// How soon they are needed. Zero: now, whatever it costs; later: peers get the chance to send them first.
+        within: Duration,
     },
     /// The read is not wanted any more.
     CancelRead(u32),

@@ -181,8 +181,10 @@ impl Node {
             Command::Pause(content) => swarm.pause(&content, cx),
             Command::Resume(content) => swarm.resume(&content, cx),
             Command::Remove { content, keep } => swarm.remove(&content, keep, cx),
-            Command::Read { read, root, start, length } => swarm.read(read, &root, start, length, cx),
-            Command::CancelRead(read) => swarm.cancel_read(read),
+            Command::Read { read, root, start, length, within } => {
+                swarm.read(read, &root, start, length, within, cx);
+            }
+            Command::CancelRead(read) => swarm.cancel_read(read, cx.now),
             Command::Online => self.client.set_online(true, cx),
             Command::Offline => self.client.set_online(false, cx),
             Command::Close => {

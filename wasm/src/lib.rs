@@ -24,6 +24,7 @@ use crate::table::Table;
 use crate::task::spawn;
 use alloc::rc::Rc;
 use core::cell::{Cell, RefCell};
+use core::time::Duration;
 use js_sys::{Array, Function, Uint8Array};
 use swarmlet_core::content::{ContentError, Magnet, Torrent};
 use swarmlet_core::wire::sdp;
@@ -153,7 +154,7 @@ impl Engine {
             "read" => {
                 let root = Root::from_hex(&text(&first)).ok_or_else(|| refusal("bad-argument", None))?;
                 let (start, length) = (number(1) as u64, number(2) as u32);
-                self.command(Command::Read { read: id, root, start, length });
+                self.command(Command::Read { read: id, root, start, length, within: Duration::ZERO });
             }
             "cancelRead" => self.command(Command::CancelRead(number(0) as u32)),
             "cancelSeed" => {

@@ -33,8 +33,10 @@ pub(crate) struct File {
     pub(crate) is_source: bool,
     /// Records that are still being read; nothing is fetched before.
     pub(crate) recalling: u32,
-    /// Pieces that somebody waits for.
+    /// Pieces that somebody waits for, soon.
     pub(crate) urgent: Set<u32>,
+    /// Pieces that somebody will wait for.
+    pub(crate) next: Set<u32>,
     /// From whom hashes were asked, and until when to wait.
     pub(crate) hashes: Option<(LinkId, Instant)>,
 }
@@ -52,6 +54,7 @@ impl File {
             is_source: false,
             recalling: 0,
             urgent: Set::new(),
+            next: Set::new(),
             hashes: None,
         }
     }
@@ -83,8 +86,48 @@ impl File {
                 return Some((0, self.layout.piece(*piece)?));
             }
         }
+        let mut next: Option<(u16, u32)> = None;
+        for piece in &self.next {
+            let holders = self.ledger.ranks.holders(*piece);
+            let able = has.get(*piece) && self.ledger.ranks.free().get(*piece) && known(*piece);
+            if able && next.is_none_or(|(other, _)| holders < other) {
+                next = Some((holders, *piece));
+            }
+        }
+        if let Some((_, piece)) = next {
+            return Some((0, self.layout.piece(piece)?));
+        }
+        // Who reads ahead wants no more before it has that: others need the lines for what they read.
+        if !self.next.is_empty() {
+            return None;
+        }
         let (holders, piece) = self.ledger.ranks.rarest(has, &known, rng)?;
         Some((holders, self.layout.piece(piece)?))
+    }
+
+    /// A free piece that no link has, by chance, and of which it is our lot to fetch it.
+    pub(crate) fn unheld(&self, lot: &dyn Fn(u32) -> bool, rng: &mut Rng) -> Option<u32> {
+        let mut chosen = None;
+        let mut seen = 0;
+        for piece in self.ledger.ranks.free().iter() {
+            if self.ledger.ranks.holders(piece) == 0 && lot(piece) {
+                seen += 1;
+                if rng.below(seen) == 0 {
+                    chosen = Some(piece);
+                }
+            }
+        }
+        chosen
+    }
+
+    /// Whether a piece is of those that readers wait for or will wait for.
+    pub(crate) fn is_read(&self, piece: u32) -> bool {
+        self.urgent.contains(&piece) || self.next.contains(&piece)
+    }
+
+    /// Whether there are such.
+    pub(crate) fn has_readers(&self) -> bool {
+        !(self.urgent.is_empty() && self.next.is_empty())
     }
 
     /// A link has these pieces.

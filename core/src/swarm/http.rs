@@ -1,7 +1,6 @@
 //! Web seeds at work: which ranges to fetch, and proving what came.
 
-use super::origin::{self, Origin, View};
-use super::peer::Peer;
+use super::origin::{self, Lot, Origin, Usage, View};
 use super::share::Share;
 use super::store::leaf_hashes;
 use super::{Job, Swarm};
@@ -11,7 +10,7 @@ use crate::content::web_url;
 use crate::id::{ContentId, Root};
 use crate::input::{Failure, Outcome};
 use crate::outbox::Cx;
-use crate::time::earliest;
+use crate::time::Instant;
 use alloc::vec::Vec;
 use core::ops::Range;
 
@@ -21,42 +20,40 @@ impl Swarm {
         if self.wanted.is_empty() || self.origin_at.is_some_and(|at| at > cx.now) {
             return;
         }
+        self.origin_at = None;
         let mut able = Vec::new();
         for (content, share) in &self.shares {
             if share.is_active() && share.torrent.is_some() && !share.done_told && share.sources() > 0 {
                 able.push(*content);
             }
         }
-        for content in able {
-            while self.fetch_one(&content, cx).is_some() {}
+        for content in &able {
+            while self.fetch_one(content, cx).is_some() {}
+        }
+        if !able.is_empty() {
+            self.origin_at = Some(cx.now.after(origin::LOOK));
         }
     }
 
     fn fetch_one(&mut self, content: &ContentId, cx: &mut Cx) -> Option<()> {
         let share = self.shares.get(content)?;
         let mut busy = 0;
-        let mut resting = None;
         let mut least: Option<(usize, &Origin)> = None;
         for (at, origin) in share.origins.iter().enumerate() {
             busy += origin.busy;
-            if origin.dropped {
-                continue;
-            }
-            if origin.not_before > cx.now {
-                resting = earliest(resting, Some(origin.not_before));
-            } else if least.is_none_or(|(_, other)| origin.busy < other.busy) {
+            let able = !origin.dropped && origin.not_before <= cx.now;
+            if able && least.is_none_or(|(_, other)| origin.busy < other.busy) {
                 least = Some((at, origin));
             }
         }
-        if busy >= cx.config.fetches_max || busy >= origin::fetches(self.origin_view(share, cx)) {
-            return None;
-        }
-        let Some((at, origin)) = least else {
-            self.origin_at = earliest(self.origin_at, resting);
-            return None;
+        let at = least.filter(|_| busy < cx.config.fetches_max)?.0;
+        let (index, root, run) = match self.next_due(content, cx) {
+            Some(found) => found,
+            None => self.next_spare(content, busy, cx)?,
         };
-        let (index, root, run) = self.next_run(share, cx.config.fetch_bytes)?;
-        let url = web_url(&share.torrent.as_ref()?.info, &origin.base, index)?;
+        let share = self.shares.get(content)?;
+        let base = &share.origins[at].base;
+        let url = web_url(&share.torrent.as_ref()?.info, base, index)?;
         let share = self.shares.get_mut(content)?;
         let file = self.files.get_mut(&root)?;
         let mut end = 0;
@@ -109,54 +106,111 @@ impl Swarm {
         self.shares.get_mut(content)?.origins.get_mut(at)
     }
 
-    fn origin_view(&self, share: &Share, cx: &Cx) -> View {
-        let mut view =
-            View { peers_have_all: true, peers: 0, peer_rate: 0, urgent: false, most: cx.config.fetches_max };
-        for (_, peer) in &self.peers {
-            view.peer_rate += peer.down.per_second(cx.now);
-            view.peers += u32::from(peer.topics.contains(&share.topic) && self.is_useful(peer));
+    /// What a reader needs so soon that peers have had their chance.
+    fn next_due(&mut self, content: &ContentId, cx: &mut Cx) -> Option<(usize, Root, Range<u32>)> {
+        if self.reads.is_empty() {
+            return None;
         }
+        let share = self.shares.get(content)?;
+        let mut roots = Vec::new();
         for index in 0..share.files().len() {
-            let Some(root) = share.wanted(index).filter(|root| self.wanted.contains(root)) else { continue };
-            if let Some(file) = self.files.get(&root) {
-                view.peers_have_all &= file.unavailable() == 0;
-                view.urgent |= !file.urgent.is_empty();
+            if let Some(root) = share.wanted(index).filter(|root| self.wanted.contains(root)) {
+                roots.push((index, root));
             }
         }
-        view
-    }
-
-    /// Whether a peer has anything of a file that is wanted.
-    fn is_useful(&self, peer: &Peer) -> bool {
-        for (root, has) in &peer.has {
-            if !has.is_empty() && self.wanted.contains(root) {
-                return true;
-            }
-        }
-        false
-    }
-
-    /// The next run of free pieces of a share: what a reader waits for, else the first.
-    fn next_run(&self, share: &Share, most: u32) -> Option<(usize, Root, Range<u32>)> {
-        for urgent in [true, false] {
-            for index in 0..share.files().len() {
-                let Some(root) = share.wanted(index).filter(|root| self.wanted.contains(root)) else {
-                    continue;
-                };
-                let Some(file) = self.files.get(&root) else { continue };
-                if file.recalling > 0 || (urgent && file.urgent.is_empty()) {
-                    continue;
+        for (index, root) in roots {
+            self.take_over(&root, cx);
+            let due = self.due_by(&root, cx.now.after(origin::HEDGE), cx.now);
+            let file = self.files.get(&root).filter(|file| file.recalling == 0)?;
+            for piece in &due {
+                let mut end = *piece + 1;
+                while due.contains(&end) {
+                    end += 1;
                 }
-                for piece in file.ledger.have().iter_missing() {
-                    if (!urgent || file.urgent.contains(&piece))
-                        && let Some(run) = file.free_run(piece, most)
-                    {
-                        return Some((index, root, run));
-                    }
+                let most =
+                    (end - *piece).saturating_mul(file.layout.piece_length()).min(cx.config.fetch_bytes);
+                if let Some(run) = file.free_run(*piece, most) {
+                    return Some((index, root, run));
                 }
             }
         }
         None
+    }
+
+    /// Takes pieces that are about to be late from peers that have them under way.
+    fn take_over(&mut self, root: &Root, cx: &mut Cx) {
+        let Some(asked) = cx.now.micros().checked_sub(origin::HEDGE) else { return };
+        for piece in &self.due_by(root, cx.now.after(origin::LATE), Instant::from_micros(asked)) {
+            let Some(file) = self.files.get(root) else { return };
+            let Some(piece) = file.layout.piece(*piece).filter(|piece| file.ledger.is_open(*piece)) else {
+                continue;
+            };
+            let leaves = file.layout.leaves_of(piece);
+            for link in self.links() {
+                self.take_back(link, Some(*root), &|span| leaves.contains(&span.start), cx);
+            }
+            if let Some(file) = self.files.get_mut(root) {
+                file.ledger.free(piece);
+            }
+        }
+    }
+
+    /// What nobody waits for: everything where there are no peers, else what no peer has, to share it.
+    fn next_spare(
+        &mut self,
+        content: &ContentId,
+        busy: u32,
+        cx: &mut Cx,
+    ) -> Option<(usize, Root, Range<u32>)> {
+        let since = *self.shares.get_mut(content)?.sourced.get_or_insert(cx.now);
+        let share = self.shares.get(content)?;
+        let freely = match origin::usage(self.origin_view(share, since, cx)) {
+            Usage::Freely => true,
+            Usage::Few if busy == 0 => false,
+            Usage::Few | Usage::Not => return None,
+        };
+        let lot = self.lot(content, cx);
+        let share = self.shares.get(content)?;
+        for index in 0..share.files().len() {
+            let Some(root) = share.wanted(index).filter(|root| self.wanted.contains(root)) else { continue };
+            let Some(file) = self.files.get(&root).filter(|file| file.recalling == 0) else { continue };
+            if !freely {
+                let ours = |piece: u32| {
+                    if file.has_readers() { file.is_read(piece) && lot.falls_on(piece) } else { lot.on_duty }
+                };
+                let run = file.unheld(&ours, &mut cx.rng).and_then(|piece| file.free_run(piece, 0));
+                if let Some(run) = run {
+                    return Some((index, root, run));
+                }
+                continue;
+            }
+            for piece in file.ledger.have().iter_missing() {
+                if let Some(run) = file.free_run(piece, cx.config.fetch_bytes) {
+                    return Some((index, root, run));
+                }
+            }
+        }
+        None
+    }
+
+    /// Which part of what no peer has is ours to fetch.
+    fn lot(&mut self, content: &ContentId, cx: &mut Cx) -> Lot {
+        let links = self.shares.get(content).map_or(0, |share| self.peers_in(&share.topic));
+        let Some(share) = self.shares.get_mut(content) else { return Lot::default() };
+        if share.lot_at.is_none_or(|at| at <= cx.now) {
+            share.lot_at = Some(cx.now.after(origin::DUTY));
+            // The signaller's number is that of the beginning: in a crowd it is too small.
+            share.lot.draw((share.seeds + share.leeches).max(links * 2), &mut cx.rng);
+        }
+        share.lot
+    }
+
+    fn origin_view(&self, share: &Share, since: Instant, cx: &Cx) -> View {
+        let mut view = View { peers: 0, searching: cx.config.signaller, waited: cx.now.passed(since) };
+        for (_, peer) in &self.peers {
+            view.peers += u32::from(peer.topics.contains(&share.topic));
+        }
+        view
     }
 
     pub(super) fn on_fetched(
@@ -174,11 +228,13 @@ impl Swarm {
             Outcome::Ok | Outcome::Described(_) => Err(Some(Failure::Host)),
         };
         let Err(failure) = proven else {
+            self.origin_at = None;
             if let Some(origin) = self.origin(from) {
                 origin.busy = origin.busy.saturating_sub(1);
             }
             return;
         };
+        self.origin_at = None;
         self.release(from, root, run);
         let Some(origin) = self.origin(from) else { return };
         let reason = match failure {

@@ -144,6 +144,11 @@ impl Ledger {
         self.ranks.free().get(piece.get())
     }
 
+    /// Whether its leaves are being collected from peers.
+    pub(crate) fn is_open(&self, piece: PieceIndex) -> bool {
+        matches!(self.active.get(&piece), Some(Active::Open(_)))
+    }
+
     /// Whether there are leaves that nobody has been asked for.
     pub(crate) fn has_unasked(&self) -> bool {
         !self.ranks.free().is_empty() || !self.loose.is_empty()

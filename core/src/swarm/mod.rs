@@ -312,6 +312,7 @@ impl Swarm {
         }
         if self.tick_at.is_some_and(|at| at <= cx.now) {
             self.tick_at = None;
+            self.review_reads(cx.now);
             self.drop_late_answers(cx);
             self.snub_silent(cx);
             self.wake_all();

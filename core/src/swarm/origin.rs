@@ -2,6 +2,7 @@
 
 use crate::action::SourceFailure;
 use crate::input::Failure;
+use crate::rng::Rng;
 use crate::time::{Instant, SECOND};
 use alloc::string::String;
 
@@ -9,8 +10,18 @@ use alloc::string::String;
 const FAILURES_MAX: u32 = 5;
 /// First pause after a failure; doubles.
 const BACKOFF: u64 = SECOND / 2;
-/// While peers give at least this much and have all that is missing, the owner of the HTTP server is spared.
-const PEERS_ENOUGH: u64 = 256 * 1024;
+/// Peers get this long to appear before everything is fetched over HTTP.
+const GRACE: u64 = 2 * SECOND;
+/// What is needed this soon is fetched over HTTP if no peer was asked for it.
+pub(crate) const HEDGE: u64 = 2 * SECOND;
+/// And if it is needed this soon, even then.
+pub(crate) const LATE: u64 = SECOND;
+/// Peers of a swarm that fetch at the same time what no peer has.
+pub(crate) const FEW: u64 = 4;
+/// How long they do, before lots are drawn anew.
+pub(crate) const DUTY: u64 = SECOND;
+/// How often is looked whether there is something to fetch.
+pub(crate) const LOOK: u64 = SECOND / 10;
 
 /// One base address of a share.
 pub(crate) struct Origin {
@@ -21,31 +32,64 @@ pub(crate) struct Origin {
     pub(crate) dropped: bool,
 }
 
-/// What decides how much is fetched over HTTP.
+/// What decides how much is fetched over HTTP that nobody waits for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct View {
-    /// Some peer has every piece that is missing.
-    pub(crate) peers_have_all: bool,
     /// Links to peers of this share.
     pub(crate) peers: u32,
-    /// Verified bytes per second from peers.
-    pub(crate) peer_rate: u64,
-    /// An application read waits.
-    pub(crate) urgent: bool,
-    /// The most requests that the configuration allows.
-    pub(crate) most: u32,
+    /// Others can be found.
+    pub(crate) searching: bool,
+    /// Microseconds since there were sources.
+    pub(crate) waited: u64,
 }
 
-/// How many HTTP requests a share may have under way: all of them while peers are of no use, a few while they
-/// are too slow or lack something, none while they do well.
-pub(crate) const fn fetches(view: View) -> u32 {
-    if view.peers == 0 {
-        return view.most;
+/// How much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Usage {
+    /// As much as the configuration allows: there is nobody else.
+    Freely,
+    /// A few peers fetch what no peer has, a piece at a time, by chance, so that they are different ones to be shared.
+    Few,
+    /// Nothing.
+    Not,
+}
+
+/// An HTTP server has a price: its owner pays for every byte.
+pub(crate) const fn usage(view: View) -> Usage {
+    if view.waited < GRACE && view.searching {
+        return Usage::Not;
     }
-    if view.peers_have_all && view.peer_rate >= PEERS_ENOUGH && !view.urgent {
-        return 0;
+    if view.peers == 0 { Usage::Freely } else { Usage::Few }
+}
+
+/// Who fetches what no peer has: lots decide, so that nobody has to be asked.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Lot {
+    /// Ours for good.
+    salt: u32,
+    /// One in so many.
+    crowd: u32,
+    /// For now it is ours to fetch anything.
+    pub(crate) on_duty: bool,
+}
+
+impl Lot {
+    /// Draws anew, in a swarm of about so many.
+    pub(crate) fn draw(&mut self, crowd: u32, rng: &mut Rng) {
+        self.crowd = crowd.max(1);
+        if self.salt == 0 {
+            self.salt = rng.below(1 << 32) as u32 | 1;
+        }
+        self.on_duty = rng.below(u64::from(self.crowd)) < FEW;
     }
-    if view.most < 2 { view.most } else { 2 }
+
+    /// Whether a certain piece is ours: of all peers it is that of a few.
+    pub(crate) const fn falls_on(&self, piece: u32) -> bool {
+        // Fibonacci hashing of piece and salt: nobody gains by choosing them.
+        let mixed = (piece ^ self.salt).wrapping_mul(0x9E37_79B1);
+        let mixed = (mixed ^ (mixed >> 15) ^ self.salt).wrapping_mul(0x85EB_CA6B);
+        ((mixed >> 8) as u64 * self.crowd as u64) >> 24 < FEW
+    }
 }
 
 impl Origin {
@@ -79,14 +123,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn http_alone_is_used_to_the_full_and_good_peers_spare_it() {
-        let view = View { peers_have_all: false, peers: 0, peer_rate: 0, urgent: false, most: 4 };
-        assert_eq!(fetches(view), 4);
-        let view = View { peers: 3, ..view };
-        assert_eq!(fetches(view), 2);
-        let view = View { peers_have_all: true, peer_rate: 1 << 20, ..view };
-        assert_eq!(fetches(view), 0);
-        assert_eq!(fetches(View { urgent: true, ..view }), 2);
+    fn http_alone_is_used_to_the_full_and_peers_are_given_the_chance_to_share() {
+        let alone = View { peers: 0, searching: false, waited: 0 };
+        assert_eq!(usage(alone), Usage::Freely);
+        let searching = View { searching: true, ..alone };
+        assert_eq!(usage(searching), Usage::Not);
+        assert_eq!(usage(View { waited: GRACE, ..searching }), Usage::Freely);
+        assert_eq!(usage(View { waited: GRACE, peers: 1, ..searching }), Usage::Few);
+    }
+
+    #[test]
+    fn each_piece_is_the_lot_of_a_few() {
+        let mut rng = Rng::new([9; 32]);
+        let mut lots = alloc::vec![Lot::default(); 1000];
+        lots.iter_mut().for_each(|lot| lot.draw(1000, &mut rng));
+        let fetchers = |piece| lots.iter().filter(|lot| lot.falls_on(piece)).count();
+        let mean = (0..500).map(fetchers).sum::<usize>() as f64 / 500.0;
+        assert!((mean - FEW as f64).abs() < 0.5, "{mean}");
+        assert!((0..500).filter(|piece| fetchers(*piece) == 0).count() < 40);
+        let mut alone = Lot::default();
+        alone.draw(2, &mut rng);
+        assert!(alone.on_duty && (0..100).all(|piece| alone.falls_on(piece)));
     }
 
     #[test]

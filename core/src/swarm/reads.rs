@@ -6,11 +6,17 @@ use crate::config::{LEAF_BYTES, READ_BYTES_MAX};
 use crate::id::Root;
 use crate::input::Outcome;
 use crate::outbox::Cx;
+use crate::time::{Instant, SECOND};
 use crate::util::Set;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 /// Reads that may wait at the same time.
 const READS_MAX: usize = 256;
+
+/// What is needed this soon is asked for in its order; before that the rarest comes first, so that readers who are
+/// at the same place have something to give each other (Zhou, Chiu and Lui; theory §2).
+const PRESSING: u64 = 12 * SECOND;
 
 /// One read.
 #[derive(Clone, Copy)]
@@ -18,24 +24,37 @@ pub(super) struct Read {
     root: Root,
     start: u64,
     end: u64,
+    /// When it was asked for, and when its bytes are needed.
+    since: Instant,
+    due: Instant,
     loading: bool,
 }
 
 impl Swarm {
-    pub(crate) fn read(&mut self, read: u32, root: &Root, start: u64, length: u32, cx: &mut Cx) {
+    pub(crate) fn read(
+        &mut self,
+        read: u32,
+        root: &Root,
+        start: u64,
+        length: u32,
+        within: Duration,
+        cx: &mut Cx,
+    ) {
         let end = start.saturating_add(u64::from(length));
         let total = self.files.get(root).map_or(0, |file| file.layout.length());
         let fits = start < end && end <= total && length <= READ_BYTES_MAX;
         if !fits || self.reads.len() >= READS_MAX || self.reads.contains_key(&read) {
             return cx.out.notify(Event::ReadFailed { read });
         }
-        self.reads.insert(read, Read { root: *root, start, end, loading: false });
+        let due = cx.now + within;
+        self.reads.insert(read, Read { root: *root, start, end, since: cx.now, due, loading: false });
+        self.origin_at = None;
         self.answer_reads(root, cx);
     }
 
-    pub(crate) fn cancel_read(&mut self, read: u32) {
+    pub(crate) fn cancel_read(&mut self, read: u32, now: Instant) {
         if let Some(read) = self.reads.remove(&read) {
-            self.mark_urgent(&read.root);
+            self.mark_urgent(&read.root, now);
         }
     }
 
@@ -44,7 +63,7 @@ impl Swarm {
         if self.reads.is_empty() {
             return;
         }
-        self.mark_urgent(root);
+        self.mark_urgent(root, cx.now);
         let Some(file) = self.files.get(root) else { return };
         for (id, read) in &mut self.reads {
             if read.root != *root || read.loading || !file.has_bytes(read.start, read.end) {
@@ -60,22 +79,52 @@ impl Swarm {
         }
     }
 
-    fn mark_urgent(&mut self, root: &Root) {
+    /// Sorts what readers wait for into what is pressing and what is next.
+    fn mark_urgent(&mut self, root: &Root, now: Instant) {
         let Some(file) = self.files.get_mut(root) else { return };
-        file.urgent = Set::new();
+        (file.urgent, file.next) = (Set::new(), Set::new());
         for (_, read) in &self.reads {
             if read.root != *root {
                 continue;
             }
+            let pieces = if read.due <= now.after(PRESSING) { &mut file.urgent } else { &mut file.next };
             for piece in file.layout.pieces_of_bytes(read.start, read.end) {
                 if !file.ledger.have().get(piece) {
-                    file.urgent.insert(piece);
+                    pieces.insert(piece);
                 }
             }
         }
-        if !file.urgent.is_empty() {
+        if !(file.urgent.is_empty() && file.next.is_empty()) {
             self.wake_all();
         }
+    }
+
+    /// Time has passed: more of what readers wait for is pressing.
+    pub(super) fn review_reads(&mut self, now: Instant) {
+        let mut roots = Set::new();
+        for (_, read) in &self.reads {
+            roots.insert(read.root);
+        }
+        for root in &roots {
+            self.mark_urgent(root, now);
+        }
+    }
+
+    /// The pieces of a file that are missing, needed by one time and asked for before another, in their order.
+    pub(super) fn due_by(&self, root: &Root, by: Instant, before: Instant) -> Set<u32> {
+        let mut pieces = Set::new();
+        let Some(file) = self.files.get(root) else { return pieces };
+        for (_, read) in &self.reads {
+            if read.root != *root || read.due > by || read.since > before {
+                continue;
+            }
+            for piece in file.layout.pieces_of_bytes(read.start, read.end) {
+                if !file.ledger.have().get(piece) {
+                    pieces.insert(piece);
+                }
+            }
+        }
+        pieces
     }
 
     pub(super) fn on_read_loaded(&mut self, id: u32, outcome: &Outcome<'_>, cx: &mut Cx) {

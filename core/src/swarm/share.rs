@@ -1,6 +1,6 @@
 //! One share: a name for some files, who is in it, and what was moved for it.
 
-use super::origin::Origin;
+use super::origin::{Lot, Origin};
 use crate::action::ShareFailure;
 use crate::content::{FileEntry, Torrent, topic_of};
 use crate::id::{ContentId, JobId, LinkId, Root, Topic};
@@ -22,6 +22,11 @@ pub(crate) struct Share {
     pub(crate) failed: Option<ShareFailure>,
     pub(crate) info: InfoFetch,
     pub(crate) origins: Vec<Origin>,
+    /// Since when they could have been used.
+    pub(crate) sourced: Option<Instant>,
+    /// What is ours to fetch of what no peer has, and until when.
+    pub(crate) lot: Lot,
+    pub(crate) lot_at: Option<Instant>,
     pub(crate) done_told: bool,
     pub(crate) first_leaf: bool,
     pub(crate) seeds: u32,
@@ -64,6 +69,9 @@ impl Share {
             failed: None,
             info: InfoFetch::default(),
             origins: Vec::new(),
+            sourced: None,
+            lot: Lot::default(),
+            lot_at: None,
             done_told: false,
             first_leaf: false,
             seeds: 0,

@@ -116,6 +116,7 @@ impl Swarm {
         let Some(file) = self.files.get_mut(root) else { return };
         file.ledger.stored(piece);
         file.urgent.remove(&piece.get());
+        file.next.remove(&piece.get());
         let complete = file.ledger.is_complete();
         let file_holders = file.ledger.ranks.holders(piece.get());
         self.untold.entry(*root).or_default().push(piece.get());

@@ -3,6 +3,7 @@
 
 use super::play::Play;
 use crate::world::PeerId;
+use core::time::Duration;
 use swarmlet_core::{Command, Event, Root};
 
 /// What is played, and how.
@@ -73,10 +74,21 @@ impl Player {
         while self.arrivals.len() < wanted {
             let segment = self.arrivals.len();
             let (start, length) = film.range(segment);
+            let within = self.due_in(film, segment, now_s);
             self.arrivals.push(None);
             let read = u32::try_from(segment).unwrap_or(u32::MAX);
-            play.world.command(self.peer, Command::Read { read, root: film.root, start, length });
+            play.world.command(self.peer, Command::Read { read, root: film.root, start, length, within });
         }
+    }
+
+    /// How soon a segment is needed, if nothing is late.
+    fn due_in(&self, film: &Film, segment: usize, now_s: f64) -> Duration {
+        let viewing = self.viewing(film, now_s);
+        let waits = viewing.at == 0 && viewing.played_s <= 0.0 && segment < film.startup;
+        // What has been played of the segment at `at` is less of it to come.
+        let into = viewing.played_s - viewing.at as f64 * film.segment_s;
+        let ahead = segment.saturating_sub(viewing.at) as f64 * film.segment_s - into;
+        Duration::from_secs_f64(if waits { 0.0 } else { ahead.max(0.0) })
     }
 
     fn take_in(&mut self, film: &Film, play: &mut Play) {

@@ -16,7 +16,7 @@ pub(super) static STORY: Story = Story {
             of what was watched that the server did not send; offload_max: what the viewers' lines allow for (theory §2, \
             0.9 of them reachable). stalls: share of the time that the picture stood still; stalls_http, startup_http_p95_s: in the same \
             seed's run without peers; stalls_over_http, startup_over_http_s: the differences.",
-    size: (50, 8.0, 100.0),
+    size: (50, 16.0, 5000.0),
     knobs: &[
         number("bitrate", 1.0, "the film's, Mbit/s"),
         number("upload_ratio", 1.2, "the viewers' mean upload as a multiple of the bitrate"),
@@ -37,7 +37,12 @@ const LINES: [(Class, f64, f64); 3] =
 const STEP: Duration = Duration::from_millis(100);
 
 fn run(setup: &Setup, progress: Progress<'_>) -> Outcome {
-    let setup = &setup.with(&format!("up={}", setup.number("bitrate") * setup.number("upload_ratio")));
+    let mut setup = setup.with(&format!("up={}", setup.number("bitrate") * setup.number("upload_ratio")));
+    if setup.number("limit") <= 0.0 {
+        let film_s = setup.bytes() as f64 / mbit(setup.number("bitrate"));
+        setup = setup.with(&format!("limit={}", film_s.mul_add(3.0, 120.0 + setup.number("arrive"))));
+    }
+    let setup = &setup;
     let (mut play, viewings) = watch(setup, true, &mut |share| progress(share / 2.0));
     let (mut alone, alone_viewings) = watch(setup, false, &mut |share| progress(f64::midpoint(1.0, share)));
     let mut outcome = Outcome::of(&mut play);
