@@ -108,7 +108,7 @@ impl Swarm {
         if !(waits || self.spreading && under_way == 0) {
             return;
         }
-        let most = self.ahead.size().max(upload::ahead(rate, self.way));
+        let most = upload::ahead(rate, self.way, self.ahead.size());
         while under_way < most {
             let Some((link, at)) = self.most_deserving(cx) else { break };
             let Some(bytes) = self.load_wish(link, at, cx) else { return };

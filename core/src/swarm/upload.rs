@@ -49,9 +49,12 @@ pub(crate) fn rank(incentive: Incentive, owes: bool, claim: Claim) -> Rank {
 }
 
 /// Bytes that may be under way to all peers together, of bytes acknowledged per second and the milliseconds that takes
-/// when nothing waits.
-pub(crate) fn ahead(rate: u64, way: u64) -> u64 {
-    rate.min(1 << 36) * (way + AHEAD) / 1000 + AHEAD_MIN / 2
+/// when nothing waits, or what prompt answers have earned. A line that is always busy shows no moment in which nothing
+/// waits: so never more than it carries in a second.
+pub(crate) fn ahead(rate: u64, way: u64, earned: u64) -> u64 {
+    let rate = rate.min(1 << 36);
+    let by_rate = rate * (way + AHEAD) / 1000 + AHEAD_MIN / 2;
+    by_rate.max(earned).min(rate.max(AHEAD_MIN * 2))
 }
 
 /// Microseconds after which an unacknowledged block no longer holds up others.
