@@ -65,7 +65,7 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         title: "1,000 viewers",
-        command: "streaming --peers 1000 --mib 8 --origin-ratio 2000 --seeds 1",
+        command: "streaming --peers 1000 --mib 16 --seeds 1",
         checks: &[at_least("B1", "offload", 0.90), at_most("B1", "stalls_over_http", 0.001)],
     },
     Row {
@@ -212,7 +212,7 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         title: "100 viewers",
-        command: "streaming --peers 100 --mib 8 --origin-ratio 200 --seeds 10",
+        command: "streaming --peers 100 --mib 16 --seeds 10",
         checks: &[
             at_least("B1", "offload", 0.90),
             at_most("B1", "stalls_over_http", 0.001),
