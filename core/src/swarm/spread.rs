@@ -11,8 +11,8 @@ use crate::content::Bitfield;
 use crate::id::{LinkId, Root};
 use crate::outbox::Cx;
 use crate::rng::Rng;
-use crate::time::SECOND;
-use crate::util::Set;
+use crate::time::{Instant, SECOND};
+use crate::util::Map;
 use crate::wire::{Message, Pieces};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -26,6 +26,8 @@ const HOLDERS_ENOUGH: u16 = 3;
 /// Pieces shown to a peer and not yet sent: at first, and at the most.
 const SHOWN_MIN: usize = 2;
 const SHOWN_MAX: usize = 32;
+/// What was shown and not asked for in this time no longer stands in the way of something else.
+const STALE_AFTER: u64 = 4 * SECOND;
 /// A line that has nothing to do shows more, this often.
 const GROW_AFTER: u64 = SECOND / 8;
 
@@ -42,8 +44,8 @@ pub(crate) struct Spread {
 /// What one peer was shown.
 pub(crate) struct Shown {
     pieces: Bitfield,
-    /// Of these, what was neither sent nor got elsewhere.
-    open: Set<u32>,
+    /// Of these, what was neither sent nor seen to be got elsewhere, and since when: it may be got and not be told.
+    open: Map<u32, Instant>,
     most: usize,
 }
 
@@ -157,7 +159,7 @@ impl Swarm {
             }
         }
         let shown = Pieces::Bitmap(pieces.to_bytes());
-        peer.shown.insert(*root, Shown { pieces, open: Set::new(), most: SHOWN_MIN });
+        peer.shown.insert(*root, Shown { pieces, open: Map::new(), most: SHOWN_MIN });
         Some(shown)
     }
 
@@ -169,6 +171,7 @@ impl Swarm {
         let none = Bitfield::new(file.layout.pieces());
         let has = peer.has.get(root).unwrap_or(&none);
         let ranks = &file.ledger.ranks;
+        shown.open.retain(|_, since| cx.now.passed(*since) < STALE_AFTER);
         let mut fresh = Vec::new();
         while shown.open.len() < shown.most {
             let Some(piece) = spread.next(&|piece| ranks.holders(piece), &shown.pieces, has, &mut cx.rng)
@@ -182,7 +185,7 @@ impl Swarm {
                 peer.unspread += 1;
             }
             shown.pieces.set(piece);
-            shown.open.insert(piece);
+            shown.open.insert(piece, cx.now);
             fresh.push(piece);
         }
         if !fresh.is_empty() {
@@ -194,7 +197,7 @@ impl Swarm {
     pub(super) fn on_shown_sent(&mut self, link: LinkId, root: &Root, piece: u32, cx: &mut Cx) {
         if let Some(peer) = self.peers.get_mut(&link)
             && let Some(shown) = peer.shown.get_mut(root)
-            && shown.open.remove(&piece)
+            && shown.open.remove(&piece).is_some()
         {
             self.show_more(link, root, cx);
         }

@@ -8,7 +8,7 @@ use core::cmp::Reverse;
 /// Milliseconds that blocks may wait in our own line and beyond. Whom we serve is decided late, when it is known who
 /// deserves it, and what is sent to two at once reaches both later than what is sent to one after the other (theory
 /// §1.1); but the line must not stand still while an answer is on its way.
-pub(crate) const AHEAD: u64 = 100;
+pub(crate) const AHEAD: u64 = 50;
 /// Bytes that may be under way to all peers together: two blocks at least.
 pub(crate) const AHEAD_MIN: u64 = 128 * 1024;
 /// And at the most.

@@ -2,7 +2,7 @@
 //! how it went.
 //!
 //! It is one thread, to be pinned to a core of its own. Nothing here protects anybody: it talks to a server of whoever
-//! runs it, and refuses more than [`CONNECTIONS_MAX`] connections.
+//! runs it, and refuses more than `CONNECTIONS_MAX` connections.
 
 mod crowd;
 mod hostile;

@@ -60,7 +60,7 @@ enum What {
     Candidate(usize),
 }
 
-/// Which candidates of a description get through: one bit for each of the [`CANDIDATES_MAX`].
+/// Which candidates of a description get through: one bit for each of the `CANDIDATES_MAX`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Passing(u32);
 
