@@ -41,10 +41,6 @@ pub enum Incentive {
     /// To whom it owes most (FairTorrent): the rule that ships.
     #[default]
     Deficit,
-    /// To four that gave most in the last ten seconds and one by chance: the rule of classic BitTorrent, kept to
-    /// compare with (theory §1.3).
-    #[cfg(feature = "lab")]
-    Classic,
     /// To everybody in turn, kept to compare with.
     #[cfg(feature = "lab")]
     None,

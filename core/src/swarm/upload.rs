@@ -43,7 +43,9 @@ pub(crate) fn rank(incentive: Incentive, owes: bool, claim: Claim) -> Rank {
             let welcome = claim.received > 0 || claim.sent < GIFT;
             (welcome, claim.received.cast_signed() - claim.sent.cast_signed())
         }
-        _ => (true, 0),
+        Incentive::Deficit => (true, 0),
+        #[cfg(feature = "lab")]
+        Incentive::None => (true, 0),
     };
     (welcome, deficit, Reverse(claim.unspread), Reverse(claim.copies), Reverse(claim.sent))
 }

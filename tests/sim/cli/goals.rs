@@ -124,9 +124,9 @@ pub(crate) const ROWS: &[Row] = &[
         ],
     },
     Row {
-        title: "50 % free riders, to classic BitTorrent's rule",
-        command: "free-riders --peers 100 --mib 16 --seeds 10 --set free_rider_share=0.5 --set baseline=classic",
-        checks: &[at_most("A4", "contributors_mean_ratio", 0.7), seen("A4", "free_riders_mean_ratio")],
+        title: "50 % free riders, to no incentive",
+        command: "free-riders --peers 100 --mib 16 --seeds 10 --set free_rider_share=0.5 --set baseline=none",
+        checks: &[seen("A4", "contributors_mean_ratio"), seen("A4", "free_riders_mean_ratio")],
     },
     Row {
         title: "40 % free riders with five times the links",

@@ -16,9 +16,9 @@ pub(super) static STORY: Story = Story {
         number("free_rider_share", 0.5, "share of peers that give nothing"),
         word(
             "baseline",
-            &["clean", "classic", "none"],
-            "what is compared with: the same peers without free riders (clean), or with them under the rule of \
-             classic BitTorrent (classic) or no rule (none)",
+            &["clean", "none"],
+            "what is compared with: the same peers without free riders (clean), or with them where nobody \
+             is preferred (none)",
         ),
     ],
     run,
@@ -28,7 +28,6 @@ fn run(setup: &Setup, progress: Progress<'_>) -> Outcome {
     let mut play = population(setup, |spec| spec);
     play.run(setup, &mut |share| progress(share / 2.0), &mut |_| {});
     let other = match setup.word("baseline") {
-        "classic" => setup.with("incentive=classic"),
         "none" => setup.with("incentive=none"),
         _ => setup.with("free_rider_share=0"),
     };

@@ -39,7 +39,7 @@ pub(super) const fn word(name: &'static str, words: &'static [&'static str], abo
 }
 
 /// To whom leechers give first.
-const INCENTIVES: &[&str] = &["deficit", "classic", "none"];
+const INCENTIVES: &[&str] = &["deficit", "none"];
 
 /// Values that every story knows: the lines, the network, the engine.
 pub const COMMON: &[Knob] = &[
@@ -55,7 +55,7 @@ pub const COMMON: &[Knob] = &[
     number("arrive", 0.0, "peers come evenly over this time, s"),
     number("sources", 1.0, "seeds, which share the origin's upload"),
     number("limit", 0.0, "end of the run, s of virtual time; 0: 20 bounds and 120 s"),
-    word("incentive", INCENTIVES, "whom leechers serve first: deficit, classic or none"),
+    word("incentive", INCENTIVES, "whom leechers serve first: deficit or none"),
     number("links_wanted", 0.0, "links looked for; 0: the engine's own number"),
     number("links_max", 0.0, "live links; 0: the engine's own number"),
     number("dials_max", 0.0, "links in the making; 0: the engine's own number"),
@@ -174,7 +174,6 @@ impl Setup {
     #[must_use]
     pub fn incentive(&self) -> Incentive {
         match self.word("incentive") {
-            "classic" => Incentive::Classic,
             "none" => Incentive::None,
             _ => Incentive::Deficit,
         }
@@ -279,8 +278,8 @@ mod tests {
         assert_eq!(setup.number("share"), 0.5);
         assert_eq!(setup.up(), 1e6);
         setup.set("share=0.25").unwrap();
-        setup.set("incentive=classic").unwrap();
-        assert_eq!((setup.number("share"), setup.incentive()), (0.25, Incentive::Classic));
+        setup.set("incentive=none").unwrap();
+        assert_eq!((setup.number("share"), setup.incentive()), (0.25, Incentive::None));
         let unknown = setup.set("shore=1").unwrap_err();
         assert!(unknown.contains("share") && unknown.contains("rtt_max"), "{unknown}");
         for bad in ["share", "share=x", "share=-1", "share=inf", "incentive=greed"] {
