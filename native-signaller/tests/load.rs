@@ -24,10 +24,13 @@ impl Program {
         }
         command
             .args(["--addr", "127.0.0.1:0", "--drain-seconds", "1"])
+            .env("SWARMLET_LOG", "info,swarmlet_signaller::files=debug")
             .current_dir(env!("CARGO_TARGET_TMPDIR"));
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
         let line = lines.find(|line| line.contains("listening")).unwrap();
+        // Packing the page's files takes tens of MiB for a moment, which are not what a client costs.
+        lines.find(|line| line.contains("compressed")).unwrap();
         // Somebody must go on reading, or the program would be stopped by its own log.
         std::thread::spawn(move || lines.for_each(drop));
         let from = line.find("127.0.0.1:").unwrap();
@@ -73,6 +76,6 @@ fn a_silent_client_costs_little_memory_in_either_dialect() {
             program.load(&format!("idle --speech {speech} --connections 1000 --swarms 50 --seconds 0"));
         let bytes = report["rss_bytes_each"].as_f64().unwrap();
         // At 19,000 connections the goal is 2 KiB; at 1,000 what everything shares, code too, weighs more.
-        assert!(bytes < 6144.0, "{speech}: {report}");
+        assert!(bytes < 4096.0, "{speech}: {report}");
     }
 }
