@@ -44,6 +44,12 @@ pub enum Incentive {
     /// To everybody in turn, kept to compare with.
     #[cfg(feature = "lab")]
     None,
+    /// To so many at a time, chosen in rounds as classic BitTorrent does, kept to compare with.
+    #[cfg(feature = "lab")]
+    Classic {
+        /// Neighbours that are served, the one in its turn among them.
+        slots: u8,
+    },
 }
 
 /// What a node may do. The defaults suit a browser tab.

@@ -30,6 +30,10 @@ impl Swarm {
         if peer.idle || room == 0 || (room < peer.window / 4 && peer.asked_leaves() > 0) {
             return;
         }
+        #[cfg(feature = "lab")]
+        if self.classic.is_choking(link) {
+            return;
+        }
         let mut held = self.storing_bytes;
         self.begun.retain(|root| {
             let bytes = self.files.get(root).map_or(0, |file| file.ledger.open_bytes());

@@ -9,6 +9,8 @@
 
 #[cfg(feature = "lab")]
 mod audit;
+#[cfg(feature = "lab")]
+mod classic;
 mod fetch;
 mod file;
 mod http;
@@ -91,6 +93,8 @@ pub(crate) struct Swarm {
     checks: u32,
     storing_bytes: u64,
     throttle: Throttle,
+    #[cfg(feature = "lab")]
+    classic: classic::Classic,
     /// What peers have taken from us.
     up: Rate,
     /// What may be under way to all of them, in bytes.
@@ -138,6 +142,8 @@ impl Swarm {
     pub(crate) fn new(config: &Config, now: Instant) -> Self {
         Self {
             throttle: Throttle::new(config.upload_rate_max, now),
+            #[cfg(feature = "lab")]
+            classic: classic::Classic::default(),
             shares: Map::new(),
             files: Map::new(),
             wanted: Set::new(),
@@ -175,6 +181,8 @@ impl Swarm {
     /// A link is proven.
     pub(crate) fn on_peer(&mut self, link: LinkId, topics: &[Topic], topic: Topic, cx: &mut Cx) {
         self.peers.insert(link, Peer::new(cx.now));
+        #[cfg(feature = "lab")]
+        self.meet_classic(link, cx);
         for topic in topics {
             self.on_topic(link, *topic, cx);
         }
@@ -213,6 +221,8 @@ impl Swarm {
             }
         }
         self.forget_first(link);
+        #[cfg(feature = "lab")]
+        self.forget_classic(link);
         self.wake_all();
         self.seek_infos(cx);
         self.seek_hashes(cx);
@@ -245,6 +255,8 @@ impl Swarm {
             Message::NoInfo { content } => self.on_no_info(link, content, cx),
             Message::Block { root, start } => self.on_block(link, root, *start, tail, cx),
             Message::Acked { leaves, clock } => self.on_acked(link, *leaves, *clock, cx),
+            #[cfg(feature = "lab")]
+            Message::Choke { on } => self.on_choke(link, *on),
             Message::Hello(_)
             | Message::Proof(_)
             | Message::Ping { .. }
@@ -299,6 +311,8 @@ impl Swarm {
     }
 
     pub(crate) fn on_timeout(&mut self, cx: &mut Cx) {
+        #[cfg(feature = "lab")]
+        self.review_classic(cx);
         if self.tell_at.is_some_and(|at| at <= cx.now) {
             self.tell_gains(cx);
         }
@@ -322,6 +336,8 @@ impl Swarm {
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let due = earliest(earliest(self.tell_at, self.write_at), earliest(self.serve_at, self.origin_at));
+        #[cfg(feature = "lab")]
+        let due = earliest(due, self.classic.deadline());
         earliest(due, self.tick_at)
     }
 
@@ -353,7 +369,10 @@ impl Swarm {
     fn useful_in(&self, topic: &Topic, complete: bool, now: Instant) -> usize {
         let mut count = 0;
         for (_, peer) in &self.peers {
-            count += usize::from(peer.topics.contains(topic) && peer.is_useful(complete, now));
+            let useful = peer.is_useful(complete, now);
+            #[cfg(feature = "lab")]
+            let useful = useful || self.classic.is_on();
+            count += usize::from(peer.topics.contains(topic) && useful);
         }
         count
     }
@@ -362,6 +381,11 @@ impl Swarm {
     pub(crate) fn least_useful(&self, now: Instant) -> Option<LinkId> {
         let complete = self.wanted.is_empty();
         let mut least: Option<(u64, LinkId)> = None;
+        // Who waits for its turn is of use by and by.
+        #[cfg(feature = "lab")]
+        if self.classic.is_on() {
+            return None;
+        }
         for (link, peer) in &self.peers {
             if !peer.is_useful(complete, now) && least.is_none_or(|(given, _)| peer.received < given) {
                 least = Some((peer.received, *link));

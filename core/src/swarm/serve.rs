@@ -26,6 +26,8 @@ impl Swarm {
         cx: &mut Cx,
     ) -> Result<(), Fault> {
         let served = self.is_served(root);
+        #[cfg(feature = "lab")]
+        let served = served && !self.classic.is_choked(link);
         let file = self.files.get(root).filter(|_| served);
         let peer = self.peers.get_mut(&link).ok_or(Fault::Unexpected)?;
         let mut rejects = Vec::new();
@@ -132,8 +134,14 @@ impl Swarm {
             {
                 continue;
             }
-            let (at, copies) = if owes { (0, 0) } else { self.freshest(peer) };
+            let in_order = owes;
+            #[cfg(feature = "lab")]
+            let in_order = in_order || self.classic.is_on();
+            let (at, copies) = if in_order { (0, 0) } else { self.freshest(peer) };
             let (received, sent) = (peer.received, peer.sent + peer.loading);
+            // Lines are shared evenly by those who may use them, not by what they got before.
+            #[cfg(feature = "lab")]
+            let sent = if self.classic.is_on() { super::classic::turn(peer) } else { sent };
             let claim = upload::Claim { received, sent, unspread: peer.unspread, copies };
             let rank = upload::rank(cx.config.incentive, owes, claim);
             if best.is_none_or(|(_, _, other)| rank > other) {

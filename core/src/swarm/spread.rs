@@ -88,6 +88,8 @@ impl Swarm {
     pub(super) fn review_spreads(&mut self, cx: &mut Cx) {
         // Who took anything from peers is not the only source.
         let only_source = self.totals.from_peers == 0;
+        #[cfg(feature = "lab")]
+        let only_source = only_source && !self.classic.is_on();
         if !only_source && !self.spreading {
             return;
         }

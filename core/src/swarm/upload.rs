@@ -45,7 +45,7 @@ pub(crate) fn rank(incentive: Incentive, owes: bool, claim: Claim) -> Rank {
         }
         Incentive::Deficit => (true, 0),
         #[cfg(feature = "lab")]
-        Incentive::None => (true, 0),
+        Incentive::None | Incentive::Classic { .. } => (true, 0),
     };
     (welcome, deficit, Reverse(claim.unspread), Reverse(claim.copies), Reverse(claim.sent))
 }

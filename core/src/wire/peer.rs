@@ -124,6 +124,12 @@ pub enum Message {
         /// When the last of them came, in milliseconds of a clock of the sender's of this message.
         clock: u32,
     },
+    /// Whether requests are rejected from now on. The simulator's alone, and always the last: it has no number.
+    #[cfg(feature = "lab")]
+    Choke {
+        /// They are.
+        on: bool,
+    },
 }
 
 /// Who speaks, and what it understands.

@@ -129,6 +129,31 @@ pub(crate) const ROWS: &[Row] = &[
         checks: &[seen("A4", "contributors_mean_ratio"), seen("A4", "free_riders_mean_ratio")],
     },
     Row {
+        title: "50 % free riders, to classic BitTorrent",
+        command: "free-riders --peers 100 --mib 16 --seeds 10 --set free_rider_share=0.5 --set baseline=classic",
+        checks: &[at_most("A4", "contributors_mean_ratio", 0.70), seen("A4", "free_riders_mean_ratio")],
+    },
+    Row {
+        title: "50 % free riders, to classic BitTorrent with 8 slots",
+        command: "free-riders --peers 100 --mib 16 --seeds 10 --set free_rider_share=0.5 --set baseline=classic --set classic_slots=8",
+        checks: &[at_most("A4", "contributors_mean_ratio", 0.70), seen("A4", "free_riders_mean_ratio")],
+    },
+    Row {
+        title: "classic BitTorrent, 50 % free riders",
+        command: "free-riders --peers 100 --mib 16 --seeds 10 --set free_rider_share=0.5 --set incentive=classic",
+        checks: &[seen("A4", "contributors_mean_ratio"), seen("A4", "free_riders_over_contributors")],
+    },
+    Row {
+        title: "classic BitTorrent, 100 peers, C = 4",
+        command: "flash-crowd --peers 100 --mib 16 --origin-ratio 4 --seeds 10 --set incentive=classic",
+        checks: &[
+            seen("A1", "ratio_last"),
+            seen("A1", "ratio_median"),
+            seen("A2", "uplink_use"),
+            at_most("A4", "stranded", 0.0),
+        ],
+    },
+    Row {
         title: "40 % free riders with five times the links",
         command: "large-view --peers 100 --mib 16 --seeds 10",
         checks: &[

@@ -48,6 +48,16 @@ mod tests {
     }
 
     #[test]
+    fn choking_as_in_classic_bittorrent_brings_everything_to_everybody() {
+        for seed in 1..4 {
+            let mut setup = STORY.setup().with("incentive=classic");
+            (setup.peers, setup.mib, setup.seed) = (20, 2.0, seed);
+            let outcome = run(&setup, &mut |_| {});
+            assert_eq!((outcome.figure("stranded"), outcome.violation), (0.0, None));
+        }
+    }
+
+    #[test]
     fn everybody_is_waited_for() {
         let setup = STORY.setup();
         let play = crowd(&setup);

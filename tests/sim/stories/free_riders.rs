@@ -16,9 +16,9 @@ pub(super) static STORY: Story = Story {
         number("free_rider_share", 0.5, "share of peers that give nothing"),
         word(
             "baseline",
-            &["clean", "none"],
+            &["clean", "none", "classic"],
             "what is compared with: the same peers without free riders (clean), or with them where nobody \
-             is preferred (none)",
+             is preferred (none) or all choke as classic BitTorrent does (classic)",
         ),
     ],
     run,
@@ -29,6 +29,7 @@ fn run(setup: &Setup, progress: Progress<'_>) -> Outcome {
     play.run(setup, &mut |share| progress(share / 2.0), &mut |_| {});
     let other = match setup.word("baseline") {
         "none" => setup.with("incentive=none"),
+        "classic" => setup.with("incentive=classic"),
         _ => setup.with("free_rider_share=0"),
     };
     let mut baseline = population(&other, |spec| spec);

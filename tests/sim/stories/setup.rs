@@ -39,7 +39,7 @@ pub(super) const fn word(name: &'static str, words: &'static [&'static str], abo
 }
 
 /// To whom leechers give first.
-const INCENTIVES: &[&str] = &["deficit", "none"];
+const INCENTIVES: &[&str] = &["deficit", "none", "classic"];
 
 /// Values that every story knows: the lines, the network, the engine.
 pub const COMMON: &[Knob] = &[
@@ -55,7 +55,13 @@ pub const COMMON: &[Knob] = &[
     number("arrive", 0.0, "peers come evenly over this time, s"),
     number("sources", 1.0, "seeds, which share the origin's upload"),
     number("limit", 0.0, "end of the run, s of virtual time; 0: 20 bounds and 120 s"),
-    word("incentive", INCENTIVES, "whom leechers serve first: deficit or none"),
+    word(
+        "incentive",
+        INCENTIVES,
+        "whom peers serve first: whom they owe most (deficit), nobody (none), or those whom classic BitTorrent's rounds \
+         let in (classic)",
+    ),
+    number("classic_slots", 4.0, "neighbours that classic BitTorrent lets in at a time, one of them by turn"),
     number("links_wanted", 0.0, "links looked for; 0: the engine's own number"),
     number("links_max", 0.0, "live links; 0: the engine's own number"),
     number("dials_max", 0.0, "links in the making; 0: the engine's own number"),
@@ -175,6 +181,7 @@ impl Setup {
     pub fn incentive(&self) -> Incentive {
         match self.word("incentive") {
             "none" => Incentive::None,
+            "classic" => Incentive::Classic { slots: self.number("classic_slots") as u8 },
             _ => Incentive::Deficit,
         }
     }
