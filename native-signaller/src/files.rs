@@ -2,6 +2,7 @@
 //! compressed in the background.
 
 use crate::Error;
+use crate::memory;
 use crate::range::{Wanted, wanted};
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -115,6 +116,8 @@ impl Assets {
                 }
             }
         }
+        // What packs well takes tens of MiB to do it.
+        memory::give_back();
         tracing::debug!(event = "compressed", files = self.0.len());
     }
 }

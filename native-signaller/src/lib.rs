@@ -25,6 +25,7 @@ mod files;
 mod http;
 mod hub;
 mod ice;
+mod memory;
 mod range;
 mod shares;
 mod stun;
@@ -34,6 +35,7 @@ mod ws;
 pub use config::{Config, Content, Limits, Network, PerMinute, Secret, Socket, Stun, Tls, Tokens, Turn};
 pub use error::Error;
 
+use core::net::SocketAddr;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 use hub::Hub;
@@ -41,7 +43,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use swarmlet_core::ContentId;
 use swarmlet_core::tracker::server::Served;
-use tokio::net::{TcpListener, UdpSocket};
+use tokio::net::{TcpListener, TcpSocket, UdpSocket};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -51,6 +53,10 @@ const LINGER: Duration = Duration::from_secs(1);
 
 /// Connections for the HTTP server that wait to be looked at.
 const ARRIVALS_MAX: usize = 1024;
+
+/// Connections that the system has taken and the server has not. The system's own limit (`net.core.somaxconn`) is
+/// often the same.
+const BACKLOG: u32 = 4096;
 
 /// What every request may need.
 struct State {
@@ -133,10 +139,10 @@ impl Inlets {
     /// # Errors
     /// When an address cannot be listened on.
     pub async fn bind(config: &Config, reloads: mpsc::Receiver<Config>) -> Result<Self, Error> {
-        let listen = async |addr| TcpListener::bind(addr).await.map_err(|error| Error::Listen(addr, error));
-        let http = listen(config.addr).await?;
+        let failed = |addr| move |error| Error::Listen(addr, error);
+        let http = listen(config.addr).map_err(failed(config.addr))?;
         let admin = match config.admin_addr {
-            Some(addr) => Some(listen(addr).await?),
+            Some(addr) => Some(listen(addr).map_err(failed(addr))?),
             None => None,
         };
         let stun = match config.stun.addr {
@@ -145,6 +151,16 @@ impl Inlets {
         };
         Ok(Self { http, admin, stun, reloads })
     }
+}
+
+/// Many come at once after an outage: who finds the queue full is not refused but ignored, and tries again after a
+/// second or three.
+fn listen(addr: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A server that starts again must not wait for connections of its last run to be forgotten.
+    socket.set_reuseaddr(cfg!(unix))?;
+    socket.bind(addr)?;
+    socket.listen(BACKLOG)
 }
 
 /// Serves until `shutdown` resolves, then sends everybody away and returns.

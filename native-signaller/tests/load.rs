@@ -79,3 +79,13 @@ fn a_silent_client_costs_little_memory_in_either_dialect() {
         assert!(bytes < 4096.0, "{speech}: {report}");
     }
 }
+
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[test]
+fn a_storm_leaves_no_memory_behind() {
+    let program = Program::start();
+    // What is needed once is there after the first ones.
+    program.load("storm --connections 100 --seconds 0");
+    let report = program.load("storm --connections 900 --swarms 50 --seconds 3");
+    assert!(report["rss_kept"].as_f64().unwrap() < 1.1, "{report}");
+}

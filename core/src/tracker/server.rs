@@ -317,6 +317,10 @@ impl Server {
         while self.hellos.front().is_some_and(|(_, conn)| !self.is_waiting(*conn)) {
             self.hellos.pop_front();
         }
+        // What a storm has needed is not kept for the few that come one by one.
+        if self.hellos.len() * 4 < self.hellos.capacity() && self.hellos.capacity() > 1024 {
+            self.hellos.shrink_to(self.hellos.len() * 2);
+        }
     }
 
     fn forget(&mut self, id: ConnId) {

@@ -77,6 +77,8 @@ impl<'a> Reader<'a> {
                     self.at += 1;
                     return Ok(Text(text));
                 }
+                // Line ends are most of the escapes that there are.
+                Some(b'\\') if self.rest().starts_with(b"\\r\\n") => self.at += 4,
                 Some(b'\\') => self.at += escape(self.rest()).ok_or(Error::Malformed)?.1,
                 _ => return Err(Error::Malformed),
             }
@@ -217,6 +219,11 @@ impl<'a> Text<'a> {
 
     /// The 20 bytes that a *binary string* means: 20 characters of U+0000 to U+00FF.
     pub(super) fn bytes20(self) -> Result<[u8; 20], Error> {
+        if let Ok(bytes) = <[u8; 20]>::try_from(self.0.as_bytes())
+            && ascii_run(&bytes) == 20
+        {
+            return Ok(bytes);
+        }
         let (mut out, mut chars) = ([0; 20], self.chars());
         for byte in &mut out {
             *byte = chars.next().and_then(|c| u8::try_from(u32::from(c)).ok()).ok_or(Error::Malformed)?;
@@ -279,25 +286,40 @@ fn escape(bytes: &[u8]) -> Option<(u16, usize)> {
     Some((unit, 2))
 }
 
-/// How many bytes at the beginning are neither a quote, a backslash nor a control character. Eight at a time: most
-/// of what a tracker reads is text.
+/// How many bytes at the beginning are neither a quote, a backslash nor a control character.
 fn plain_run(bytes: &[u8]) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGHS: u64 = 0x8080_8080_8080_8080;
-    let is_below = |word: u64, bound: u64| word.wrapping_sub(ONES * bound) & !word & HIGHS;
+    run(bytes, |_| 0, |byte| byte >= 0x20)
+}
+
+/// The same, but that nothing else than printable ASCII counts.
+pub(super) fn ascii_run(bytes: &[u8]) -> usize {
+    const DELETE: u64 = ONES * 0x7f;
+    run(bytes, |word| (word & HIGHS) | is_below(word ^ DELETE, 1), |byte| (0x20..0x7f).contains(&byte))
+}
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGHS: u64 = 0x8080_8080_8080_8080;
+
+/// Marks bytes below a bound, the lowest such byte for certain: a borrow may set false marks above it only.
+const fn is_below(word: u64, bound: u64) -> u64 {
+    word.wrapping_sub(ONES * bound) & !word & HIGHS
+}
+
+/// Eight at a time: most of what a tracker reads is text.
+fn run(bytes: &[u8], odd: impl Fn(u64) -> u64, is_plain: impl Fn(u8) -> bool) -> usize {
     let mut run = 0;
     for chunk in bytes.as_chunks().0 {
         let word = u64::from_le_bytes(*chunk);
-        let odd = is_below(word, 0x20)
+        let marks = is_below(word, 0x20)
             | is_below(word ^ (ONES * u64::from(b'"')), 1)
-            | is_below(word ^ (ONES * u64::from(b'\\')), 1);
-        if odd != 0 {
-            // The lowest mark is right; a borrow may only set false ones above it.
-            return run + odd.trailing_zeros() as usize / 8;
+            | is_below(word ^ (ONES * u64::from(b'\\')), 1)
+            | odd(word);
+        if marks != 0 {
+            return run + marks.trailing_zeros() as usize / 8;
         }
         run += 8;
     }
-    let is_plain = |byte: &u8| *byte >= 0x20 && *byte != b'"' && *byte != b'\\';
+    let is_plain = |byte: &u8| is_plain(*byte) && *byte != b'"' && *byte != b'\\';
     run + bytes.iter().skip(run).take_while(|byte| is_plain(byte)).count()
 }
 

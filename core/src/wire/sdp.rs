@@ -67,27 +67,32 @@ pub fn build(description: &Description) -> Option<String> {
 /// Reads a `candidate:…` line. `None` for what we do not use: TCP, other components, unknown forms.
 #[must_use]
 pub fn parse_candidate(line: &str) -> Option<Candidate> {
+    read_candidate(line.as_bytes())
+}
+
+/// See [`parse_candidate`].
+pub(super) fn read_candidate(line: &[u8]) -> Option<Candidate> {
     if line.len() > 512 {
         return None;
     }
     let line = line.trim_ascii();
-    let line = line.strip_prefix("a=").unwrap_or(line).strip_prefix("candidate:")?;
-    let mut words = line.split_ascii_whitespace();
+    let line = line.strip_prefix(b"a=").unwrap_or(line).strip_prefix(b"candidate:")?;
+    let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
     let (_foundation, component, transport) = (words.next()?, words.next()?, words.next()?);
-    if component != "1" || !transport.eq_ignore_ascii_case("udp") {
+    if component != b"1" || !transport.eq_ignore_ascii_case(b"udp") {
         return None;
     }
-    let priority = text::number(words.next()?.as_bytes(), u32::MAX.into())? as u32;
+    let priority = text::number(words.next()?, u32::MAX.into())? as u32;
     let address = parse_address(words.next()?)?;
-    let port = text::number(words.next()?.as_bytes(), u16::MAX.into())? as u16;
-    if port == 0 || words.next()? != "typ" {
+    let port = text::number(words.next()?, u16::MAX.into())? as u16;
+    if port == 0 || words.next()? != b"typ" {
         return None;
     }
     let kind = match words.next()? {
-        "host" => CandidateKind::Host,
-        "srflx" => CandidateKind::ServerReflexive,
-        "prflx" => CandidateKind::PeerReflexive,
-        "relay" => CandidateKind::Relay,
+        b"host" => CandidateKind::Host,
+        b"srflx" => CandidateKind::ServerReflexive,
+        b"prflx" => CandidateKind::PeerReflexive,
+        b"relay" => CandidateKind::Relay,
         _ => return None,
     };
     Some(Candidate { address, port, kind, priority })
@@ -139,15 +144,15 @@ fn push_address(line: &mut String, address: Address) {
 }
 
 /// Reads an address as RFC 4291 and mDNS candidates write it.
-pub(super) fn parse_address(text: &str) -> Option<Address> {
-    if let Some(name) = text.strip_suffix(".local") {
+pub(super) fn parse_address(text: &[u8]) -> Option<Address> {
+    if let Some(name) = text.strip_suffix(b".local") {
         return parse_uuid(name).map(Address::Mdns);
     }
-    if !text.contains(':') {
+    if !text.contains(&b':') {
         return parse_v4(text).map(Address::V4);
     }
     // Two colons stand for as many zeros as are missing, two bytes at least.
-    let gap = text.as_bytes().windows(2).position(|pair| pair == b"::");
+    let gap = text.windows(2).position(|pair| pair == b"::");
     let (head, tail, missing) = match gap.and_then(|at| text.split_at_checked(at)) {
         None => (parse_groups(text, true)?, Vec::new(), 0..=0),
         Some((head, tail)) => (parse_groups(head, false)?, parse_groups(tail.get(2..)?, true)?, 2..=16),
@@ -161,26 +166,26 @@ pub(super) fn parse_address(text: &str) -> Option<Address> {
     Some(Address::V6(out))
 }
 
-fn parse_v4(text: &str) -> Option<[u8; 4]> {
+fn parse_v4(text: &[u8]) -> Option<[u8; 4]> {
     let mut out = [0; 4];
-    let mut parts = text.split('.');
+    let mut parts = text.split(|byte| *byte == b'.');
     for octet in &mut out {
         // A leading zero would mean octal to some.
-        let part = parts.next().filter(|part| part.len() == 1 || !part.starts_with('0'))?;
-        *octet = text::number(part.as_bytes(), 255)? as u8;
+        let part = parts.next().filter(|part| part.len() == 1 || !part.starts_with(b"0"))?;
+        *octet = text::number(part, 255)? as u8;
     }
     parts.next().is_none().then_some(out)
 }
 
 /// Groups of 16 bits between colons, the last two perhaps as an IPv4 address.
-fn parse_groups(text: &str, may_end_in_v4: bool) -> Option<Vec<u8>> {
+fn parse_groups(text: &[u8], may_end_in_v4: bool) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     if text.is_empty() {
         return Some(out);
     }
-    let mut parts = text.split(':').peekable();
+    let mut parts = text.split(|byte| *byte == b':').peekable();
     while let Some(part) = parts.next() {
-        if may_end_in_v4 && parts.peek().is_none() && part.contains('.') {
+        if may_end_in_v4 && parts.peek().is_none() && part.contains(&b'.') {
             out.extend_from_slice(&parse_v4(part)?);
             break;
         }
@@ -188,8 +193,8 @@ fn parse_groups(text: &str, may_end_in_v4: bool) -> Option<Vec<u8>> {
             return None;
         }
         let mut group = 0;
-        for digit in part.bytes() {
-            group = group << 4 | u16::from(text::nibble(digit)?);
+        for digit in part {
+            group = group << 4 | u16::from(text::nibble(*digit)?);
         }
         out.extend_from_slice(&group.to_be_bytes());
     }
@@ -209,11 +214,11 @@ fn parse_fingerprint(text: &str) -> Option<Fingerprint> {
     parts.next().is_none().then_some(Fingerprint(out))
 }
 
-fn parse_uuid(text: &str) -> Option<[u8; 16]> {
+fn parse_uuid(text: &[u8]) -> Option<[u8; 16]> {
     let mut out = [0; 16];
-    let (mut groups, mut at) = (text.split('-'), 0);
+    let (mut groups, mut at) = (text.split(|byte| *byte == b'-'), 0);
     for length in [4, 2, 2, 2, 6] {
-        text::hex(groups.next()?.as_bytes(), &mut out[at..at + length])?;
+        text::hex(groups.next()?, &mut out[at..at + length])?;
         at += length;
     }
     groups.next().is_none().then_some(out)

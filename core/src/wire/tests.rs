@@ -408,7 +408,7 @@ fn addresses_are_read_as_the_standard_library_reads_them() {
             core::net::IpAddr::V4(ip) => Address::V4(ip.octets()),
             core::net::IpAddr::V6(ip) => Address::V6(ip.octets()),
         });
-        assert_eq!(sdp::parse_address(&text), theirs, "{text:?}");
+        assert_eq!(sdp::parse_address(text.as_bytes()), theirs, "{text:?}");
     }
 }
 

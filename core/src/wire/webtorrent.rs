@@ -405,6 +405,11 @@ fn push_count(out: &mut Vec<u8>, before: &str, name: &str, number: u32) {
 /// As `JSON.stringify` does.
 fn push_binary(out: &mut Vec<u8>, bytes: &[u8; 20]) {
     out.push(b'"');
+    if super::json::ascii_run(bytes) == bytes.len() {
+        out.extend_from_slice(bytes);
+        out.push(b'"');
+        return;
+    }
     for byte in *bytes {
         let short = [8, 9, 10, 12, 13].iter().position(|control| *control == byte);
         if let Some(letter) = short.and_then(|at| b"btnfr".get(at)) {

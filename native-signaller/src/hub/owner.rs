@@ -4,6 +4,7 @@ use super::gate::Gate;
 use super::wire::{Pool, Queue, Stage, Wire};
 use super::{Arrival, Event, Line};
 use crate::Config;
+use crate::memory::Tide;
 use crate::ws::{Close, SLOW};
 use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
@@ -73,6 +74,7 @@ pub(super) struct Owner {
     told: time::Instant,
     pub(super) scratch: Vec<u8>,
     pub(super) pool: Pool,
+    pub(super) tide: Tide,
     queue: Queue,
     pub(super) config: Config,
     stopped: bool,
@@ -116,6 +118,7 @@ impl Owner {
             told: now,
             scratch: vec![0; SCRATCH_BYTES],
             pool: Pool::default(),
+            tide: Tide::default(),
             queue: Queue { messages: socket.queue_messages, bytes: socket.queue_bytes as usize },
             config: config.clone(),
             stopped: false,
@@ -163,7 +166,7 @@ impl Owner {
             return Some(Duration::ZERO);
         }
         let due = self.server.poll_timeout().map(|at| at.since(self.now()) + Duration::from_millis(1));
-        let is_ticking = !self.wires.is_empty() || self.full;
+        let is_ticking = !self.wires.is_empty() || self.full || self.tide.is_high();
         let tick = is_ticking.then(|| TICK.saturating_sub(self.ticked.elapsed()));
         let clock = CLOCK_EVERY.saturating_sub(self.told.elapsed());
         due.into_iter().chain(tick).chain([clock]).min()

@@ -1,12 +1,12 @@
 //! Plain connections: from the first byte to the last.
 
 use super::owner::{ELSEWHERE, FIRST, Owner, SCRATCH_BYTES, id};
-use super::wire::{Stage, Wire};
+use super::wire::{Pool, Stage, Wire};
 use super::{Arrival, Place};
-use crate::caller;
 use crate::ws::frame::{Incoming, Kind};
 use crate::ws::head::{Head, Request};
 use crate::ws::{Close, DRIP, IDLE, NOT_BINARY, message_bytes_max};
+use crate::{caller, memory};
 use core::net::SocketAddr;
 use core::sync::atomic::Ordering;
 use mio::net::TcpStream;
@@ -282,6 +282,11 @@ impl Owner {
         }
         if self.full {
             self.accept();
+        }
+        if self.tide.has_ebbed(self.taken.load(Ordering::Relaxed) as usize) {
+            self.wires.shrink_to_fit();
+            (self.pool, self.dirty, self.again) = (Pool::default(), Vec::new(), Vec::new());
+            memory::give_back();
         }
         self.ticked = std::time::Instant::now();
     }

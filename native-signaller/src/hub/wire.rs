@@ -11,7 +11,7 @@ use swarmlet_core::tracker::server::{ConnId, Dialect};
 /// Buffers that are kept for the next writer; more are given back to the system.
 const POOL_MAX: usize = 256;
 /// Buffers above this are not kept.
-const POOLED_BYTES_MAX: usize = 64 * 1024;
+const POOLED_BYTES_MAX: usize = 16 * 1024;
 /// What a new buffer holds.
 const BUFFER_BYTES: usize = 2 * 1024;
 

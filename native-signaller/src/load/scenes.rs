@@ -1,7 +1,7 @@
 //! The scenes.
 
 use super::crowd::{Crowd, Heard};
-use super::process::usage;
+use super::process::{rested, usage};
 use super::report::Report;
 use super::words::{self, Announce, Word};
 use super::{LoadOptions, Speech};
@@ -191,7 +191,7 @@ pub(super) fn latency(options: &LoadOptions) -> io::Result<Report> {
 
 /// See [`Scene::Idle`](super::Scene::Idle).
 pub(super) fn idle(options: &LoadOptions) -> io::Result<Report> {
-    let before = usage(options.pid);
+    let before = rested(options.pid);
     let began = Instant::now();
     let mut crowd = joined(options)?;
     let seconds = began.elapsed().as_secs_f64();
@@ -215,6 +215,7 @@ pub(super) fn idle(options: &LoadOptions) -> io::Result<Report> {
 pub(super) fn accepts(options: &LoadOptions) -> io::Result<Report> {
     let mut crowd = Crowd::new(options.target, &options.path, options.speech.protocol())?;
     let window = options.connections.min(OPENING);
+    rested(options.pid);
     let (before, began) = (usage(options.pid), Instant::now());
     let (mut opened, mut again) = (0u64, Vec::new());
     (0..window).try_for_each(|at| crowd.connect(at))?;
@@ -240,7 +241,7 @@ pub(super) fn accepts(options: &LoadOptions) -> io::Result<Report> {
 
 /// See [`Scene::Storm`](super::Scene::Storm).
 pub(super) fn storm(options: &LoadOptions) -> io::Result<Report> {
-    let start = usage(options.pid);
+    let start = rested(options.pid);
     let mut crowd = joined(options)?;
     let before = usage(options.pid);
     let began = Instant::now();
@@ -253,7 +254,8 @@ pub(super) fn storm(options: &LoadOptions) -> io::Result<Report> {
     let mut report = Report::new(options);
     report.rate("recovered_seconds", seconds, 1.0);
     report.usage(before, after, options.connections as f64);
-    if let (Some(start), Some(end)) = (start, usage(options.pid)) {
+    if let (Some(start), Some(end)) = (start, rested(options.pid)) {
+        report.rate("rss_kept", end.rss as f64, start.rss as f64);
         report.put("rss_kib_empty", serde_json::json!({ "start": start.rss / 1024, "end": end.rss / 1024 }));
     }
     Ok(report)

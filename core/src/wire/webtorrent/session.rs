@@ -3,7 +3,7 @@
 //! known lines of one data channel get through, and each candidate is known by its address.
 
 use super::{SESSION_BYTES_MAX, Sdp};
-use crate::wire::{Candidate, Error, sdp};
+use crate::wire::{Candidate, Error, json, sdp};
 use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -11,28 +11,38 @@ use alloc::vec::Vec;
 /// Candidates of one description.
 const CANDIDATES_MAX: usize = 20;
 /// How line ends are written inside a JSON text.
-const LINE_END: &str = "\\r\\n";
+const LINE_END: &[u8] = b"\\r\\n";
 
-/// Attributes that data channels need, and those that browsers add to every description; in order.
-const ATTRIBUTES: [&str; 17] = [
-    "candidate",
-    "end-of-candidates",
-    "extmap-allow-mixed",
-    "fingerprint",
-    "group",
-    "ice-lite",
-    "ice-options",
-    "ice-pwd",
-    "ice-ufrag",
-    "max-message-size",
-    "mid",
-    "msid-semantic",
-    "sctp-port",
-    "sctpmap",
-    "sendrecv",
-    "setup",
-    "tls-id",
-];
+/// How a word of an `a=` line is treated.
+enum Attribute {
+    Candidate,
+    Ufrag,
+    Pwd,
+    Fingerprint,
+    Setup,
+    /// Data channels need it, or browsers add it to every description.
+    Known,
+    Unknown,
+}
+
+impl Attribute {
+    /// Lengths first, then bytes: a search through a list would compare each name with several.
+    const fn of(name: &[u8]) -> Self {
+        match name {
+            b"candidate" => Self::Candidate,
+            b"ice-ufrag" => Self::Ufrag,
+            b"ice-pwd" => Self::Pwd,
+            b"fingerprint" => Self::Fingerprint,
+            b"setup" => Self::Setup,
+            b"end-of-candidates" | b"extmap-allow-mixed" | b"group" | b"ice-lite" | b"ice-options" => {
+                Self::Known
+            }
+            b"max-message-size" | b"mid" | b"msid-semantic" | b"sctp-port" | b"sctpmap" => Self::Known,
+            b"sendrecv" | b"tls-id" => Self::Known,
+            _ => Self::Unknown,
+        }
+    }
+}
 
 /// A description, and where in it are the lines that do not just get through.
 #[derive(Clone, Debug)]
@@ -117,13 +127,10 @@ impl<'a> Session<'a> {
 
     /// `None` when a text is not plain: printable ASCII with no escapes but those of line ends.
     fn scan(raw: Cow<'a, str>) -> Result<Option<Self>, Error> {
-        if !raw.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
-            return Ok(None);
-        }
         let (mut cuts, mut candidates, mut found) = (Vec::with_capacity(8), Vec::new(), Found::default());
         let mut from = 0;
-        while let Some(rest) = raw.get(from..).filter(|rest| !rest.is_empty()) {
-            let length = rest.bytes().position(|byte| byte == b'\\').unwrap_or(rest.len());
+        while let Some(rest) = raw.as_bytes().get(from..).filter(|rest| !rest.is_empty()) {
+            let length = json::ascii_run(rest);
             let (line, end) = rest.split_at(length);
             if !end.is_empty() && !end.starts_with(LINE_END) {
                 return Ok(None);
@@ -175,16 +182,15 @@ impl<'a> Session<'a> {
 
 impl Found {
     /// What becomes of a line; `None`: it gets through.
-    fn line(&mut self, line: &str, candidates: &mut Vec<Candidate>) -> Result<Option<What>, Error> {
-        let ([kind, b'=', ..], Some(value)) = (line.as_bytes(), line.get(2..)) else {
-            return Ok(Some(What::Dropped));
-        };
+    fn line(&mut self, line: &[u8], candidates: &mut Vec<Candidate>) -> Result<Option<What>, Error> {
+        let [kind, b'=', value @ ..] = line else { return Ok(Some(What::Dropped)) };
         match kind {
             b'v' | b'o' | b's' | b't' => Ok(None),
             b'c' => Ok(Some(What::Connection)),
             b'm' => {
                 self.media += 1;
-                let is_data = value.starts_with("application ") && value.contains("SCTP");
+                let is_data =
+                    value.starts_with(b"application ") && value.windows(4).any(|word| word == b"SCTP");
                 if is_data { Ok(None) } else { Err(Error::Malformed) }
             }
             b'a' => self.attribute(line, value, candidates),
@@ -194,41 +200,41 @@ impl Found {
 
     fn attribute(
         &mut self,
-        line: &str,
-        value: &str,
+        line: &[u8],
+        value: &[u8],
         candidates: &mut Vec<Candidate>,
     ) -> Result<Option<What>, Error> {
         // Names are short: a search made for long texts would only begin.
-        let colon = value.bytes().position(|byte| byte == b':').unwrap_or(value.len());
-        let (name, value) = (value.get(..colon).unwrap_or(""), value.get(colon + 1..).unwrap_or(""));
+        let colon = value.iter().position(|byte| *byte == b':').unwrap_or(value.len());
+        let (name, value) = (value.get(..colon).unwrap_or(&[]), value.get(colon + 1..).unwrap_or(&[]));
         let is_ice = |least: usize, most: usize| {
-            let ice_char = |c: u8| c.is_ascii_alphanumeric() || c == b'+' || c == b'/';
-            (least..=most).contains(&value.len()) && value.bytes().all(ice_char)
+            let ice_char = |c: &u8| c.is_ascii_alphanumeric() || *c == b'+' || *c == b'/';
+            (least..=most).contains(&value.len()) && value.iter().all(ice_char)
         };
-        let good = match name {
-            "candidate" => {
-                let Some(candidate) = sdp::parse_candidate(line) else { return Ok(Some(What::Dropped)) };
+        let good = match Attribute::of(name) {
+            Attribute::Candidate => {
+                let Some(candidate) = sdp::read_candidate(line) else { return Ok(Some(What::Dropped)) };
                 candidates.push(candidate);
                 return Ok(Some(What::Candidate(candidates.len() - 1)));
             }
-            "ice-ufrag" => {
+            Attribute::Ufrag => {
                 self.ufrag += 1;
                 is_ice(4, crate::wire::signal::UFRAG_MAX)
             }
-            "ice-pwd" => {
+            Attribute::Pwd => {
                 self.pwd += 1;
                 is_ice(22, crate::wire::signal::PWD_MAX)
             }
-            "fingerprint" => {
+            Attribute::Fingerprint => {
                 self.fingerprint += 1;
                 value.len() <= 256
             }
-            "setup" => {
+            Attribute::Setup => {
                 self.setup += 1;
-                matches!(value, "actpass" | "active" | "passive")
+                matches!(value, b"actpass" | b"active" | b"passive")
             }
-            _ if ATTRIBUTES.binary_search(&name).is_ok() => true,
-            _ => return Ok(Some(What::Dropped)),
+            Attribute::Known => true,
+            Attribute::Unknown => return Ok(Some(What::Dropped)),
         };
         if good { Ok(None) } else { Err(Error::Malformed) }
     }
@@ -244,7 +250,7 @@ fn rewritten(sdp: Sdp<'_>) -> Result<String, Error> {
             return Err(Error::Malformed);
         }
         out.push_str(line);
-        out.push_str(LINE_END);
+        out.push_str("\\r\\n");
     }
     if out.len() > SESSION_BYTES_MAX { Err(Error::Limit) } else { Ok(out) }
 }
