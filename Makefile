@@ -47,6 +47,7 @@ check: wasm $(NODE_MODULES) ## format, lints, documentation, types of the page's
 	cargo clippy -p swarmlet-wasm --all-targets --target $(WASM) -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --quiet --workspace --no-deps
 	$(NODE_MODULES)/.bin/tsc --noEmit -p www
+	$(NODE_MODULES)/.bin/tsc --noEmit -p www/sw
 
 nostd: ## the core on a target that has no standard library
 	.ci/need $(BARE)

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::{env, fs, io};
 
 /// What only developers need, and the sample, which is content.
-const SKIPPED: [&str; 5] = ["node_modules", "package-lock.json", "sample", "tests", "tsconfig.json"];
+const SKIPPED: [&str; 6] = ["demo", "node_modules", "package-lock.json", "sample", "tests", "tsconfig.json"];
 
 fn main() -> io::Result<()> {
     let here = env::var("CARGO_MANIFEST_DIR").map_err(io::Error::other)?;

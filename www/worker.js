@@ -3,6 +3,7 @@
 
 import init, { Engine } from './pkg/swarmlet_wasm.js';
 import { makeKeys } from './keys.js';
+import { Servings } from './worker/serve.js';
 
 const WASM = new URL('./pkg/swarmlet_wasm_bg.wasm', import.meta.url);
 // A reloaded tab may find the lock of its former life still held.
@@ -20,11 +21,14 @@ let keys;
 /** Messages that came before the node was there. @type {any[]} */
 const early = [];
 let quiet = 0;
+const servings = new Servings(() => engine, (message) => self.postMessage(message));
 
 /** @param {any} message @param {Transferable[]} given */
 function post(message, given) {
-  if (message.t === 'key') vouch(message);
-  else if (message.error) refuse(message);
+  if (message.t === 'key') return vouch(message);
+  if (message.t === 'snapshot') servings.note(message);
+  if (message.t === 'reply' && servings.take(message)) return;
+  if (message.error) refuse(message);
   else self.postMessage(message, { transfer: given });
 }
 
@@ -70,6 +74,7 @@ function tick() {
  */
 function take(engine, message) {
   if (message.t === 'call') answer(engine, message);
+  else if (message.t === 'serve') servings.begin(message);
   else engine.hear(message);
 }
 

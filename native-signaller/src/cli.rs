@@ -2,6 +2,7 @@
 
 use crate::config::{Content, Network};
 use crate::load::LoadOptions;
+use crate::publish::PublishOptions;
 use crate::seed::cli::{GetOptions, SeedOptions};
 use clap::{Args, Parser, Subcommand};
 use core::net::SocketAddr;
@@ -28,6 +29,8 @@ pub enum Command {
     Seed(SeedOptions),
     /// Fetch a share. Exit codes: 0 complete, 1 failed, 2 bad arguments, 3 timed out, 130 interrupted
     Get(GetOptions),
+    /// Make a web site's folder one that its visitors share: a manifest beside it, and the tag to paste
+    Publish(PublishOptions),
     /// Check the configuration
     Config {
         /// Print what file, environment and flags add up to

@@ -3,7 +3,7 @@
 use crate::ws::{head, socket};
 use crate::{State, caller, ice};
 use axum::Router;
-use axum::extract::{ConnectInfo, Request, State as Shared};
+use axum::extract::{ConnectInfo, Path, Request, State as Shared};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
@@ -13,6 +13,8 @@ use core::sync::atomic::Ordering;
 use core::time::Duration;
 use percent_encoding::percent_decode_str;
 use std::sync::Arc;
+use std::time::Instant;
+use swarmlet_core::Topic;
 
 /// Web seeds may be anywhere, and so may other signallers; scripts and workers come from here only.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; \
@@ -29,6 +31,7 @@ pub(crate) fn router(state: Arc<State>) -> Router {
         .layer(from_fn(|request, next| dress(request, next, PAGE_POLICY, false)));
     let embeddable = Router::new()
         .route("/swarmlet/config.json", get(ice::config).options(preflight))
+        .route("/swarmlet/gate/{topic}", get(gate).options(preflight))
         .route("/swarmlet/{*path}", get(asset).options(preflight))
         .layer(from_fn(|request, next| dress(request, next, PAGE_POLICY, true)));
     let shares = Router::new()
@@ -57,6 +60,20 @@ async fn asset(Shared(state): Shared<Arc<State>>, uri: Uri, headers: HeaderMap) 
         response.headers_mut().insert("service-worker-allowed", HeaderValue::from_static("/"));
     }
     response
+}
+
+/// How many visitors of a site there are now: what a page asks before it loads anything.
+async fn gate(Shared(state): Shared<Arc<State>>, Path(topic): Path<String>, uri: Uri) -> Response {
+    let visit = uri.query().and_then(|query| query.strip_prefix("v="));
+    let visit = visit.and_then(|digits| u64::from_str_radix(digits, 16).ok());
+    let (Some(topic), Some(visit)) = (Topic::from_hex(&topic), visit) else {
+        return plain(StatusCode::BAD_REQUEST, "a topic and a visit are wanted\n");
+    };
+    let Ok(mut crowds) = state.crowds.lock() else { return not_found() };
+    let count = crowds.visit(topic, visit, Instant::now());
+    drop(crowds);
+    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
+    (headers, format!("{{\"visitors\":{count}}}\n")).into_response()
 }
 
 async fn share(

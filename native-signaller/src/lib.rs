@@ -13,6 +13,7 @@ pub mod load;
 pub mod log;
 pub mod metrics;
 pub mod mint;
+pub mod publish;
 pub mod seed;
 pub mod shutdown;
 
@@ -64,6 +65,8 @@ struct State {
     hub: Hub,
     assets: files::Assets,
     shares: shares::Shares,
+    /// Visitors of sites that share.
+    crowds: std::sync::Mutex<publish::crowd::Crowds>,
     draining: AtomicBool,
     metrics: metrics::Metrics,
     /// Where TLS is spoken.
@@ -197,7 +200,9 @@ pub async fn run(config: Config, inlets: Inlets, shutdown: impl Future<Output = 
     let (draining, tasks) = (AtomicBool::new(false), TaskTracker::new());
     let (live, _) = watch::channel(Arc::new(config));
     let (metrics, started) = (metrics::Metrics::default(), Instant::now());
-    let state = Arc::new(State { live, hub, assets, shares, draining, metrics, certificate, started, tasks });
+    let crowds = std::sync::Mutex::default();
+    let state =
+        Arc::new(State { live, hub, assets, shares, crowds, draining, metrics, certificate, started, tasks });
     announce(&state, addr);
     let compressing = tokio::task::spawn_blocking({
         let state = Arc::clone(&state);

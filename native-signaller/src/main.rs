@@ -3,7 +3,9 @@
 use clap::Parser;
 use std::process::ExitCode;
 use swarmlet_signaller::cli::{Cli, Command, Options};
-use swarmlet_signaller::{Config, Error, Inlets, load, log, metrics, mint, run, seed, shutdown, verify};
+use swarmlet_signaller::{
+    Config, Error, Inlets, load, log, metrics, mint, publish, run, seed, shutdown, verify,
+};
 
 fn main() -> ExitCode {
     match start(Cli::parse()) {
@@ -31,6 +33,7 @@ fn start(cli: Cli) -> Result<ExitCode, Error> {
             print!("{}", load::run(&load)?);
             Ok(ExitCode::SUCCESS)
         }
+        Command::Publish(options) => publish::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Token(token) => {
             print!("{}", mint::run(&config, &token)?);
             Ok(ExitCode::SUCCESS)

@@ -52,7 +52,7 @@ fn random() -> Result<[u8; 32], Error> {
 }
 
 /// Reads the first 64 hexadecimal digits of a file: all of it, or the line that `--new-key` called private.
-fn read(path: &Path) -> Result<SigningKey, Error> {
+pub(crate) fn read(path: &Path) -> Result<SigningKey, Error> {
     let text = std::fs::read_to_string(path).map_err(|error| Error::Read(path.to_owned(), error))?;
     let key = text.split_whitespace().find_map(Root::from_hex);
     let unfit = || Error::Unfit(path.to_owned(), "no private key: 64 hexadecimal digits".to_owned());

@@ -209,3 +209,20 @@ async fn a_changed_file_is_gone_not_wrong() {
     assert_eq!(server.get("/share/changing/a.txt", &[]).await.status, 410);
     assert_eq!(server.get("/share/changing/b.txt", &[]).await.body, b"other");
 }
+
+#[tokio::test]
+async fn visitors_of_a_site_are_counted() {
+    let server = page("gate").await;
+    let topic = "ab".repeat(32);
+    let ask = async |visit: &str| {
+        let answer = server.get(&format!("/swarmlet/gate/{topic}?v={visit}"), &[]).await;
+        assert_eq!(answer.header("access-control-allow-origin"), "*");
+        assert_eq!(answer.header("cache-control"), "no-store");
+        (answer.status, String::from_utf8(answer.body).unwrap())
+    };
+    assert_eq!(ask("1f").await, (200, "{\"visitors\":1}\n".to_owned()));
+    assert_eq!(ask("1f").await, (200, "{\"visitors\":1}\n".to_owned()));
+    assert_eq!(ask("2f").await, (200, "{\"visitors\":2}\n".to_owned()));
+    assert_eq!(ask("nobody").await.0, 400);
+    assert_eq!(server.get("/swarmlet/gate/short?v=1", &[]).await.status, 400);
+}

@@ -154,7 +154,8 @@ impl Engine {
             "read" => {
                 let root = Root::from_hex(&text(&first)).ok_or_else(|| refusal("bad-argument", None))?;
                 let (start, length) = (number(1) as u64, number(2) as u32);
-                self.command(Command::Read { read: id, root, start, length, within: Duration::ZERO });
+                let within = Duration::from_millis(number(3) as u64);
+                self.command(Command::Read { read: id, root, start, length, within });
             }
             "cancelRead" => self.command(Command::CancelRead(number(0) as u32)),
             "cancelSeed" => {

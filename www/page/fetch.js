@@ -80,6 +80,7 @@ function find(node, url) {
  * @param {import('../swarmlet.js').ShareFile} file
  */
 function webAddresses(base, share, file) {
+  if (base.endsWith('#')) return [`${base.slice(0, -1)}${file.path.split('/').map(encodeURIComponent).join('/')}`];
   const single = share.files.length === 1 && file.path === share.name;
   const folder = base.endsWith('/') ? base : `${base}/`;
   const path = file.path.split('/').map(encodeURIComponent).join('/');

@@ -44,6 +44,8 @@ class Node {
   #calls = new Map();
   /** @type {Map<number, (message: any) => void>} */
   #hashing = new Map();
+  /** Ports that are served; told once with the bytes that went through. @type {Map<number, (bytes: number) => void>} */
+  #serving = new Map();
   #nextCall = 1;
   #start = performance.now();
   #storage = 'memory';
@@ -156,6 +158,19 @@ class Node {
     };
   }
 
+  /**
+   * Gives a port to the worker, which answers each `more` that comes through it with bytes of a file, until `stop`.
+   * @param {MessagePort} port
+   * @param {{ root: string, share: string, start: number, end: number, media: boolean }} what
+   * @param {(bytes: number) => void} over
+   */
+  serve(port, what, over) {
+    if (this.closed) return port.postMessage('no');
+    const id = this.#nextCall++;
+    this.#serving.set(id, over);
+    this.#worker.postMessage({ t: 'serve', id, what, port }, [port]);
+  }
+
   async close() {
     if (this.closed) return;
     await this.#call('close', []).catch(() => {});
@@ -237,6 +252,7 @@ class Node {
       case 'snapshot': return this.#update(message);
       case 'reply': return this.#reply(message);
       case 'event': return this.#news(message);
+      case 'served': return this.#served(message);
       case 'hashed': return this.#hashing.get(message.id)?.(message);
       case 'started': return this.#began(message);
       case 'failed': return this.#die(new SwarmletError(message.error.code, message.error.message));
@@ -250,6 +266,12 @@ class Node {
     if (slot !== undefined && this.#first) sessionStorageItem(String(slot));
     this.#timings.worker = performance.now() - this.#start;
     this.#started.resolve(undefined);
+  }
+
+  /** @param {any} message */
+  #served({ id, bytes }) {
+    this.#serving.get(id)?.(bytes);
+    this.#serving.delete(id);
   }
 
   /** @param {any} message */

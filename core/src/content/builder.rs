@@ -110,6 +110,21 @@ impl Builder {
         Ok(())
     }
 
+    /// Takes the leaf hashes of a whole file that was hashed before, in place of its bytes.
+    ///
+    /// # Errors
+    /// When there is no such file, bytes of it were taken already, or these are not as many as it has leaves.
+    pub fn know(&mut self, file: usize, leaves: Vec<Hash>) -> Result<(), ContentError> {
+        let file = self.files.get_mut(file).ok_or(ContentError::NoSuchFile)?;
+        if file.left != file.entry.length || leaves.len() as u64 != file.left.div_ceil(u64::from(LEAF_BYTES))
+        {
+            return Err(ContentError::Surplus);
+        }
+        self.hashed += file.left;
+        (file.left, file.leaves) = (0, leaves);
+        Ok(())
+    }
+
     /// Bytes taken so far, of all files.
     #[must_use]
     pub const fn hashed(&self) -> u64 {

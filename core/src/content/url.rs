@@ -7,11 +7,17 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 /// The address of a file at a web seed: the base itself for a single file (with the name appended where the
-/// base ends in a slash), otherwise base, name and path. `None` when there is no such file.
+/// base ends in a slash), otherwise base, name and path. A base that ends in `#` is the folder itself, whatever its
+/// name: a web site's root has none (ours, not of BEP 19). `None` when there is no such file.
 #[must_use]
 pub fn web_url(info: &Info, base: &str, file: usize) -> Option<String> {
     let entry = info.files.get(file)?;
-    let mut url = String::from(base);
+    let site = base.strip_suffix('#');
+    let mut url = String::from(site.unwrap_or(base));
+    if site.is_some() {
+        escape_path(&entry.path, url.ends_with('/'), &mut url);
+        return Some(url);
+    }
     if info.is_single() {
         if base.ends_with('/') {
             escape(&info.name, &mut url);
@@ -22,11 +28,17 @@ pub fn web_url(info: &Info, base: &str, file: usize) -> Option<String> {
         url.push('/');
     }
     escape(&info.name, &mut url);
-    for name in &entry.path {
-        url.push('/');
-        escape(name, &mut url);
-    }
+    escape_path(&entry.path, false, &mut url);
     Some(url)
+}
+
+fn escape_path(path: &[String], mut begun: bool, url: &mut String) {
+    for name in path {
+        if !core::mem::take(&mut begun) {
+            url.push('/');
+        }
+        escape(name, url);
+    }
 }
 
 /// Whether an address is worth keeping: not empty, not too long, one line, no blanks.

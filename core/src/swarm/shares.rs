@@ -289,7 +289,9 @@ impl Swarm {
         if !share.is_active() {
             return;
         }
-        let mut done = share.torrent.is_some();
+        // Who has chosen nothing yet looks for peers: it is about to choose.
+        let chosen = share.select.as_ref().is_none_or(|select| !select.is_empty());
+        let mut done = share.torrent.is_some() && chosen;
         for index in 0..share.files().len() {
             if let Some(root) = share.wanted(index) {
                 done &= self.files.get(&root).is_some_and(|file| file.ledger.is_complete());

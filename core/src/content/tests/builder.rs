@@ -83,6 +83,10 @@ fn web_seed_addresses_follow_bep_19() {
     assert_eq!(web_url(&folder, "https://h/x", 0).unwrap(), "https://h/x/Ordner/b~-_.");
     assert_eq!(web_url(&folder, "https://h/", 1).unwrap(), "https://h/Ordner/%C3%BC/100%25%3F%23.txt");
     assert_eq!(web_url(&folder, "https://h/", 2), None);
+    for base in ["https://h/#", "https://h#"] {
+        assert_eq!(web_url(&folder, base, 1).unwrap(), "https://h/%C3%BC/100%25%3F%23.txt");
+    }
+    assert_eq!(web_url(&single, "https://h/x/#", 0).unwrap(), "https://h/x/a%20b.txt");
     let web = ["ftp://x/y", "https://h/x", "http://"].map(String::from).to_vec();
     let mut builder = Builder::new("f", &[file(&["f"], 1)], web).unwrap();
     builder.push(0, b"x").unwrap();
@@ -98,6 +102,23 @@ fn the_piece_length_follows_the_largest_file() {
     for bytes in [0, 1, 65_536, 512 << 20, (512 << 20) + 1, 64 << 30, 512 << 30] {
         assert_eq!(length(bytes), Layout::of(bytes.max(1)).unwrap().piece_length());
     }
+}
+
+#[test]
+fn a_file_that_was_hashed_before_needs_no_bytes() {
+    let whole = share("f", &[("a", 40_000), ("b", 100_000)]);
+    let mut builder = Builder::new("f", &[file(&["a"], 40_000), file(&["b"], 100_000)], Vec::new()).unwrap();
+    let known = |at: usize| {
+        let root = whole.torrent.info.files[at].root.unwrap();
+        whole.leaves.get(&root).unwrap().clone()
+    };
+    assert_eq!(builder.know(0, known(1)), Err(Surplus));
+    assert_eq!(builder.know(2, known(1)), Err(NoSuchFile));
+    builder.know(0, known(0)).unwrap();
+    assert_eq!(builder.know(0, known(0)), Err(Surplus));
+    builder.know(1, known(1)).unwrap();
+    assert_eq!(builder.hashed(), 140_000);
+    assert_eq!(builder.finish().unwrap().torrent, whole.torrent);
 }
 
 #[test]

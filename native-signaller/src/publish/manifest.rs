@@ -1,0 +1,137 @@
+//! What is written: the manifest and its signature, the torrent, the policy; and what the owner is told.
+
+use super::walk::Found;
+use super::{PublishOptions, kind, replace};
+use crate::Error;
+use ed25519_dalek::{Signer, SigningKey};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use swarmlet_core::Root;
+use swarmlet_core::content::{Built, topic_of};
+
+/// What pages read.
+pub(super) const MANIFEST: &str = "swarmlet.json";
+/// What the swarm reads.
+const TORRENT: &str = "swarmlet.torrent";
+/// What pages are to do now.
+pub(super) const POLICY: &str = "swarmlet-policy.json";
+/// Beside a file: its signature.
+const SIGNATURE: &str = "swarmlet.json.sig";
+const POLICY_SIGNATURE: &str = "swarmlet-policy.json.sig";
+/// Never part of what is published.
+pub(super) const OWN: [&str; 6] = [MANIFEST, TORRENT, POLICY, SIGNATURE, POLICY_SIGNATURE, "swarmlet-sw.js"];
+/// Signatures for one purpose are good for no other.
+const SITE_CONTEXT: &[u8] = b"swarmlet site manifest\n";
+const POLICY_CONTEXT: &[u8] = b"swarmlet site policy\n";
+
+/// The address of a site's folder, with a slash at its end.
+pub(super) fn base(url: &str) -> Result<String, Error> {
+    let http = url.starts_with("https://") || url.starts_with("http://");
+    let plain = http
+        && !url.contains(['?', '#', '"', '<', ' '])
+        && url.split('/').nth(2).is_some_and(|host| !host.is_empty());
+    if !plain {
+        return Err(Error::Config(format!("--base-url {url} is no address such as https://shop.example/")));
+    }
+    Ok(if url.ends_with('/') { url.to_owned() } else { format!("{url}/") })
+}
+
+/// Writes manifest, signature and torrent. `made`: when, in seconds since 1970. Returns the manifest's text.
+pub(super) fn write(
+    folder: &Path,
+    built: &Built,
+    found: &[Found],
+    base: Option<&str>,
+    made: u64,
+    key: Option<&SigningKey>,
+) -> Result<String, Error> {
+    let info = &built.torrent.info;
+    let mut files = Vec::new();
+    for (at, entry) in built.order.iter().zip(&info.files) {
+        let (Some(file), Some(root)) = (found.get(*at), entry.root) else { continue };
+        files.push(json!([
+            file.path,
+            file.size,
+            root.to_string(),
+            kind::of(&file.path, first(folder, file))
+        ]));
+    }
+    let text = json!({
+        "version": 1,
+        "content": info.content.to_string(),
+        "topic": topic_of(&info.content).to_string(),
+        "made": made,
+        "base": base,
+        "torrent": TORRENT,
+        "files": files,
+    });
+    let text = format!("{text}\n");
+    // The torrent first: who reads the new manifest finds it.
+    replace(&folder.join(TORRENT), &built.torrent.encode())?;
+    sign(folder, SIGNATURE, SITE_CONTEXT, &text, key)?;
+    replace(&folder.join(MANIFEST), text.as_bytes())?;
+    Ok(text)
+}
+
+/// Writes what pages are to do now.
+pub(super) fn write_policy(folder: &Path, mode: &str, key: Option<&SigningKey>) -> Result<(), Error> {
+    let now = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH);
+    let made = now.map_or(0, |since| since.as_millis() as u64);
+    let text = format!("{}\n", json!({ "version": 1, "made": made, "mode": mode }));
+    sign(folder, POLICY_SIGNATURE, POLICY_CONTEXT, &text, key)?;
+    replace(&folder.join(POLICY), text.as_bytes())
+}
+
+/// Signs a text; without a key, an old signature goes away.
+fn sign(
+    folder: &Path,
+    name: &str,
+    context: &[u8],
+    text: &str,
+    key: Option<&SigningKey>,
+) -> Result<(), Error> {
+    let path = folder.join(name);
+    let Some(key) = key else {
+        return match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::Read(path, error)),
+            Ok(()) | Err(_) => Ok(()),
+        };
+    };
+    let signature = key.sign(&[context, text.as_bytes()].concat()).to_bytes();
+    let mut hex = String::new();
+    signature.iter().for_each(|byte| hex.push_str(&format!("{byte:02x}")));
+    replace(&path, format!("{hex}\n").as_bytes())
+}
+
+fn first(folder: &Path, file: &Found) -> Option<u8> {
+    let mut byte = [0];
+    File::open(folder.join(&file.path)).and_then(|mut file| file.read_exact(&mut byte)).ok()?;
+    Some(byte[0])
+}
+
+/// What the owner pastes into pages, and where.
+pub(super) fn instructions(
+    options: &PublishOptions,
+    text: &str,
+    key: Option<&SigningKey>,
+    mode: &str,
+) -> String {
+    let signaller = options.signaller.trim_end_matches('/');
+    let pin = match key {
+        Some(key) => format!("data-key=\"{}\"", Root(key.verifying_key().to_bytes())),
+        None => format!("data-id=\"{}\"", Root(Sha256::digest(text.as_bytes()).into())),
+    };
+    let path = options
+        .base_url
+        .as_deref()
+        .and_then(|url| url.split_once("://"))
+        .map_or("/", |(_, rest)| rest.find('/').map_or("/", |at| &rest[at..]));
+    let folder = if path.ends_with('/') { path.to_owned() } else { format!("{path}/") };
+    format!(
+        "\nIn every page:\n  <script async src=\"{signaller}/swarmlet/embed.js\" data-manifest=\"{folder}{MANIFEST}\" {pin} data-mode=\"{mode}\"></script>\n\
+        \nIn /swarmlet-sw.js, or at the top of the service worker that the site has:\n  importScripts('{signaller}/swarmlet/sw.js');\n  swarmlet();\n"
+    )
+}

@@ -1,0 +1,163 @@
+// @ts-check
+// What runs once the gate is open: a node that has the site as a share, and answers for the service worker.
+
+import { join } from '../swarmlet.js';
+
+/** @typedef {{
+ *   site: { content: string, files: [string, number, string, string][] }, classes: string[], signaller: URL,
+ *   upload: number | undefined, token: string | undefined, base: string, torrent: string, worker: string,
+ *   exclude: string[], wholeMax: number,
+ * }} Options */
+/** @typedef {{ stop: () => void, stats: () => object }} Running */
+
+// A file that nobody reads any more is not fetched on, but for a reader that is about to come back.
+const KEEP_MS = 5000;
+// While a page may ask, its service worker is kept awake: what sleeps forgets, and then answers nothing at first.
+const AWAKE_MS = 20_000;
+
+/** @param {Options} options @returns {Promise<Running>} */
+export async function run(options) {
+  const node = await join({ signaller: signalUrl(options.signaller), upload: options.upload, token: options.token });
+  try {
+    const site = new Site(node, options, await add(node, options));
+    await site.open();
+    return site;
+  } catch (error) {
+    node.close();
+    throw error;
+  }
+}
+
+/** @param {URL} signaller */
+function signalUrl(signaller) {
+  const url = new URL('/signal', signaller);
+  url.protocol = url.protocol.replace('http', 'ws');
+  return url;
+}
+
+/** The site as a share of which nothing is wanted yet. @param {import('../swarmlet.js').Node} node @param {Options} options */
+async function add(node, { torrent, site, base }) {
+  const bytes = await (await fetch(torrent, { cache: 'no-cache' })).arrayBuffer();
+  const share = await node.add(bytes, { select: [] });
+  if (share.id !== site.content) throw new Error('The torrent is not the one of the manifest.');
+  await share.ready;
+  await node.add(`magnet:?xt=urn:btmh:1220${share.id}&ws=${encodeURIComponent(`${base}#`)}`, { select: [] });
+  return share;
+}
+
+class Site {
+  #node;
+  #options;
+  #share;
+  /** By index in the manifest: the share's file. @type {(import('../swarmlet.js').ShareFile | undefined)[]} */
+  #files;
+  /** Readers of each file now. @type {Map<number, number>} */
+  #readers = new Map();
+  /** @type {Set<number>} */
+  #selected = new Set();
+  #listening = new AbortController();
+  #served = { requests: 0, bytes: 0 };
+  /** Loaded by the browser itself, from the network. */
+  #direct = 0;
+  #observer;
+
+  /** @param {any} node @param {Options} options @param {import('../swarmlet.js').Share} share */
+  constructor(node, options, share) {
+    this.#node = node;
+    this.#options = options;
+    this.#share = share;
+    const byPath = new Map(share.files.map((file) => [file.path, file]));
+    this.#files = options.site.files.map(([path, size, root]) => {
+      const file = byPath.get(path);
+      return file?.size === size && file.root === root ? file : undefined;
+    });
+    this.#observer = new PerformanceObserver((list) => this.#see(list.getEntries()));
+  }
+
+  /** Begins to answer. */
+  async open() {
+    const { worker } = this.#options;
+    const { signal } = this.#listening;
+    const container = navigator.serviceWorker;
+    this.#observer.observe({ type: 'resource', buffered: true });
+    container.addEventListener('message', (event) => this.#hear(event), { signal });
+    container.addEventListener('controllerchange', () => this.#tell(true), { signal });
+    container.startMessages();
+    await container.register(worker, { updateViaCache: 'none' });
+    await container.ready;
+    this.#tell(true);
+    const awake = setInterval(() => this.#tell(document.visibilityState === 'visible' ? true : undefined), AWAKE_MS);
+    signal.addEventListener('abort', () => clearInterval(awake));
+  }
+
+  stop() {
+    this.#tell(false);
+    this.#observer.disconnect();
+    this.#listening.abort();
+    this.#node.close();
+  }
+
+  stats() {
+    const { totals, links, timings } = this.#node.stats();
+    const { fromPeers, fromHttp, sent, wasted } = totals;
+    return { fromPeers, fromHttp: fromHttp + this.#direct, direct: this.#direct, sent, wasted, peers: links.length, served: this.#served, timings };
+  }
+
+  /** Tells the service worker what it may answer for this page. @param {boolean | undefined} open */
+  #tell(open) {
+    if (open === undefined) return;
+    const { base, classes, wholeMax, site, exclude } = this.#options;
+    const left = (/** @type {string} */ path) => exclude.some((start) => start !== '' && path.startsWith(start));
+    const files = site.files.map(([path, size, , type], index) => (this.#files[index] && !left(path) ? [path, size, type] : ['', 0, '']));
+    const table = open ? { base, files, classes, wholeMax } : null;
+    navigator.serviceWorker.controller?.postMessage({ t: 'swarmlet', open: table });
+  }
+
+  /** @param {MessageEvent} event */
+  #hear({ data, ports }) {
+    if (data?.t !== 'swarmlet') return;
+    if (data.ask === 'table') this.#tell(true);
+    else if (data.ask === 'read') this.#read(data, ports[0]);
+  }
+
+  /** @param {any} asked @param {MessagePort} port */
+  #read({ index, start, end, media }, port) {
+    const file = this.#files[index];
+    if (!file || this.#node.closed) return port.postMessage('no');
+    this.#readers.set(file.index, (this.#readers.get(file.index) ?? 0) + 1);
+    this.#select(file.index, true);
+    this.#node.serve(port, { root: file.root, share: this.#share.id, start, end, media }, (/** @type {number} */ bytes) => {
+      this.#served.requests += 1;
+      this.#served.bytes += bytes;
+      const left = (this.#readers.get(file.index) ?? 1) - 1;
+      this.#readers.set(file.index, left);
+      // Without peers everything else would be fetched from the owner's server, needed or not.
+      const alone = this.#share.stats().peers === 0;
+      if (left === 0) setTimeout(() => this.#leave(file), alone && media ? 0 : KEEP_MS);
+    });
+  }
+
+  /** @param {import('../swarmlet.js').ShareFile} file */
+  #leave(file) {
+    if (!this.#readers.get(file.index) && !file.complete) this.#select(file.index, false);
+  }
+
+  /** @param {number} index @param {boolean} wanted */
+  #select(index, wanted) {
+    if (this.#selected.has(index) === wanted || this.#node.closed) return;
+    if (wanted) this.#selected.add(index);
+    else this.#selected.delete(index);
+    this.#share.select([...this.#selected]).catch(() => {});
+  }
+
+  /** What the browser loaded of the site without us. @param {PerformanceEntryList} entries */
+  #see(entries) {
+    const { base, site } = this.#options;
+    for (const entry of /** @type {PerformanceResourceTiming[]} */ (entries)) {
+      // What a service worker answered has no size on the wire.
+      if (!entry.name.startsWith(base) || entry.transferSize === 0) continue;
+      const path = decodeURIComponent(entry.name.slice(base.length).split(/[?#]/)[0]);
+      if (site.files.some(([listed]) => listed === path)) this.#direct += entry.encodedBodySize;
+    }
+  }
+}

@@ -1,0 +1,254 @@
+// @ts-check
+// The service worker's part: `importScripts('…/swarmlet/sw.js'); swarmlet();`. Listeners, one pure decision, and bytes that
+// are pulled from the page's worker. It keeps no truth: pages say what may be answered, and any doubt goes to the network.
+'use strict';
+
+/** @typedef {{ path: string, index: number, size: number, type: string }} Entry */
+/** @typedef {{ base: string, files: Map<string, Entry>, classes: Set<string>, wholeMax: number }} Table */
+/** @typedef {{ method: string, url: string, mode: string, destination: string, cache: string, header: (name: string) => string | null }} Asked */
+/** @typedef {{ entry: Entry, start: number, end: number, partial: boolean, media: boolean, download: boolean }} Found */
+
+const swarmlet = (() => {
+  // Players get long files in parts of this size, since browsers end what a service worker answers after some minutes.
+  const MEDIA_BYTES = 4 * 1024 * 1024;
+  // A page that is too busy to say yes within this time is not asked to deliver.
+  const YES_MS = 250;
+  // The swarm itself falls back to HTTP long before; this is for a page that went away.
+  const STALL_MS = 6000;
+  // Headers of requests that are not for everybody, or that depend on what the browser has.
+  const SPECIAL = ['authorization', 'if-range', 'if-none-match', 'if-modified-since', 'if-match', 'if-unmodified-since'];
+  const FRESH = new Set(['default', 'force-cache']);
+  /** What may be in a place: classes of destinations, and the types that fit there. @type {Record<string, [string, RegExp]>} */
+  const PLACES = {
+    image: ['image', /^image\//],
+    font: ['font', /^(font\/|application\/(font|x-font))/],
+    video: ['media', /^(video|audio)\//],
+    audio: ['media', /^(audio|video)\//],
+    track: ['media', /^text\/vtt/],
+    script: ['script', /javascript/],
+    style: ['style', /^text\/css/],
+    '': ['fetch', /./],
+  };
+  /** Types that can run, or hold what runs: by fetch too only where scripts are asked for. */
+  const ACTIVE = /javascript|html|wasm|xml|svg|css|json\+ld/;
+  /** What a browser saves and never shows. */
+  const SAVED = /^application\/(octet-stream|zip|gzip|x-bittorrent)$/;
+
+  /** One `bytes=` range of a file. `null`: none; `undefined`: nothing that we answer. @param {string | null} header @param {number} size */
+  function range(header, size) {
+    if (header === null) return null;
+    const match = /^bytes=(\d*)-(\d*)$/.exec(header.trim());
+    if (!match || (match[1] === '' && match[2] === '')) return undefined;
+    const start = match[1] === '' ? Math.max(0, size - Number(match[2])) : Number(match[1]);
+    const end = match[1] === '' || match[2] === '' ? size : Math.min(size, Number(match[2]) + 1);
+    return start < end ? { start, end, open: match[2] === '' } : undefined;
+  }
+
+  /** Where an address is in a site: the path as its owner writes it. @param {string} url @param {string} base */
+  function pathOf(url, base) {
+    const bare = url.split('#')[0];
+    if (!bare.startsWith(base) || bare.includes('?')) return undefined;
+    try {
+      return decodeURIComponent(bare.slice(base.length));
+    } catch {
+      return undefined;
+    }
+  }
+
+  /**
+   * Whether a request is one to answer from the swarm, and with what. Pure.
+   * @param {Asked} asked @param {Table | undefined} table @param {string} origin this site's
+   * @returns {Found | null}
+   */
+  function route(asked, table, origin) {
+    if (!table || asked.method !== 'GET' || !FRESH.has(asked.cache)) return null;
+    const entry = table.files.get(pathOf(asked.url, table.base) ?? '');
+    if (!entry) return null;
+    // What another site gave without CORS must stay unreadable.
+    if (!table.base.startsWith(`${origin}/`) && asked.mode !== 'cors') return null;
+    if (SPECIAL.some((name) => asked.header(name) !== null)) return null;
+    const download = asked.mode === 'navigate' && asked.destination === 'document' && SAVED.test(entry.type);
+    const place = PLACES[asked.destination];
+    if (!download && (asked.mode === 'navigate' || !place || !place[1].test(entry.type))) return null;
+    const kind = download ? 'download' : asked.destination === '' && ACTIVE.test(entry.type) ? 'script' : place[0];
+    if (!table.classes.has(kind)) return null;
+    const part = range(asked.header('range'), entry.size);
+    if (part === undefined) return null;
+    const { start, end, open } = part ?? { start: 0, end: entry.size, open: false };
+    const media = kind === 'media' && place[0] === 'media';
+    const stop = media && open ? Math.min(end, start + MEDIA_BYTES) : end;
+    if (stop - start > table.wholeMax) return null;
+    return { entry, start, end: stop, partial: part !== null, media, download };
+  }
+
+  /** @param {Found} found */
+  function head({ entry, start, end, partial, download }) {
+    const headers = new Headers({
+      'content-type': entry.type,
+      'content-length': String(end - start),
+      'accept-ranges': 'bytes',
+      'x-content-type-options': 'nosniff',
+    });
+    if (partial) headers.set('content-range', `bytes ${start}-${end - 1}/${entry.size}`);
+    if (download) {
+      const name = encodeURIComponent(entry.path.split('/').pop() ?? '');
+      headers.set('content-disposition', `attachment; filename*=UTF-8''${name}`);
+      headers.set('content-security-policy', "default-src 'none'; sandbox");
+    }
+    return { status: partial ? 206 : 200, headers };
+  }
+
+  /** Answers, one for each question, in order. @param {MessagePort} port */
+  function line(port) {
+    /** @type {((message: any) => void)[]} */
+    const waiting = [];
+    /** @type {any[]} */
+    const come = [];
+    port.onmessage = ({ data }) => {
+      const next = waiting.shift();
+      if (next) next(data);
+      else come.push(data);
+    };
+    /** The next message; `null` when it does not come in time. @param {number} ms @returns {Promise<any>} */
+    const next = (ms) => new Promise((resolve) => {
+      if (come.length > 0) return resolve(come.shift());
+      const take = (/** @type {any} */ message) => {
+        clearTimeout(timer);
+        resolve(message);
+      };
+      waiting.push(take);
+      const timer = setTimeout(() => {
+        const at = waiting.indexOf(take);
+        if (at >= 0) waiting.splice(at, 1);
+        resolve(null);
+      }, ms);
+    });
+    return { next, say: (/** @type {any} */ message) => port.postMessage(message) };
+  }
+
+  /**
+   * The same bytes from the network, from some place on. `undefined`: the network does not have them either.
+   * @param {Request} request @param {number} at @param {Found} found
+   */
+  async function rest(request, at, { entry, end }) {
+    try {
+      const headers = { range: `bytes=${at}-${end - 1}` };
+      const answer = await fetch(request.url, { headers, credentials: 'same-origin' });
+      if (answer.status === 206 && answer.headers.get('content-range') === `bytes ${at}-${end - 1}/${entry.size}`) {
+        return answer.body?.getReader();
+      }
+      await answer.body?.cancel();
+    } catch {
+      // No network: the swarm may still come.
+    }
+    return undefined;
+  }
+
+  /**
+   * A body that is pulled from the page's worker, and from the network where that stops.
+   * @param {Request} request @param {Found} found @param {ReturnType<typeof line>} worker
+   */
+  function body(request, found, worker) {
+    let at = found.start;
+    let network = /** @type {ReadableStreamDefaultReader<Uint8Array> | undefined} */ (undefined);
+    let asked = false;
+    let failed = false;
+    /** @returns {Promise<Uint8Array | undefined>} */
+    async function part() {
+      if (network) {
+        const { value, done } = await network.read();
+        if (!done) return value;
+        throw new TypeError('The answer ended early.');
+      }
+      if (!failed) {
+        if (!asked) worker.say('more');
+        asked = true;
+        const message = await worker.next(STALL_MS);
+        if (message?.bytes) {
+          asked = false;
+          return new Uint8Array(message.bytes);
+        }
+        failed = message !== null;
+      }
+      network = await rest(request, at, found);
+      if (network) worker.say('stop');
+      else if (failed) throw new TypeError('Neither swarm nor network has this.');
+      return undefined;
+    }
+    return new ReadableStream({
+      async pull(controller) {
+        let bytes = await part();
+        while (!bytes) bytes = await part();
+        const left = found.end - at;
+        if (bytes.length > left) bytes = bytes.subarray(0, left);
+        at += bytes.length;
+        controller.enqueue(bytes);
+        if (at < found.end) return;
+        controller.close();
+        worker.say('stop');
+      },
+      cancel() {
+        worker.say('stop');
+        return network?.cancel();
+      },
+    }, { highWaterMark: 0 });
+  }
+
+  /** @param {FetchEvent} event @param {Found} found @param {string} page Who has the bytes. */
+  async function answer(event, found, page) {
+    const { request } = event;
+    const client = await clients.get(page);
+    if (!client) return fetch(request);
+    const { port1, port2 } = new MessageChannel();
+    const worker = line(port1);
+    const { entry, start, end, media } = found;
+    client.postMessage({ t: 'swarmlet', ask: 'read', index: entry.index, start, end, media }, [port2]);
+    if (await worker.next(YES_MS) !== 'yes') {
+      worker.say('stop');
+      return fetch(request);
+    }
+    return new Response(body(request, found, worker), head(found));
+  }
+
+  /** What each page lets us answer. @type {Map<string, Table>} */
+  const tables = new Map();
+
+  /** @param {any} data @param {string} id */
+  function told(data, id) {
+    if (!data.open) return void tables.delete(id);
+    const { base, files, classes, wholeMax } = data.open;
+    /** @type {Map<string, Entry>} */
+    const entries = new Map();
+    files.forEach((/** @type {[string, number, string]} */ [path, size, type], /** @type {number} */ index) => {
+      if (size > 0) entries.set(path, { path, index, size, type });
+    });
+    tables.set(id, { base, files: entries, classes: new Set(classes), wholeMax });
+  }
+
+  /** The page to ask: the one that a request comes from; a download begins as a navigation, and may be any page's.
+   * @param {FetchEvent} event */
+  function pageOf({ clientId, request }) {
+    if (tables.has(clientId) || request.mode !== 'navigate') return clientId;
+    for (const [id, { base }] of tables) if (request.url.startsWith(base)) return id;
+    return '';
+  }
+
+  function install() {
+    addEventListener('install', (event) => event.waitUntil(skipWaiting()));
+    addEventListener('activate', (event) => event.waitUntil(clients.claim()));
+    addEventListener('message', ({ data, source }) => {
+      if (data?.t === 'swarmlet' && source && 'id' in source) told(data, source.id);
+    });
+    addEventListener('fetch', (event) => {
+      const { method, url, mode, destination, cache, headers } = event.request;
+      const header = (/** @type {string} */ name) => headers.get(name);
+      const page = pageOf(event);
+      const found = route({ method, url, mode, destination, cache, header }, tables.get(page), location.origin);
+      if (found) event.respondWith(answer(event, found, page).catch(() => fetch(event.request)));
+    });
+    // A worker that was asleep has forgotten everything.
+    clients.matchAll().then((all) => all.forEach((client) => client.postMessage({ t: 'swarmlet', ask: 'table' }))).catch(() => {});
+  }
+
+  return Object.assign(install, { route });
+})();
