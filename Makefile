@@ -97,6 +97,11 @@ bench-native: build $(NODE_MODULES) ## one JSON line: peers of the command line 
 	@cargo build --quiet --release -p swarmlet-signaller --example raw
 	@node tests/browser/bench-native.mjs
 
+net-test: build $(NODE_MODULES) ## peers and pages over shaped lines in network namespaces, as root [SCENE=check|ladder LEVELS=1,6 PAGES=0]
+	.ci/need network && .ci/need browser
+	cargo build --quiet --release -p swarmlet-net
+	for scene in $(or $(SCENE),check ladder); do DEADLINE_MS=120000 node tests/net/$$scene.mjs || exit 1; done
+
 bench-signaller: tests/browser/webtorrent/node_modules ## our signaller beside other trackers, a JSON line each [SCENE=announces SECONDS=10 AQUATIC_WS=]
 	cargo build --release -p swarmlet-signaller
 	node tests/signaller/bench.mjs $(SCENE)
@@ -121,4 +126,4 @@ clean: ## remove what was built
 	npm ci --prefix $* --no-audit --no-fund --ignore-scripts
 	touch $@
 
-.PHONY: help run build wasm test check nostd unit sim-wasm cross-check wasm-test e2e operate size bench-browser bench-native bench-signaller bench sim results fuzz clean
+.PHONY: help run build wasm test check nostd unit sim-wasm cross-check wasm-test e2e operate size bench-browser bench-native net-test bench-signaller bench sim results fuzz clean

@@ -14,9 +14,10 @@ export class Command {
   /** @type {any[]} */ said = [];
   /** @type {Set<() => void>} */ #waiting = new Set();
 
-  /** @param {string[]} args */
-  constructor(args) {
-    this.child = spawn(binary, [...args, '--json'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  /** @param {string[]} args @param {string[]} [before] what runs it elsewhere */
+  constructor(args, before = []) {
+    const [file, ...rest] = [...before, binary, ...args, '--json'];
+    this.child = spawn(file, rest, { stdio: ['ignore', 'pipe', 'inherit'] });
     this.ended = new Promise((done) => this.child.once('exit', (code) => done(code)));
     createInterface({ input: this.child.stdout }).on('line', (line) => {
       this.said.push(JSON.parse(line));
