@@ -32,10 +32,13 @@ function post(message, given) {
   else self.postMessage(message, { transfer: given });
 }
 
-/** Signs, or verifies what a peer signed. @param {any} order */
+/** Signs, verifies what a peer signed, agrees on a secret with it, or shows our key for that. @param {any} order */
 async function vouch({ job, message, peer, signature }) {
-  const work = peer ? keys.verify(peer, message, signature) : keys.sign(message);
-  const answer = await work.catch(() => undefined);
+  const work = () => {
+    if (message) return peer ? keys.verify(peer, message, signature) : keys.sign(message);
+    return peer ? keys.agree(peer) : keys.exchange();
+  };
+  const answer = await work().catch(() => undefined);
   engine?.hear({ t: 'vouched', job, answer });
 }
 
@@ -118,7 +121,7 @@ async function told(error, otherwise) {
 // Who waits for these finds their effect in the numbers.
 const CHANGES = new Set(['select', 'pause', 'resume', 'remove']);
 // The node itself answers these, by the number of the call.
-const LATER = new Set(['read', 'seed']);
+const LATER = new Set(['read', 'seed', 'invite', 'meet']);
 
 /**
  * A folder of our own in the browser's private files: each tab takes a free one and holds it by a lock, and a

@@ -66,6 +66,13 @@ pub enum Work {
         /// How.
         signature: Signature,
     },
+    /// Make an X25519 key for this node alone, if there is none. → `Bytes` (32): its public half, `Failed`.
+    Exchange,
+    /// Agree with the owner of another X25519 key. → `Bytes` (32): the shared secret as it is, `Failed`.
+    Agree {
+        /// The public half of the other's.
+        key: [u8; 32],
+    },
     /// Make a connection and its two channels, create an offer, set it. → `Described`, `Failed`.
     Dial {
         /// The name of the new link.
@@ -225,6 +232,18 @@ pub enum Event {
         url: String,
         /// Why.
         reason: SourceFailure,
+    },
+    /// A code of a `Command::Invite` or `Command::Meet`, to be carried to the other.
+    Code {
+        /// The application's number.
+        call: u32,
+        /// For [`crate::wire::Code::decode`]; empty when there is nothing more to carry.
+        code: Vec<u8>,
+    },
+    /// A `Command::Invite` or `Command::Meet` that came to nothing.
+    NoCode {
+        /// The application's number.
+        call: u32,
     },
     /// The signaller let us in.
     SignallerUp,

@@ -129,6 +129,22 @@ pub enum Command {
     },
     /// The read is not wanted any more.
     CancelRead(u32),
+    /// Make one side of a connection for somebody who is reached by no server: `Event::Code` brings the code to carry
+    /// over.
+    Invite {
+        /// The application's number.
+        call: u32,
+        /// The share that both are in.
+        content: ContentId,
+    },
+    /// Take in a code that was carried over. An offer is answered by `Event::Code` with the code to carry back, an
+    /// answer by one with nothing; what cannot be used by `Event::NoCode`.
+    Meet {
+        /// The application's number.
+        call: u32,
+        /// What the other's node made.
+        code: Vec<u8>,
+    },
     /// The network is there (again): reconnect at once.
     Online,
     /// The network is gone: do not try.

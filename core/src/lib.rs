@@ -35,6 +35,7 @@ pub mod id;
 pub mod input;
 pub mod keys;
 mod link;
+mod mesh;
 pub mod node;
 mod outbox;
 mod rate;

@@ -1,23 +1,26 @@
 //! The node: the switchboard between the application, the network, host work and the machines.
 //!
 //! Nothing is decided here that a machine can decide; a machine's result is handed to the next one here and
-//! nowhere else.
+//! nowhere else. What becomes of signals stands in `node/signals.rs`.
+
+mod signals;
 
 use crate::config::Config;
 use crate::content::Torrent;
 use crate::fault::Fault;
-use crate::id::{ContentId, JobId, LinkId, PeerId, Topic};
+use crate::id::{ContentId, JobId, LinkId, PeerId};
 use crate::input::{Command, Input, Outcome};
 use crate::link::dial::Dialer;
 use crate::link::{Links, Proven};
+use crate::mesh::Mesh;
 use crate::outbox::{Cx, Outbox};
 use crate::rng::Rng;
 use crate::snapshot::Snapshot;
 use crate::swarm::{Fact, Swarm};
 use crate::time::{Instant, SECOND, earliest};
-use crate::tracker::client::{Client, News};
+use crate::tracker::client::Client;
 use crate::util::Set;
-use crate::wire::{Frame, Message, PeerView, Signal, ToClient};
+use crate::wire::{Frame, Message, Met};
 use crate::{Action, Event};
 use alloc::vec::Vec;
 
@@ -36,6 +39,7 @@ pub struct Node {
     client: Client,
     dialer: Dialer,
     links: Links,
+    mesh: Mesh,
     swarm: Swarm,
     banned: Set<PeerId>,
     redial_at: Option<Instant>,
@@ -58,6 +62,7 @@ impl Node {
             dialer: Dialer::new(me),
             me,
             links: Links::default(),
+            mesh: Mesh::new(me),
             swarm: Swarm::new(&config, now),
             cx: Cx { now, rng, out: Outbox::new(config.channel_high_bytes), config, is_up: false },
             banned: Set::new(),
@@ -98,9 +103,7 @@ impl Node {
                 }
             }
             Input::Found { link, candidate } => {
-                if let Some(candidate) = candidate {
-                    self.dialer.on_found(link, candidate, &mut self.cx);
-                }
+                self.dialer.on_found(link, candidate, &mut self.cx);
             }
             Input::Signalled { bytes } => self.on_signalled(bytes),
             Input::SignallerLost => {
@@ -163,7 +166,8 @@ impl Node {
         if self.banned.len() > BANNED_MAX {
             return Some(alloc::format!("{} peers are remembered as banned", self.banned.len()));
         }
-        self.dialer.audit(config).map(Into::into).or_else(|| self.swarm.audit(config))
+        let broken = self.dialer.audit(config).or_else(|| self.mesh.audit());
+        broken.map(Into::into).or_else(|| self.swarm.audit(config))
     }
 
     /// The `.torrent` of a share, where all that it must contain is known.
@@ -184,6 +188,8 @@ impl Node {
             Command::Read { read, root, start, length, within } => {
                 swarm.read(read, &root, start, length, within, cx);
             }
+            Command::Invite { call, content } => self.on_invite(call, &content),
+            Command::Meet { call, code } => self.on_meet(call, &code),
             Command::CancelRead(read) => swarm.cancel_read(read, cx.now),
             Command::Online => self.client.set_online(true, cx),
             Command::Offline => self.client.set_online(false, cx),
@@ -236,6 +242,17 @@ impl Node {
                 Ok(())
             }
             _ if !self.links.is_proven(link) => Err(Fault::Unexpected),
+            Message::Card => self.mesh.on_card(link, frame.tail),
+            Message::GetPeers { topic } => {
+                let members = self.swarm.members(topic);
+                self.mesh.on_get_peers(link, *topic, &members, &mut self.cx)
+            }
+            Message::Peers { topic } => self.on_met(link, *topic, &Met::list(frame.tail)),
+            Message::Parcel { .. } => self.mesh.on_parcel(link, frame, &mut self.cx),
+            Message::Unreached { peer } => {
+                self.mesh.on_unreached(link, *peer);
+                Ok(())
+            }
             _ => self.swarm.on_frame(link, frame, &mut self.cx),
         }
     }
@@ -256,6 +273,7 @@ impl Node {
         let took_ms = (proven.took / 1000) as u32;
         self.cx.out.notify(Event::LinkUp { peer: proven.peer, took_ms });
         self.links.measure(link, &mut self.cx);
+        self.mesh.on_up(link, proven.peer, &mut self.cx);
         self.swarm.on_peer(link, self.dialer.topics_of(&proven.peer), proven.topic, &mut self.cx);
     }
 
@@ -264,6 +282,7 @@ impl Node {
         let Some((peer, proven)) = self.links.close(link) else { return };
         self.cx.out.unlink(link);
         self.dialer.on_lost(&peer, &mut self.cx);
+        self.mesh.on_down(link);
         self.swarm.on_peer_gone(link, &mut self.cx);
         self.cx.out.notify(if proven {
             Event::LinkDown { peer, fault }
@@ -281,71 +300,14 @@ impl Node {
         }
     }
 
-    fn on_signalled(&mut self, bytes: &[u8]) {
-        let Ok(message) = ToClient::decode(bytes) else {
-            let news = self.client.give_up(&mut self.cx);
-            return self.on_news(news);
-        };
-        let news = self.client.on_message(&message, &mut self.cx);
-        if news != News::Accepted {
-            return self.on_news(news);
-        }
-        match message {
-            ToClient::Challenge { nonce } => {
-                self.client.on_challenge(crate::tracker::challenge_bytes(&nonce, &self.me), &mut self.cx);
-            }
-            ToClient::Peers { topic, seeds, leeches, peers } => self.on_peers(topic, seeds, leeches, &peers),
-            ToClient::Relayed { from, signal } => self.on_signal(from, signal),
-            ToClient::Absent { peer } => self.dialer.absent(&peer, &mut self.cx),
-            ToClient::Refused { reason, .. } => {
-                self.cx.out.notify(Event::SignallerRefused { reason: reason.name() });
-            }
-            ToClient::Welcome { .. } => self.cx.out.notify(Event::SignallerUp),
-            ToClient::GoAway { .. } => {}
-        }
-    }
-
-    fn on_news(&mut self, news: News) {
-        if news == News::Broken {
-            let retry_ms = self.client.retry_ms(self.cx.now);
-            self.cx.out.notify(Event::SignallerDown { retry_ms });
-            self.dialer.on_signaller_lost(&mut self.cx);
-        }
-    }
-
-    fn on_peers(&mut self, topic: Topic, seeds: u32, leeches: u32, peers: &[PeerView]) {
-        self.swarm.on_counts(&topic, seeds, leeches);
-        for view in peers {
-            if view.peer == self.me || self.banned.contains(&view.peer) {
-                continue;
-            }
-            self.dialer.learn(view.peer, topic, view.complete);
-            if let Some(link) = self.links.with(&view.peer)
-                && self.links.is_proven(link)
-            {
-                self.swarm.on_topic(link, topic, &mut self.cx);
-            }
-        }
-    }
-
-    fn on_signal(&mut self, peer: PeerId, signal: Signal) {
-        let mut welcome = !self.banned.contains(&peer) && !self.closed;
-        if let Signal::Knock { topic, .. } = &signal {
-            welcome &= self.swarm.is_in(topic);
-            // Who knocks has no link with us, whatever we believe.
-            if welcome && let Some(stale) = self.links.with(&peer) {
-                self.unlink(stale, None);
-            }
-        }
-        self.dialer.on_signal(peer, signal, welcome, self.links.len(), &mut self.cx);
-    }
-
     fn on_done(&mut self, job: JobId, outcome: &Outcome<'_>) {
         if let Some(news) = self.client.on_done(job, outcome, &self.me, &mut self.cx) {
             self.on_news(news);
         } else if let Some((link, result)) = self.links.on_done(job, outcome, &mut self.cx) {
             self.on_vouched(link, result);
-        } else if !self.dialer.on_done(job, outcome, &mut self.cx) {
+        } else if !self.dialer.on_done(job, outcome, &mut self.cx)
+            && !self.mesh.on_done(job, outcome, &mut self.cx)
+        {
             self.swarm.on_done(job, outcome, &mut self.cx);
         }
     }
@@ -383,6 +345,7 @@ impl Node {
             self.look_at = self.cx.now.after(LOOK_EVERY);
             self.find_peers();
         }
+        self.carry();
     }
 
     fn on_fact(&mut self, fact: Fact) {
@@ -394,33 +357,6 @@ impl Node {
             }
             Fact::Fault(link, fault) => self.unlink(link, Some(fault)),
         }
-    }
-
-    /// Knocks at known peers of swarms where links are wanted, and asks for more peers where none are known.
-    fn find_peers(&mut self) {
-        if self.closed || !self.cx.is_up {
-            return;
-        }
-        let wanted = self.cx.config.links_wanted as usize;
-        for (topic, complete, links) in self.swarm.topics(self.cx.now) {
-            let mut have = links + self.dialer.dialling(&topic);
-            while have < wanted && self.dialer.may_knock(self.links.len(), &self.cx.config) {
-                let Some(peer) = self.dialer.choose(&topic, complete, &self.links, &mut self.cx) else {
-                    break;
-                };
-                self.dialer.knock(peer, topic, &mut self.cx);
-                have += 1;
-            }
-            if have < wanted / 2 {
-                self.replace_useless();
-            }
-            if complete || have >= wanted / 2 {
-                self.client.ask_no_more(&topic);
-            } else {
-                self.client.ask_again(&topic, &mut self.cx);
-            }
-        }
-        self.redial_at = self.dialer.retry_at(self.cx.now);
     }
 
     /// Makes room for others where all links are taken by peers that are of no use.

@@ -22,6 +22,17 @@ pub(crate) const CONTROL_BYTES_MAX: u64 = 1024 * 1024;
 /// reports, little enough that a cancel still helps (theory §1.3).
 const BUFFER_SHARE: u64 = 10;
 
+/// How the signals of an attempt travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// The signaller relays them.
+    Signaller,
+    /// Linked peers pass them on.
+    Peers,
+    /// People carry them, all at once. The application's number for it.
+    Code(u32),
+}
+
 /// What every machine is lent for one input: the time, the dice, the settings and the outbox.
 pub(crate) struct Cx {
     pub(crate) now: Instant,
@@ -33,10 +44,12 @@ pub(crate) struct Cx {
 }
 
 impl Cx {
-    /// Has the signaller pass something on to a peer.
-    pub(crate) fn relay(&mut self, to: PeerId, signal: Signal) {
-        if self.is_up {
-            self.out.signal(&ToTracker::Relay { to, signal });
+    /// Sends a peer a signal.
+    pub(crate) fn relay(&mut self, way: Way, to: PeerId, signal: Signal) {
+        match way {
+            Way::Signaller if self.is_up => self.out.signal(&ToTracker::Relay { to, signal }),
+            Way::Peers => self.out.post(to, signal),
+            Way::Signaller | Way::Code(_) => {}
         }
     }
 }
@@ -48,6 +61,7 @@ pub(crate) struct Outbox {
     next_job: u64,
     outlets: Map<LinkId, Outlet>,
     high_bytes: u32,
+    posts: Vec<(PeerId, Signal)>,
     wire_out: u64,
 }
 
@@ -99,7 +113,22 @@ impl Outbox {
 
     /// Sends a control message.
     pub(crate) fn control(&mut self, link: LinkId, message: &Message) {
-        self.push(link, Channel::Control, message.encode(&[]));
+        self.control_with(link, message, &[]);
+    }
+
+    /// Sends a control message with a tail.
+    pub(crate) fn control_with(&mut self, link: LinkId, message: &Message, tail: &[u8]) {
+        self.push(link, Channel::Control, message.encode(tail));
+    }
+
+    /// Has neighbours pass a signal on.
+    pub(crate) fn post(&mut self, to: PeerId, signal: Signal) {
+        self.posts.push((to, signal));
+    }
+
+    /// Signals that neighbours are to pass on.
+    pub(crate) fn take_posts(&mut self) -> Vec<(PeerId, Signal)> {
+        core::mem::take(&mut self.posts)
     }
 
     /// Sends a message with a tail on the bulk channel.

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use swarmlet_core::wire::{
-    Address, Candidate, CandidateKind, Description, Frame, HashRange, Hello, Message, PeerView, Pieces,
+    Address, Candidate, CandidateKind, Code, Description, Frame, HashRange, Hello, Message, PeerView, Pieces,
     Proof, Refusal, Role, Signal, Signature, Span, ToClient, ToTracker,
 };
 use swarmlet_core::{ContentId, Fingerprint, PeerId, Root, Topic};
@@ -59,6 +59,9 @@ fn peer_messages() -> Vec<(String, (Message, Vec<u8>))> {
     let other = Root([0x12; 32]);
     let bitmap = Pieces::Bitmap(vec![0xa0, 0x40]);
     let hashes = [[0x77; 32], [0x78; 32]].concat();
+    let card = [[0x99; 32], [0x0a; 32], [0x0b; 32]].concat();
+    let sealed = [[44, 1, 0, 0, 0, 0, 0, 0].as_slice(), &[0x88; 16], &[0xf1, 0xf2, 0xf3]].concat();
+    let parcel = |hops, card| Message::Parcel { to: PEER, from: PeerId([0x45; 32]), hops, card };
     let list: Vec<(&str, Message, Vec<u8>)> = vec![
         ("hello", Message::Hello(Hello { version: 1, features: 128, peer: PEER, nonce: [0x66; 32] }), vec![]),
         ("proof", Message::Proof(Proof { signature: SIGNATURE }), vec![]),
@@ -85,18 +88,31 @@ fn peer_messages() -> Vec<(String, (Message, Vec<u8>))> {
         ("pong", Message::Pong { nonce: u32::MAX }, vec![]),
         ("goodbye", Message::Goodbye, vec![]),
         ("acked", Message::Acked { leaves: 300, clock: 5 }, vec![]),
+        ("card", Message::Card, card.clone()),
+        ("get-peers", Message::GetPeers { topic: TOPIC }, vec![]),
+        (
+            "peers",
+            Message::Peers { topic: TOPIC },
+            [PEER.bytes().as_slice(), &[1], &card, other.bytes(), &[0], &card].concat(),
+        ),
+        ("parcel", parcel(12, true), [card.as_slice(), &sealed].concat()),
+        ("parcel-on", parcel(11, false), sealed),
+        ("unreached", Message::Unreached { peer: PEER }, vec![]),
     ];
     list.into_iter().map(|(name, message, tail)| (name.to_owned(), (message, tail))).collect()
 }
 
-fn signals(prefix: &str) -> Vec<(String, Signal)> {
-    let attempt = 200;
-    let description = |role| Description {
+fn description(role: Role) -> Description {
+    Description {
         ufrag: "aB3+".to_owned(),
         pwd: "0123456789abcdefghijkl".to_owned(),
         fingerprint: Fingerprint([0x55; 32]),
         role,
-    };
+    }
+}
+
+fn signals(prefix: &str) -> Vec<(String, Signal)> {
+    let attempt = 200;
     let candidate = |address, port, kind, priority| Signal::Candidate {
         attempt,
         candidate: Candidate { address, port, kind, priority },
@@ -179,6 +195,21 @@ fn peer_messages_are_pinned() {
 }
 
 #[test]
+fn codes_are_pinned() {
+    let attempt = 200;
+    let address = Address::V4([192, 0, 2, 1]);
+    let candidate = Candidate { address, port: 50_000, kind: CandidateKind::Host, priority: 2_130_706_431 };
+    let offer = vec![
+        Signal::Offer { attempt, topic: TOPIC, description: description(Role::Actpass) },
+        Signal::Candidate { attempt, candidate },
+    ];
+    let answer = vec![Signal::Answer { attempt, description: description(Role::Active) }];
+    let expected = [("offer", offer), ("answer", answer)];
+    let expected = expected.map(|(name, signals)| (name.to_owned(), Code { peer: PEER, signals })).to_vec();
+    compare(include_str!("code.hex"), expected, |bytes| Code::decode(bytes).unwrap(), Code::encode);
+}
+
+#[test]
 fn messages_to_the_signaller_are_pinned() {
     let decode = |bytes: &[u8]| ToTracker::decode(bytes).unwrap();
     compare(include_str!("to-tracker.hex"), tracker_messages(), decode, ToTracker::encode);
@@ -199,7 +230,7 @@ fn every_variant_has_a_vector() {
         all.dedup();
         all
     };
-    assert_eq!(variants(include_str!("peer.hex")), (0..=19).collect::<Vec<_>>());
+    assert_eq!(variants(include_str!("peer.hex")), (0..=24).collect::<Vec<_>>());
     assert_eq!(variants(include_str!("to-tracker.hex")), (0..=3).collect::<Vec<_>>());
     assert_eq!(variants(include_str!("to-client.hex")), (0..=6).collect::<Vec<_>>());
     // A variant that is added without a vector makes these matches incomplete.
@@ -224,6 +255,11 @@ fn every_variant_has_a_vector() {
         | Message::Pong { .. }
         | Message::Goodbye
         | Message::Acked { .. }
+        | Message::Card
+        | Message::GetPeers { .. }
+        | Message::Peers { .. }
+        | Message::Parcel { .. }
+        | Message::Unreached { .. }
         // The simulator's alone, without a number.
         | Message::Choke { .. } => (),
     };

@@ -1,7 +1,7 @@
 //! Cheaters: what their hosts do to the messages of an honest engine.
 
 use crate::rtc::EndId;
-use crate::spec::Conduct;
+use crate::spec::{Conduct, Meddling};
 use crate::world::World;
 use swarmlet_core::wire::{Frame, Message};
 
@@ -21,7 +21,24 @@ impl World {
             (Conduct::Poisoner { honest_max }, Message::Block { .. }) => {
                 Some(self.spoil(end, honest_max, bytes))
             }
+            (Conduct::Relay(how), Message::Parcel { from, .. }) if from != self.peers[peer].key.peer_id() => {
+                self.meddle(end, how, bytes)
+            }
             _ => Some(bytes),
+        }
+    }
+
+    /// What a bad neighbour makes of somebody else's parcel.
+    fn meddle(&mut self, end: EndId, how: Meddling, mut bytes: Vec<u8>) -> Option<Vec<u8>> {
+        match how {
+            Meddling::Drops => None,
+            Meddling::Alters => {
+                if let Some(last) = bytes.last_mut() {
+                    *last ^= 1;
+                }
+                Some(bytes)
+            }
+            Meddling::Repeats => Some(self.ends[end].kept.get_or_insert(bytes).clone()),
         }
     }
 

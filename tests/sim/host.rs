@@ -12,9 +12,9 @@ use crate::world::World;
 use core::time::Duration;
 use std::collections::VecDeque;
 use swarmlet_core::config::CHANNEL_LOW_BYTES;
-use swarmlet_core::keys::Key;
+use swarmlet_core::keys::{Exchange, Key};
 use swarmlet_core::rng::Rng;
-use swarmlet_core::{Action, Channel, Command, Event, Input, Instant, JobId, LinkId, Node};
+use swarmlet_core::{Action, Channel, Command, Event, Hash, Input, Instant, JobId, LinkId, Node};
 
 /// Inputs that a node may cause itself without time passing, before that is called spinning.
 const SPIN_MAX: u32 = 100_000;
@@ -59,6 +59,7 @@ pub struct Peer {
     pub(crate) socket: Option<u64>,
     pub(crate) rng: Rng,
     pub(crate) key: Key,
+    pub(crate) exchange: Exchange,
     pub(crate) jobs: Jobs,
     pub(crate) held: VecDeque<News>,
     pub(crate) armed: Option<Instant>,
@@ -113,6 +114,7 @@ impl Peer {
             socket: None,
             rng,
             key: Key::from_seed(&[0; 32]),
+            exchange: Exchange::from_seed([0; 32]),
             jobs: Jobs::default(),
             held: VecDeque::new(),
             armed: None,
@@ -154,6 +156,8 @@ impl World {
         let this = &mut self.peers[peer];
         this.key = Key::from_seed(&this.rng.bytes32());
         let id = this.key.peer_id();
+        // Not drawn, so that worlds run as they did before there was such a key.
+        this.exchange = Exchange::from_seed(Hash::of(&[seed, id.0].concat()).0);
         this.node = Some(Node::new(config, seed, id, now));
         if self.taped == Some(peer) {
             let from = (self.options.seed, peer);

@@ -38,6 +38,6 @@ pub mod world;
 
 pub use content::Content;
 pub use report::Report;
-pub use spec::{Clock, Conduct, Fault, Nat, Options, PeerId, PeerSpec};
+pub use spec::{Clock, Conduct, Fault, Meddling, Nat, Options, PeerId, PeerSpec};
 pub use story::FlashCrowd;
 pub use world::World;

@@ -55,6 +55,8 @@ pub struct End {
     pub stuck: bool,
     /// How many more blocks a poisoner sends as they are.
     pub(crate) honest: Option<u64>,
+    /// The first parcel of another that was passed on here.
+    pub(crate) kept: Option<Vec<u8>>,
     /// When it began to send, or began anew after a stall.
     pub(crate) began: Instant,
     /// Nothing leaves before.
@@ -204,6 +206,7 @@ impl World {
             other: None,
             stuck: false,
             honest: None,
+            kept: None,
             began: Instant::ZERO,
             hold: Instant::ZERO,
             stage: Stage::New,

@@ -151,6 +151,19 @@ pub enum Conduct {
     Withholder,
     /// Holds links, and neither wants nor has anything.
     Idle,
+    /// Does to the parcels of others as it likes.
+    Relay(Meddling),
+}
+
+/// What becomes of a parcel that somebody else was to pass on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meddling {
+    /// It is lost.
+    Drops,
+    /// Its last bit is not what it was.
+    Alters,
+    /// Only the first of a link ever comes, again and again.
+    Repeats,
 }
 
 /// What stands between a peer and the network (RFC 4787's filtering and mapping, in four classes).

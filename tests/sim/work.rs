@@ -35,6 +35,14 @@ impl World {
                 let outcome = if good { OwnedOutcome::Ok } else { OwnedOutcome::Missing };
                 self.finish(peer, job, self.now + KEY_WORK, outcome);
             }
+            Work::Exchange => {
+                let key = self.peers[peer].exchange.public();
+                self.finish(peer, job, self.now + KEY_WORK, OwnedOutcome::Bytes(key.to_vec()));
+            }
+            Work::Agree { key } => {
+                let secret = self.peers[peer].exchange.agree(&key);
+                self.finish(peer, job, self.now + KEY_WORK, OwnedOutcome::Bytes(secret.to_vec()));
+            }
             Work::Dial { link } if self.peers[peer].has_room() => self.create_end(peer, job, link, None),
             Work::Dial { .. } => self.finish(peer, job, soon, OwnedOutcome::Failed(Failure::Host)),
             Work::Accept { link, remote } => {

@@ -193,7 +193,9 @@ pub(crate) fn event(event: &Event) -> Plain {
     let signaller = |state: &str| Plain::of("event").set("name", "signaller").set("state", state);
     match event {
         // The host answers reads itself.
-        Event::Bytes { .. } | Event::ReadFailed { .. } => Plain::new(),
+        Event::Bytes { .. } | Event::ReadFailed { .. } | Event::Code { .. } | Event::NoCode { .. } => {
+            Plain::new()
+        }
         Event::Ready { content } => share("ready", content),
         Event::FileDone { content, file } => share("file", content).number("file", (*file).into()),
         Event::Done { content } => share("done", content),

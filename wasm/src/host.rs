@@ -206,10 +206,12 @@ impl Host {
                 self.socket.replace(None);
                 self.push(News::Done { job, ended: Ended::Ok });
             }
-            Work::Sign { message } => self.vouch(job, &message, None),
+            Work::Sign { message } => self.vouch(job, &message, &[], &[]),
             Work::Verify { peer, message, signature } => {
-                self.vouch(job, &message, Some((peer, [signature.0, signature.1].concat())));
+                self.vouch(job, &message, peer.bytes(), &[signature.0, signature.1].concat());
             }
+            Work::Exchange => self.vouch(job, &[], &[], &[]),
+            Work::Agree { key } => self.vouch(job, &[], &key, &[]),
             Work::Dial { link } => self.links.dial(self, job, link),
             Work::Accept { link, remote } => self.links.accept(self, job, link, &remote),
             Work::Complete { link, remote } => self.links.complete(self, job, link, &remote),
@@ -224,12 +226,13 @@ impl Host {
         }
     }
 
-    /// Has the worker sign `message`, or verify that a peer did.
-    fn vouch(&self, job: JobId, message: &[u8], by: Option<(PeerId, Vec<u8>)>) {
-        let mut order = Plain::of("key").number("job", job.0).set("message", Uint8Array::from(message));
-        if let Some((peer, signature)) = by {
-            order = order.set("peer", Uint8Array::from(peer.bytes().as_slice()));
-            order = order.set("signature", Uint8Array::from(signature.as_slice()));
+    /// Has the worker do what takes a key: by what is there it sees what is wanted (`www/worker.js`).
+    fn vouch(&self, job: JobId, message: &[u8], peer: &[u8], signature: &[u8]) {
+        let mut order = Plain::of("key").number("job", job.0);
+        for (name, bytes) in [("message", message), ("peer", peer), ("signature", signature)] {
+            if !bytes.is_empty() {
+                order = order.set(name, Uint8Array::from(bytes));
+            }
         }
         self.tell(order.done());
     }
@@ -281,10 +284,12 @@ impl Host {
                 let answer = Plain::of("reply").set("id", *read).set("value", &data).done();
                 self.tell_giving(&answer, &Array::of1(&data));
             }
-            Event::ReadFailed { read } => {
-                let error = convert::refusal("read-failed", None);
-                self.tell(Plain::of("reply").set("id", *read).set("error", error).done());
+            Event::Code { call, code } => {
+                let code = Uint8Array::from(code.as_slice());
+                self.tell(Plain::of("reply").set("id", *call).set("value", code).done());
             }
+            Event::ReadFailed { read } => self.refuse(*read, "read-failed"),
+            Event::NoCode { call } => self.refuse(*call, "bad-code"),
             _ => {
                 // Numbers first: who hears of an end finds them up to date.
                 if matches!(event, Event::Ready { .. } | Event::Done { .. } | Event::Failed { .. }) {
@@ -298,6 +303,12 @@ impl Host {
                 self.tell(message.done());
             }
         }
+    }
+
+    /// Answers a call of the page's that came to nothing.
+    fn refuse(&self, call: u32, code: &str) {
+        let error = convert::refusal(code, None);
+        self.tell(Plain::of("reply").set("id", call).set("error", error).done());
     }
 
     /// Sends the page the numbers of now.

@@ -157,6 +157,15 @@ impl Engine {
                 let within = Duration::from_millis(number(3) as u64);
                 self.command(Command::Read { read: id, root, start, length, within });
             }
+            "invite" => {
+                let content =
+                    ContentId::from_hex(&text(&first)).ok_or_else(|| refusal("bad-argument", None))?;
+                self.command(Command::Invite { call: id, content });
+            }
+            "meet" => {
+                let code = first.unchecked_ref::<Uint8Array>().to_vec();
+                self.command(Command::Meet { call: id, code });
+            }
             "cancelRead" => self.command(Command::CancelRead(number(0) as u32)),
             "cancelSeed" => {
                 if let Some(cancelled) = self.hashing.borrow().get(&(number(0) as u32)) {

@@ -6,6 +6,10 @@
 //! Invariant: at most one attempt for each peer, and every attempt has a deadline.
 //!
 //! Glare: when two knocks cross, the peer with the greater id offers and the other waits.
+//!
+//! Signals travel through the signaller, through linked peers, or by hand (`code.rs`); all of an attempt's the same way.
+
+mod code;
 
 use super::{Links, Opened};
 use crate::action::{Event, Work};
@@ -13,7 +17,7 @@ use crate::config::Config;
 use crate::fault::Fault;
 use crate::id::{Fingerprint, JobId, LinkId, PeerId, Topic};
 use crate::input::Outcome;
-use crate::outbox::Cx;
+use crate::outbox::{Cx, Way};
 use crate::time::{Instant, SECOND, earliest};
 use crate::util::Map;
 use crate::wire::{Candidate, Description, Role, Signal};
@@ -25,6 +29,8 @@ const CANDIDATES_MAX: usize = 20;
 const BACKOFF: u64 = 3 * SECOND;
 /// Peers that are remembered as known or failed.
 const KNOWN_MAX: usize = 512;
+/// An offer to a knock that linked peers pass on comes within this time, or one of them is of no use.
+const KNOCK_PATIENCE: u64 = 5 * SECOND;
 /// Inbound attempts on top of our own, so that a newcomer is not locked out by our dialling.
 const INBOUND_EXTRA: u32 = 6;
 
@@ -40,6 +46,7 @@ pub(crate) struct Dialer {
 struct Dial {
     attempt: u32,
     topic: Topic,
+    way: Way,
     step: Step,
     link: Option<LinkId>,
     began: Instant,
@@ -48,6 +55,8 @@ struct Dial {
     remote: Option<Fingerprint>,
     /// Found before our description was sent.
     held: Vec<Candidate>,
+    /// For a code that is not complete yet: its first signal, and when it is made with what was found.
+    code: Option<(Signal, Instant)>,
     sent: usize,
     added: usize,
 }
@@ -71,6 +80,8 @@ enum Step {
 struct Known {
     topics: Vec<Topic>,
     complete: bool,
+    /// The signaller has it.
+    told: bool,
     failures: u32,
     not_before: Instant,
 }
@@ -80,8 +91,8 @@ impl Dialer {
         Self { me, dials: Map::new(), known: Map::new(), next_link: 0, made: 0 }
     }
 
-    /// Notes that `peer` is in `topic`.
-    pub(crate) fn learn(&mut self, peer: PeerId, topic: Topic, complete: bool) {
+    /// Notes that `peer` is in `topic`, and that the signaller can reach it if that `told` us so.
+    pub(crate) fn learn(&mut self, peer: PeerId, topic: Topic, complete: bool, told: bool) {
         if self.known.len() >= KNOWN_MAX && !self.known.contains_key(&peer) {
             let (mut worst, mut rank) = (peer, (0, Instant::ZERO));
             for (id, known) in &self.known {
@@ -93,15 +104,21 @@ impl Dialer {
         }
         let known = self.known.entry(peer).or_default();
         known.complete = complete;
+        known.told |= told;
         if !known.topics.contains(&topic) && known.topics.len() < 64 {
             known.topics.push(topic);
         }
     }
 
-    /// Forgets that `peer` can be reached: the signaller says it is not there.
-    pub(crate) fn absent(&mut self, peer: &PeerId, cx: &mut Cx) {
-        self.known.remove(peer);
+    /// A signal to `peer` did not come there: there was nobody.
+    pub(crate) fn absent(&mut self, peer: &PeerId, way: Way, cx: &mut Cx) {
+        if way == Way::Signaller
+            && let Some(known) = self.known.get_mut(peer)
+        {
+            known.told = false;
+        }
         if let Some(dial) = self.dials.get(peer)
+            && dial.way == way
             && matches!(dial.step, Step::Knocked | Step::Offered)
         {
             self.fail(*peer, Fault::Deadline, cx);
@@ -114,6 +131,7 @@ impl Dialer {
         topic: &Topic,
         we_are_complete: bool,
         links: &Links,
+        reaches: &dyn Fn(&PeerId) -> bool,
         cx: &mut Cx,
     ) -> Option<PeerId> {
         let mut best = Vec::new();
@@ -124,6 +142,7 @@ impl Dialer {
                 || (known.complete && we_are_complete)
                 || !known.topics.contains(topic)
                 || self.dials.contains_key(id)
+                || !(known.told && cx.is_up || reaches(id))
                 || links.with(id).is_some()
             {
                 continue;
@@ -160,22 +179,33 @@ impl Dialer {
     /// Asks `peer` for a link.
     pub(crate) fn knock(&mut self, peer: PeerId, topic: Topic, cx: &mut Cx) {
         let attempt = cx.rng.below(1 << 32) as u32;
-        self.dials.insert(peer, Dial::new(attempt, topic, Step::Knocked, cx));
-        cx.relay(peer, Signal::Knock { attempt, topic });
+        let told = cx.is_up && self.known.get(&peer).is_some_and(|known| known.told);
+        let way = if told { Way::Signaller } else { Way::Peers };
+        let mut dial = Dial::new(attempt, topic, way, Step::Knocked, cx);
+        if !told {
+            dial.deadline = cx.now.after(KNOCK_PATIENCE);
+        }
+        self.dials.insert(peer, dial);
+        cx.relay(way, peer, Signal::Knock { attempt, topic });
     }
 
     /// Somebody signals. `welcome` says whether the application side wants a link with this peer at all.
     pub(crate) fn on_signal(
         &mut self,
         peer: PeerId,
+        way: Way,
         signal: Signal,
         welcome: bool,
         links: usize,
         cx: &mut Cx,
     ) {
+        if !matches!(signal, Signal::Knock { .. }) && self.dials.get(&peer).is_none_or(|dial| dial.way != way)
+        {
+            return;
+        }
         match signal {
             Signal::Knock { attempt, topic } => {
-                self.on_knock(peer, attempt, topic, welcome, links, cx);
+                self.on_knock((peer, way), attempt, topic, welcome, links, cx);
             }
             Signal::Offer { attempt, topic: _, description } => self.on_offer(peer, attempt, description, cx),
             Signal::Answer { attempt, description } => self.on_answer(peer, attempt, description, cx),
@@ -190,7 +220,7 @@ impl Dialer {
 
     fn on_knock(
         &mut self,
-        peer: PeerId,
+        (peer, way): (PeerId, Way),
         attempt: u32,
         topic: Topic,
         welcome: bool,
@@ -210,11 +240,11 @@ impl Dialer {
             && links + self.dials.len() < cx.config.links_max as usize
             && self.made < cx.config.connections_max;
         if !welcome || !room {
-            return cx.relay(peer, Signal::Decline { attempt });
+            return cx.relay(way, peer, Signal::Decline { attempt });
         }
         let link = self.mint();
         let job = cx.out.start(Work::Dial { link });
-        let mut dial = Dial::new(attempt, topic, Step::Offering(job), cx);
+        let mut dial = Dial::new(attempt, topic, way, Step::Offering(job), cx);
         dial.link = Some(link);
         dial.began = began.unwrap_or(cx.now);
         self.dials.insert(peer, dial);
@@ -228,6 +258,7 @@ impl Dialer {
         }
         dial.link = Some(link);
         dial.remote = Some(description.fingerprint);
+        dial.deadline = dial.began + cx.config.dial_deadline;
         let job = cx.out.start(Work::Accept { link, remote: description });
         dial.step = Step::Answering(job);
     }
@@ -262,7 +293,7 @@ impl Dialer {
         };
         let Some(dial) = self.dials.get_mut(&peer) else { return true };
         dial.local = Some(description.fingerprint);
-        let attempt = dial.attempt;
+        let (attempt, way) = (dial.attempt, dial.way);
         let description = description.clone();
         let signal = if matches!(dial.step, Step::Offering(_)) {
             dial.step = Step::Offered;
@@ -271,26 +302,34 @@ impl Dialer {
             dial.step = Step::Connecting;
             Signal::Answer { attempt, description }
         };
-        cx.relay(peer, signal);
+        if matches!(way, Way::Code(_)) {
+            dial.write_later(signal, cx);
+            return true;
+        }
+        cx.relay(way, peer, signal);
         for candidate in core::mem::take(&mut dial.held) {
             dial.sent += 1;
-            cx.relay(peer, Signal::Candidate { attempt, candidate });
+            cx.relay(way, peer, Signal::Candidate { attempt, candidate });
         }
         true
     }
 
     /// The host found a way to reach us.
-    pub(crate) fn on_found(&mut self, link: LinkId, candidate: Candidate, cx: &mut Cx) {
+    pub(crate) fn on_found(&mut self, link: LinkId, candidate: Option<Candidate>, cx: &mut Cx) {
         let Some(peer) = self.peer_of(link) else { return };
         let Some(dial) = self.dials.get_mut(&peer) else { return };
+        let by_hand = matches!(dial.way, Way::Code(_));
+        let Some(candidate) = candidate else {
+            return self.write_code(&peer, cx);
+        };
         if dial.sent + dial.held.len() >= CANDIDATES_MAX {
             return;
         }
-        if dial.local.is_none() {
+        if dial.local.is_none() || by_hand {
             return dial.held.push(candidate);
         }
         dial.sent += 1;
-        cx.relay(peer, Signal::Candidate { attempt: dial.attempt, candidate });
+        cx.relay(dial.way, peer, Signal::Candidate { attempt: dial.attempt, candidate });
     }
 
     /// The channels of a link are open: the attempt has succeeded. `None`: not a link of ours.
@@ -321,6 +360,9 @@ impl Dialer {
     /// Ends attempts that took too long.
     pub(crate) fn on_timeout(&mut self, cx: &mut Cx) {
         let now = cx.now;
+        while let Some(peer) = self.first(&|dial| dial.code.as_ref().is_some_and(|(_, at)| *at <= now)) {
+            self.write_code(&peer, cx);
+        }
         while let Some(peer) = self.first(&|dial| dial.deadline <= now) {
             self.fail(peer, Fault::Deadline, cx);
         }
@@ -329,14 +371,15 @@ impl Dialer {
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let mut first = None;
         for (_, dial) in &self.dials {
-            first = earliest(first, Some(dial.deadline));
+            first = earliest(first, Some(dial.code.as_ref().map_or(dial.deadline, |(_, at)| *at)));
         }
         first
     }
 
     /// Ends every attempt whose signals can no longer be carried: the signaller is gone.
     pub(crate) fn on_signaller_lost(&mut self, cx: &mut Cx) {
-        while let Some(peer) = self.first(&|dial| dial.step != Step::Connecting) {
+        while let Some(peer) = self.first(&|dial| dial.way == Way::Signaller && dial.step != Step::Connecting)
+        {
             self.fail(peer, Fault::Deadline, cx);
         }
     }
@@ -425,17 +468,24 @@ impl Dialer {
     }
 
     fn drop_dial(&mut self, peer: &PeerId, cx: &mut Cx) {
-        if let Some(link) = self.dials.remove(peer).and_then(|dial| dial.link) {
+        let Some(dial) = self.dials.remove(peer) else { return };
+        if let Some(link) = dial.link {
             cx.out.unlink(link);
+        }
+        if let Way::Code(call) = dial.way
+            && (dial.code.is_some() || matches!(dial.step, Step::Offering(_) | Step::Answering(_)))
+        {
+            cx.out.notify(Event::NoCode { call });
         }
     }
 }
 
 impl Dial {
-    fn new(attempt: u32, topic: Topic, step: Step, cx: &Cx) -> Self {
+    fn new(attempt: u32, topic: Topic, way: Way, step: Step, cx: &Cx) -> Self {
         Self {
             attempt,
             topic,
+            way,
             step,
             link: None,
             began: cx.now,
@@ -443,6 +493,7 @@ impl Dial {
             local: None,
             remote: None,
             held: Vec::new(),
+            code: None,
             sent: 0,
             added: 0,
         }

@@ -261,7 +261,12 @@ impl Swarm {
             | Message::Proof(_)
             | Message::Ping { .. }
             | Message::Pong { .. }
-            | Message::Goodbye => Err(Fault::Unexpected),
+            | Message::Goodbye
+            | Message::Card
+            | Message::GetPeers { .. }
+            | Message::Peers { .. }
+            | Message::Parcel { .. }
+            | Message::Unreached { .. } => Err(Fault::Unexpected),
         }
     }
 
@@ -354,6 +359,18 @@ impl Swarm {
             links.push(*link);
         }
         links
+    }
+
+    /// Who of a swarm we are linked with, and whether it seems to have all of what we know of.
+    pub(crate) fn members(&self, topic: &Topic) -> Vec<(LinkId, bool)> {
+        let mut members = Vec::new();
+        for (link, peer) in &self.peers {
+            if peer.topics.contains(topic) {
+                let complete = !peer.has.is_empty() && peer.has.values().all(Bitfield::is_full);
+                members.push((*link, complete));
+            }
+        }
+        members
     }
 
     /// Links with peers of a swarm.

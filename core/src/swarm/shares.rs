@@ -440,6 +440,11 @@ impl Swarm {
         topics
     }
 
+    /// The swarm of a share that we are in.
+    pub(crate) fn topic_of(&self, content: &ContentId) -> Option<Topic> {
+        self.shares.get(content).filter(|share| share.is_active()).map(|share| share.topic)
+    }
+
     /// Whether we are in a swarm.
     pub(crate) fn is_in(&self, topic: &Topic) -> bool {
         for (_, share) in &self.shares {

@@ -5,6 +5,7 @@
 //! bytes are refused, and counts are checked before the value leaves this module.
 
 mod json;
+pub mod mesh;
 pub mod peer;
 pub mod sdp;
 pub mod signal;
@@ -13,6 +14,7 @@ mod tests;
 pub mod tracker;
 pub mod webtorrent;
 
+pub use mesh::{Card, Code, Met};
 pub use peer::{Frame, HashRange, Hello, Message, Pieces, Proof, Signature, Span};
 pub use signal::{Address, Candidate, CandidateKind, Description, Role, Signal};
 pub use tracker::{PeerView, Refusal, ToClient, ToTracker};

@@ -1,8 +1,9 @@
 //! What peers say to each other. Control messages go on channel 0; those with a raw tail on channel 1.
 
 use super::Error;
+use super::mesh::{CARD_BYTES, MET_BYTES, MET_MAX, is_parcel};
 use crate::config::{BLOCK_LEAVES_MAX, INFO_BYTES_MAX, LEAF_BYTES, MESSAGE_BYTES_MAX};
-use crate::id::{ContentId, PeerId, Root};
+use crate::id::{ContentId, PeerId, Root, Topic};
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
@@ -124,6 +125,35 @@ pub enum Message {
         /// When the last of them came, in milliseconds of a clock of the sender's of this message.
         clock: u32,
     },
+    /// 20: my key for parcels; tail: a [`super::Card`]. Before it, none of the following is sent to a peer.
+    Card,
+    /// 21: with whom of this swarm are you linked?
+    GetPeers {
+        /// The swarm.
+        topic: Topic,
+    },
+    /// 22: with these, for some; tail: [`super::Met`] in a row.
+    Peers {
+        /// The swarm.
+        topic: Topic,
+    },
+    /// 23: a signal for whom it names: take it or pass it on. Tail: the sender's card, if the receiver may not have it;
+    /// a number; 16 bytes of proof; the signal, encrypted.
+    Parcel {
+        /// To whom.
+        to: PeerId,
+        /// From whom; what is inside proves it.
+        from: PeerId,
+        /// How many may still pass it on.
+        hops: u8,
+        /// Whether there is a card.
+        card: bool,
+    },
+    /// 24: I know no way to this peer.
+    Unreached {
+        /// To whom a parcel was addressed.
+        peer: PeerId,
+    },
     /// Whether requests are rejected from now on. The simulator's alone, and always the last: it has no number.
     #[cfg(feature = "lab")]
     Choke {
@@ -208,7 +238,7 @@ pub struct HashRange {
 pub struct Frame<'a> {
     /// The message.
     pub message: Message,
-    /// Empty but for `Block`, `Hashes` and `Info`.
+    /// Empty but for `Block`, `Hashes`, `Info`, `Card`, `Peers` and `Parcel`.
     pub tail: &'a [u8],
 }
 
@@ -245,6 +275,9 @@ fn check(message: &Message, tail: &[u8]) -> Result<(), Error> {
             let end = u64::from(*offset) + tail.len() as u64;
             !tail.is_empty() && end <= u64::from(*total) && *total as usize <= INFO_BYTES_MAX
         }
+        Message::Card => tail.len() == CARD_BYTES,
+        Message::Peers { .. } => tail.len() <= MET_MAX * MET_BYTES && tail.len().is_multiple_of(MET_BYTES),
+        Message::Parcel { hops, card, .. } => is_parcel(*hops, *card, tail),
         _ => tail.is_empty(),
     };
     let counts_fit = match message {

@@ -1,7 +1,9 @@
 //! What two peers say to each other through the signaller before they have a link: typed, never SDP text.
 
+use super::pack;
 use crate::id::{Fingerprint, Topic};
 use alloc::string::String;
+use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 /// Characters of an ICE user fragment. RFC 8839 allows 4 to 256; browsers make 4 to 8.
@@ -126,6 +128,18 @@ impl Description {
 }
 
 impl Signal {
+    /// Reads a signal that came without a signaller. Answers what is behind it, too.
+    #[must_use]
+    pub fn take(bytes: &[u8]) -> Option<(Self, &[u8])> {
+        postcard::take_from_bytes::<Self>(bytes).ok().filter(|(signal, _)| signal.is_sane())
+    }
+
+    /// Writes a signal that goes without a signaller.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        pack(self)
+    }
+
     /// The attempt that a signal belongs to.
     #[must_use]
     pub const fn attempt(&self) -> u32 {

@@ -1,5 +1,6 @@
 //! Properties that hold for every message, and the texts that hosts hand in.
 
+use super::mesh::{CARD_BYTES, CODE_CANDIDATES_MAX, HOPS_MAX, MET_BYTES, MET_MAX, SEAL_BYTES, SEALED_MAX};
 use super::peer::{BITMAP_BYTES_MAX, GAINED_MAX, HASHES_HEIGHT_MAX, ROOTS_MAX, SPANS_MAX};
 use super::tracker::{PEERS_MAX, TOKEN_MAX};
 use super::*;
@@ -26,6 +27,17 @@ fn description() -> Description {
 
 fn candidate() -> Candidate {
     Candidate { address: Address::V4([192, 0, 2, 1]), port: 5000, kind: CandidateKind::Host, priority: 77 }
+}
+
+const fn parcel(hops: u8, card: bool) -> Message {
+    Message::Parcel { to: PEER, from: PEER, hops, card }
+}
+
+fn code(candidates: usize) -> Code {
+    let attempt = 5;
+    let mut signals = vec![Signal::Offer { attempt, topic: TOPIC, description: description() }];
+    signals.extend(vec![Signal::Candidate { attempt, candidate: candidate() }; candidates]);
+    Code { peer: PEER, signals }
 }
 
 /// One of each peer message, with a fitting tail.
@@ -55,6 +67,11 @@ fn frames() -> Vec<(Message, Vec<u8>)> {
         bare(Message::Pong { nonce: 0 }),
         bare(Message::Goodbye),
         bare(Message::Acked { leaves: 300, clock: 5 }),
+        (Message::Card, vec![7; CARD_BYTES]),
+        bare(Message::GetPeers { topic: TOPIC }),
+        (Message::Peers { topic: TOPIC }, vec![7; 2 * MET_BYTES]),
+        (parcel(HOPS_MAX, true), vec![7; 200]),
+        bare(Message::Unreached { peer: PEER }),
     ]
 }
 
@@ -135,10 +152,64 @@ fn every_peer_message_comes_back() {
 }
 
 #[test]
+fn codes_come_back_and_keep_to_their_bounds() {
+    let full = code(CODE_CANDIDATES_MAX);
+    let bytes = full.encode();
+    assert_eq!(Code::decode(&bytes), Ok(full));
+    assert!(Code::decode(&bytes[..bytes.len() - 1]).is_err());
+    assert!(Code::decode(&[bytes.as_slice(), &[0]].concat()).is_err());
+    assert_eq!(Code::decode(&code(CODE_CANDIDATES_MAX + 1).encode()), Err(Error::Limit));
+    assert_eq!(Code::decode(&[[2].as_slice(), &bytes[1..]].concat()), Err(Error::Malformed));
+    assert_eq!(Code::decode(&[0; 1025]), Err(Error::Oversize));
+    let refused = |signals| assert!(Code::decode(&Code { peer: PEER, signals }.encode()).is_err());
+    let offer = |role, ufrag: &str| {
+        let description = Description { role, ufrag: ufrag.to_string(), ..description() };
+        Signal::Offer { attempt: 5, topic: TOPIC, description }
+    };
+    refused(vec![]);
+    refused(vec![offer(Role::Active, "aB3+")]);
+    refused(vec![offer(Role::Actpass, "a=b\r\n")]);
+    refused(vec![Signal::Answer { attempt: 5, description: description() }]);
+    refused(vec![Signal::Decline { attempt: 5 }]);
+    refused(vec![code(0).signals.remove(0), code(0).signals.remove(0)]);
+}
+
+#[test]
+fn what_peers_pass_on_keeps_to_its_bounds() {
+    let refused = |message: Message, tail: usize| {
+        assert_eq!(Frame::decode(&message.encode(&vec![0; tail])), Err(Error::Malformed), "{message:?}");
+    };
+    for tail in [0, CARD_BYTES - 1, CARD_BYTES + 1] {
+        refused(Message::Card, tail);
+    }
+    for tail in [1, MET_BYTES - 1, (MET_MAX + 1) * MET_BYTES] {
+        refused(Message::Peers { topic: TOPIC }, tail);
+    }
+    refused(parcel(HOPS_MAX + 1, false), SEAL_BYTES);
+    for (card, least) in [(false, SEAL_BYTES), (true, SEAL_BYTES + CARD_BYTES)] {
+        refused(parcel(0, card), least - 1);
+        refused(parcel(0, card), least + SEALED_MAX + 1);
+    }
+    for signal in signals() {
+        let bytes = signal.encode();
+        assert!(bytes.len() <= SEALED_MAX);
+        let whole = |bytes: &[u8]| match Signal::take(bytes) {
+            Some((signal, [])) => Ok(signal),
+            _ => Err(Error::Malformed),
+        };
+        comes_back_whole_only(&bytes, whole);
+    }
+}
+
+#[test]
 fn truncated_and_appended_peer_messages_are_refused() {
     // A block and a part of an info dictionary may be of several lengths: the next test.
-    let fixed =
-        |(message, _): &(Message, _)| !matches!(message, Message::Block { .. } | Message::Info { .. });
+    let fixed = |(message, _): &(Message, _)| {
+        !matches!(
+            message,
+            Message::Block { .. } | Message::Info { .. } | Message::Peers { .. } | Message::Parcel { .. }
+        )
+    };
     for (message, tail) in frames().into_iter().filter(fixed) {
         comes_back_whole_only(&message.encode(&tail), |bytes| Frame::decode(bytes).map(drop));
     }

@@ -14,11 +14,11 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use swarmlet_core::content::Torrent;
-use swarmlet_core::keys::{self, Key};
+use swarmlet_core::keys::{self, Exchange, Key};
 use swarmlet_core::wire::{Candidate, Description};
 use swarmlet_core::{
-    Action, Channel, Command, ContentId, Event, Failure, Input, Instant, JobId, LinkId, Node, Outcome, Root,
-    Snapshot, Work,
+    Action, Channel, Command, ContentId, Event, Failure, Hash, Input, Instant, JobId, LinkId, Node, Outcome,
+    Root, Snapshot, Work,
 };
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::AbortHandle;
@@ -83,6 +83,7 @@ pub(super) enum Ended {
 pub(super) struct Host {
     node: Node,
     key: Key,
+    exchange: Exchange,
     origin: time::Instant,
     inbox: mpsc::Receiver<News>,
     news: mpsc::Sender<News>,
@@ -108,12 +109,14 @@ impl Host {
         counters: Arc<Counters>,
     ) -> Result<(Self, mpsc::Sender<News>), crate::Error> {
         let (news, inbox) = mpsc::channel(NEWS_MAX);
+        let exchange = Exchange::from_seed(Hash::of(&[b"swarmlet exchange".as_slice(), &key].concat()).0);
         let key = Key::from_seed(&key);
         let mut config = settings.node.clone();
         config.signaller = !matches!(settings.signaller, Signaller::None);
         let host = Self {
             node: Node::new(config, seed, key.peer_id(), Instant::ZERO),
             key,
+            exchange,
             origin: time::Instant::now(),
             inbox,
             events,
@@ -308,6 +311,8 @@ impl Host {
                 let good = keys::verify(&peer, &message, &signature);
                 self.on_done(job, if good { &Ended::Ok } else { &Ended::Missing });
             }
+            Work::Exchange => self.on_done(job, &Ended::Bytes(self.exchange.public().to_vec())),
+            Work::Agree { key } => self.on_done(job, &Ended::Bytes(self.exchange.agree(&key).to_vec())),
             Work::Dial { link } => self.links.dial(job, link),
             Work::Accept { link, remote } => {
                 if !self.links.accept(job, link, remote) {

@@ -71,6 +71,8 @@ impl Counters {
             | Event::Failed { .. }
             | Event::Bytes { .. }
             | Event::ReadFailed { .. }
+            | Event::Code { .. }
+            | Event::NoCode { .. }
             | Event::LinkUp { .. }
             | Event::LinkDown { .. }
             | Event::FirstLeaf { .. }

@@ -1,0 +1,165 @@
+//! How peers are found and signalled to: through the signaller, through linked peers, by hand.
+
+use super::Node;
+use crate::Event;
+use crate::fault::Fault;
+use crate::id::{ContentId, LinkId, PeerId, Topic};
+use crate::outbox::Way;
+use crate::time::earliest;
+use crate::tracker::client::News;
+use crate::wire::{Code, Met, PeerView, Signal, ToClient};
+
+impl Node {
+    pub(super) fn on_signalled(&mut self, bytes: &[u8]) {
+        let Ok(message) = ToClient::decode(bytes) else {
+            let news = self.client.give_up(&mut self.cx);
+            return self.on_news(news);
+        };
+        let news = self.client.on_message(&message, &mut self.cx);
+        if news != News::Accepted {
+            return self.on_news(news);
+        }
+        match message {
+            ToClient::Challenge { nonce } => {
+                self.client.on_challenge(crate::tracker::challenge_bytes(&nonce, &self.me), &mut self.cx);
+            }
+            ToClient::Peers { topic, seeds, leeches, peers } => self.on_peers(topic, seeds, leeches, &peers),
+            ToClient::Relayed { from, signal } => self.on_signal(from, Way::Signaller, signal),
+            ToClient::Absent { peer } => self.dialer.absent(&peer, Way::Signaller, &mut self.cx),
+            ToClient::Refused { reason, .. } => {
+                self.cx.out.notify(Event::SignallerRefused { reason: reason.name() });
+            }
+            ToClient::Welcome { .. } => self.cx.out.notify(Event::SignallerUp),
+            ToClient::GoAway { .. } => {}
+        }
+    }
+
+    pub(super) fn on_news(&mut self, news: News) {
+        if news == News::Broken {
+            let retry_ms = self.client.retry_ms(self.cx.now);
+            self.cx.out.notify(Event::SignallerDown { retry_ms });
+            self.dialer.on_signaller_lost(&mut self.cx);
+        }
+    }
+
+    fn on_peers(&mut self, topic: Topic, seeds: u32, leeches: u32, peers: &[PeerView]) {
+        self.swarm.on_counts(&topic, seeds, leeches);
+        for view in peers {
+            self.on_member(view.peer, topic, view.complete, Way::Signaller);
+        }
+    }
+
+    /// Somebody says that a peer is in a swarm.
+    fn on_member(&mut self, peer: PeerId, topic: Topic, complete: bool, way: Way) {
+        if peer == self.me || self.banned.contains(&peer) {
+            return;
+        }
+        self.dialer.learn(peer, topic, complete, way == Way::Signaller);
+        if let Some(link) = self.links.with(&peer)
+            && self.links.is_proven(link)
+        {
+            self.swarm.on_topic(link, topic, &mut self.cx);
+        }
+    }
+
+    /// A neighbour names peers that it is linked with.
+    pub(super) fn on_met(&mut self, link: LinkId, topic: Topic, peers: &[Met]) -> Result<(), Fault> {
+        self.mesh.on_peers(link, &topic, peers, &self.cx)?;
+        for met in peers {
+            self.on_member(met.peer, topic, met.complete, Way::Peers);
+        }
+        self.stirred = true;
+        Ok(())
+    }
+
+    fn on_signal(&mut self, peer: PeerId, way: Way, signal: Signal) {
+        let mut welcome = !self.banned.contains(&peer) && !self.closed;
+        if let Signal::Knock { topic, .. } = &signal {
+            welcome &= self.swarm.is_in(topic);
+            if welcome && let Some(stale) = self.links.with(&peer) {
+                if way == Way::Peers {
+                    // It may have been under way for long.
+                    return;
+                }
+                // Who knocks has no link with us, whatever we believe.
+                self.unlink(stale, None);
+            }
+        }
+        self.dialer.on_signal(peer, way, signal, welcome, self.links.len(), &mut self.cx);
+    }
+
+    /// Hands signals to the mesh, and those that came through it to the dialer.
+    pub(super) fn carry(&mut self) {
+        loop {
+            for (peer, signal) in self.cx.out.take_posts() {
+                self.mesh.post(peer, signal, &mut self.cx);
+            }
+            for peer in self.mesh.take_unreached() {
+                self.dialer.absent(&peer, Way::Peers, &mut self.cx);
+            }
+            let read = self.mesh.take_read();
+            if read.is_empty() {
+                break;
+            }
+            for (peer, signal) in read {
+                self.on_signal(peer, Way::Peers, signal);
+            }
+        }
+    }
+
+    pub(super) fn on_invite(&mut self, call: u32, content: &ContentId) {
+        let Some(topic) = self.swarm.topic_of(content) else {
+            return self.cx.out.notify(Event::NoCode { call });
+        };
+        self.dialer.invite(call, topic, self.links.len(), &mut self.cx);
+    }
+
+    pub(super) fn on_meet(&mut self, call: u32, code: &[u8]) {
+        if let Ok(Code { peer, signals }) = Code::decode(code) {
+            let wanted = match signals.first() {
+                Some(Signal::Offer { topic, .. }) => self.swarm.is_in(topic),
+                _ => true,
+            };
+            let free = peer != self.me && !self.banned.contains(&peer) && self.links.with(&peer).is_none();
+            if wanted && free && self.dialer.meet(call, peer, signals, self.links.len(), &mut self.cx) {
+                return;
+            }
+        }
+        self.cx.out.notify(Event::NoCode { call });
+    }
+
+    /// Knocks at known peers of swarms where links are wanted, and asks for more peers where none are known.
+    pub(super) fn find_peers(&mut self) {
+        if self.closed {
+            return;
+        }
+        let wanted = self.cx.config.links_wanted as usize;
+        let mut ask_at = None;
+        for (topic, complete, links) in self.swarm.topics(self.cx.now) {
+            let mut have = links + self.dialer.dialling(&topic);
+            while have < wanted && self.dialer.may_knock(self.links.len(), &self.cx.config) {
+                let reaches = |peer: &PeerId| self.mesh.reaches(peer);
+                let Some(peer) = self.dialer.choose(&topic, complete, &self.links, &reaches, &mut self.cx)
+                else {
+                    break;
+                };
+                self.dialer.knock(peer, topic, &mut self.cx);
+                have += 1;
+            }
+            if have < wanted / 2 {
+                self.replace_useless();
+            }
+            // With a signaller, half of what is wanted is enough to be part of the swarm.
+            if !complete && have < if self.cx.is_up { wanted / 2 } else { wanted } {
+                let members = self.swarm.members(&topic);
+                ask_at = earliest(ask_at, self.mesh.ask(topic, &members, &mut self.cx));
+            }
+            if complete || have >= wanted / 2 || !self.cx.is_up {
+                self.client.ask_no_more(&topic);
+            } else {
+                self.client.ask_again(&topic, &mut self.cx);
+            }
+        }
+        self.redial_at = earliest(self.dialer.retry_at(self.cx.now), ask_at);
+    }
+}
