@@ -346,6 +346,7 @@ impl World {
             match action {
                 ServerAction::Send { conn, bytes } => self.sent.entry(conn).or_default().push(bytes),
                 ServerAction::Close { conn, reason } => assert_eq!(self.closed.insert(conn, reason), None),
+                ServerAction::Bus(order) => panic!("there is no other node: {order:?}"),
             }
         }
     }

@@ -23,12 +23,23 @@ pub(crate) async fn run(state: Arc<State>, listener: TcpListener, ending: Cancel
         .route("/", get(page))
         .route("/status.css", get(async || ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], STYLE)))
         .route("/metrics", get(scrape))
-        .route("/healthz", get(http::healthz))
+        .route("/healthz", get(health))
         .route("/readyz", get(http::readyz))
         .with_state(state);
     let served = axum::serve(listener, router).with_graceful_shutdown(ending.cancelled_owned()).await;
     if let Err(error) = served {
         tracing::error!(event = "admin", %error);
+    }
+}
+
+/// Alive, and what the other nodes are to it: a node without them is alive all the same.
+async fn health(Shared(state): Shared<Arc<State>>) -> Response {
+    let counts = tokio::time::timeout(Duration::from_secs(1), state.hub.count()).await.ok().flatten();
+    let bus = counts.and_then(|counts| counts.bus);
+    match bus {
+        None => http::healthz(Shared(state)).await,
+        Some(bus) if bus.up => format!("ok\nother nodes: {}\n", bus.nodes).into_response(),
+        Some(_) => "ok\nother nodes: no way to them\n".into_response(),
     }
 }
 
@@ -73,6 +84,17 @@ fn tables(state: &State, c: &ServerSnapshot) -> String {
         ("Served", yes(state.is_listed(), "listed contents only", "everything")),
     ];
     table(&mut out, "Server", general.into_iter());
+    if let Some(bus) = c.bus {
+        let dropped = state.bus.as_ref().map_or(0, |bus| bus.dropped());
+        let rows = [
+            ("Way to other nodes", yes(bus.up, "open", "none: this node serves its own clients")),
+            ("Other nodes", bus.nodes.to_string()),
+            ("There and back", format!("{:.1} ms", Duration::from_micros(bus.lag_us).as_secs_f64() * 1000.0)),
+            ("Messages out, in", format!("{}, {}", bus.said, bus.heard)),
+            ("Not carried", dropped.to_string()),
+        ];
+        table(&mut out, "Cluster", rows.into_iter());
+    }
     let now = [
         ("WebSockets", of(c.connections, config.limits.connections_max)),
         ("Peers with a proven key", c.peers.to_string()),

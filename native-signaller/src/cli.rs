@@ -85,6 +85,9 @@ pub struct Options {
     /// Where metrics, health and the status page are, for example 127.0.0.1:8789 [default: nowhere]
     #[arg(long, global = true, value_name = "IP:PORT")]
     pub admin_addr: Option<SocketAddr>,
+    /// The Redis that this server shares with others, for example redis://127.0.0.1:6379 [default: it is alone]
+    #[arg(long, global = true, value_name = "URL")]
+    pub cluster: Option<String>,
     /// Serve everybody, although others can reach this server and nothing else limits who comes
     #[arg(long, global = true)]
     pub open: bool,

@@ -20,6 +20,7 @@ pub mod shutdown;
 mod accept;
 mod admin;
 mod caller;
+mod cluster;
 mod config;
 mod error;
 mod files;
@@ -33,7 +34,9 @@ mod stun;
 mod tls;
 mod ws;
 
-pub use config::{Config, Content, Limits, Network, PerMinute, Secret, Socket, Stun, Tls, Tokens, Turn};
+pub use config::{
+    Cluster, Config, Content, Limits, Network, PerMinute, Secret, Socket, Stun, Tls, Tokens, Turn,
+};
 pub use error::Error;
 
 use core::net::SocketAddr;
@@ -69,6 +72,8 @@ struct State {
     crowds: std::sync::Mutex<publish::crowd::Crowds>,
     draining: AtomicBool,
     metrics: metrics::Metrics,
+    /// Counts of the way to other nodes, where this is one of several.
+    bus: Option<Arc<cluster::Counts>>,
     /// Where TLS is spoken.
     certificate: Option<Arc<tls::Certificate>>,
     started: Instant,
@@ -196,13 +201,25 @@ pub async fn run(config: Config, inlets: Inlets, shutdown: impl Future<Output = 
         Some(shown) => (None, Some((http, shown.acceptor()?))),
     };
     let hub = Hub::start(&config, config.tracker(&contents), seed, plain, arrivals).map_err(failed)?;
+    let (bus, carrying) = cluster::start(&config, &hub, seed.map(|byte| byte.rotate_left(1))).await.unzip();
     let peer = seeded(&config, &hub, made).await?;
     let (draining, tasks) = (AtomicBool::new(false), TaskTracker::new());
     let (live, _) = watch::channel(Arc::new(config));
     let (metrics, started) = (metrics::Metrics::default(), Instant::now());
     let crowds = std::sync::Mutex::default();
-    let state =
-        Arc::new(State { live, hub, assets, shares, crowds, draining, metrics, certificate, started, tasks });
+    let state = Arc::new(State {
+        live,
+        hub,
+        assets,
+        shares,
+        crowds,
+        draining,
+        metrics,
+        bus,
+        certificate,
+        started,
+        tasks,
+    });
     announce(&state, addr);
     let compressing = tokio::task::spawn_blocking({
         let state = Arc::clone(&state);
@@ -236,6 +253,10 @@ pub async fn run(config: Config, inlets: Inlets, shutdown: impl Future<Output = 
     let _ = tokio::time::timeout(LINGER, state.tasks.wait()).await;
     let _ = compressing.await;
     state.hub.stop().await;
+    if let Some(carrying) = carrying {
+        // The last words to other nodes.
+        let _ = tokio::time::timeout(LINGER, carrying).await;
+    }
     tracing::info!(event = "end", clean = left.is_ok());
     Ok(())
 }

@@ -104,6 +104,8 @@ struct Scrape {
     certificate_seconds: Option<i64>,
     handshakes_failed: u64,
     stun: [u64; 3],
+    /// What the host could not carry to other nodes, and connections made for it.
+    bus: [u64; 2],
 }
 
 impl Scrape {
@@ -115,6 +117,7 @@ impl Scrape {
             certificate_seconds: certificate_seconds(state),
             handshakes_failed: load(&state.metrics.handshakes_failed),
             stun: [load(answered), load(limited), load(ignored)],
+            bus: state.bus.as_ref().map_or([0; 2], |bus| [bus.dropped(), bus.connects()]),
         }
     }
 }
@@ -151,6 +154,7 @@ impl Collector for Scrape {
         let mut lines = Lines(encoder);
         self.sockets(&mut lines)?;
         self.tracker(&mut lines)?;
+        self.bus(&mut lines)?;
         self.host(&mut lines)
     }
 }
@@ -199,6 +203,26 @@ impl Scrape {
         lines.counters("auth_failures", "Tokens that were not good", faults)?;
         let shed = [([("class", "connection")], c.closes[CloseReason::Full as usize])];
         lines.counters("shed", "Turned away for want of room", shed.into_iter())
+    }
+
+    /// Between nodes, where this is one of several.
+    fn bus(&self, lines: &mut Lines<'_>) -> fmt::Result {
+        let Some(bus) = self.counts.bus else { return Ok(()) };
+        let [dropped, connects] = self.bus;
+        lines.gauge("bus_up", "1: other nodes can be reached", f64::from(u8::from(bus.up)))?;
+        lines.gauge("bus_nodes", "Other nodes that live", bus.nodes.into())?;
+        #[expect(clippy::cast_precision_loss, reason = "a span of seconds fits")]
+        let lag = bus.lag_us as f64 / 1e6;
+        lines.gauge("bus_lag_seconds", "From this node and back to it", lag)?;
+        let messages = [
+            ([("dir", "out"), ("result", "ok")], bus.said),
+            ([("dir", "in"), ("result", "ok")], bus.heard.saturating_sub(bus.refused)),
+            ([("dir", "in"), ("result", "refused")], bus.refused),
+        ];
+        lines.counters("bus_messages", "Messages and digests of nodes", messages.into_iter())?;
+        lines.counter("bus_dropped", "Messages and digests that found no room", dropped)?;
+        lines.counter("bus_late", "Answers given before other nodes were heard", bus.late)?;
+        lines.counter("bus_connects", "Connections made to the bus", connects)
     }
 
     fn host(&self, lines: &mut Lines<'_>) -> fmt::Result {

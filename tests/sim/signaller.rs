@@ -145,6 +145,8 @@ impl World {
                     let at = self.signal_down(peer, bytes.len());
                     self.tell(peer, life, at, News::Signalled { connection, bytes });
                 }
+                // One signaller, alone.
+                ServerAction::Bus(_) => {}
                 ServerAction::Close { conn: ConnId(connection), reason } => {
                     self.trace(format_args!("signaller closes {connection}: {}", reason.name()));
                     if let Some((peer, life)) = self.signaller.sockets.remove(&connection) {

@@ -5,13 +5,17 @@
 //! What goes out to others is at most what came in, plus a tenth: nothing here can be used to amplify. Whatever a connection sends costs at most that connection.
 //! No content passes here, and a topic does not tell what it stands for.
 
+mod abroad;
 mod bucket;
 mod candidates;
+mod cluster;
 mod door;
 mod flocks;
 mod gate;
 mod limits;
 mod prefix;
+mod routes;
+mod shelf;
 #[cfg(test)]
 mod stories;
 mod swarmlet;
@@ -21,6 +25,8 @@ mod webtorrent;
 
 pub use bucket::{Bucket, Rate};
 pub use candidates::Network;
+pub use cluster::BusSnapshot;
+pub use door::{BusNews, BusOrder};
 pub use door::{CloseReason, ConnId, Dialect, ServerAction, ServerInput, ServerSnapshot};
 pub use door::{MESSAGE_KINDS, SIGNAL_KINDS};
 pub use gate::TokenRules;
@@ -37,6 +43,7 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use candidates::Scope;
+use cluster::Cluster;
 use core::net::IpAddr;
 use core::time::Duration;
 use flocks::Flocks;
@@ -58,6 +65,8 @@ pub struct Server {
     swarms: Swarms,
     flocks: Flocks,
     gate: Gate,
+    /// Other nodes; `None` where there never were any.
+    cluster: Option<Box<Cluster>>,
     /// When offers that nobody answered are next forgotten.
     sweep_at: Option<Instant>,
     /// In order, since the time allowed is the same for all. May name connections that are gone.
@@ -116,6 +125,7 @@ impl Server {
             swarms: Swarms::default(),
             flocks: Flocks::default(),
             gate: Gate::default(),
+            cluster: None,
             sweep_at: None,
             hellos: VecDeque::new(),
             drained_at: None,
@@ -139,8 +149,10 @@ impl Server {
             ServerInput::Drain { spread } => self.on_drain(now, spread),
             ServerInput::Clock { unix_s } => self.gate.tell(now, unix_s),
             ServerInput::Configure(config) => self.on_configure(*config),
+            ServerInput::Bus(news) => self.on_bus(now, news),
             ServerInput::Timeout => self.on_timeout(now),
         }
+        self.publish(now);
     }
 
     /// The next order to carry out.
@@ -157,7 +169,8 @@ impl Server {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let hello = self.hellos.front().map(|(deadline, _)| *deadline);
-        earliest(earliest(hello, self.sweep_at), self.drained_at)
+        let cluster = self.cluster.as_ref().and_then(|cluster| cluster.deadline());
+        earliest(earliest(earliest(hello, self.sweep_at), self.drained_at), cluster)
     }
 
     /// The counts.
@@ -170,6 +183,7 @@ impl Server {
             swarms: count(self.swarms.len() + self.flocks.len()),
             memberships: self.swarms.memberships() + self.flocks.memberships(),
             draining: self.draining,
+            bus: self.cluster.as_ref().map(|cluster| cluster.snapshot()),
             ..self.counts
         }
     }
@@ -276,6 +290,7 @@ impl Server {
         }
         self.draining = true;
         self.drained_at = Some(now + spread);
+        self.beat(now, None, false);
         let spread_ms = millis(spread);
         let everybody: Vec<ConnId> = self.conns.keys().copied().collect();
         for conn in everybody {
@@ -299,6 +314,7 @@ impl Server {
         if self.sweep_at.is_some_and(|at| at <= now) {
             self.sweep(now);
         }
+        self.on_cluster_timeout(now);
         if self.drained_at.is_some_and(|at| at <= now) {
             self.drained_at = None;
             let everybody: Vec<ConnId> = self.conns.keys().copied().collect();

@@ -4,6 +4,7 @@
 //! appended). Three rules hold for all of them: the size is checked before anything is decoded, surplus
 //! bytes are refused, and counts are checked before the value leaves this module.
 
+pub mod bus;
 mod json;
 pub mod mesh;
 pub mod peer;

@@ -11,6 +11,7 @@ use super::json::{Kind, Reader, Text};
 use crate::id::ContentId;
 use alloc::vec::Vec;
 use core::fmt;
+use serde::{Deserialize, Serialize};
 
 /// The largest message of a client: ten offers, as older ones send, of 3 KB.
 pub const MESSAGE_BYTES_MAX: usize = 32 * 1024;
@@ -24,7 +25,7 @@ pub const SESSION_BYTES_MAX: usize = 8 * 1024;
 macro_rules! id20 {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
         pub struct $name(pub [u8; 20]);
 
         /// The first 8 hexadecimal digits.
@@ -126,6 +127,19 @@ pub struct Answer<'a> {
 /// A session description as it was written in JSON.
 #[derive(Clone, Copy, Debug)]
 pub struct Sdp<'a>(Text<'a>);
+
+impl<'a> Sdp<'a> {
+    /// Reads one between its quotes, as [`Session::quoted`] writes it.
+    ///
+    /// # Errors
+    /// When it is no JSON text, or too long.
+    pub fn read(quoted: &'a str) -> Result<Self, Error> {
+        let mut reader = Reader::new(quoted.as_bytes())?;
+        let text = reader.text()?;
+        reader.end()?;
+        if text.raw().len() <= SESSION_BYTES_MAX { Ok(Self(text)) } else { Err(Error::Limit) }
+    }
+}
 
 /// A message that is refused, with what its sender needs to know which one it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

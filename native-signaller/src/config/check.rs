@@ -8,6 +8,7 @@ use swarmlet_core::ContentId;
 use swarmlet_core::content::topic_of;
 use swarmlet_core::tracker::server::token::{Keys, SECRET_BYTES_MIN, is_site};
 use swarmlet_core::tracker::server::{Served, TokenRules};
+use swarmlet_core::wire::bus::NODE_NAME_MAX;
 use swarmlet_core::wire::webtorrent::InfoHash;
 
 fn wrong<T>(text: impl Into<String>) -> Result<T, Error> {
@@ -28,6 +29,7 @@ impl Config {
         self.check_reach()?;
         self.check_sockets()?;
         self.tokens.check()?;
+        self.cluster.check()?;
         if self.tls.cert.as_os_str().is_empty() != self.tls.key.as_os_str().is_empty() {
             return wrong("tls.cert and tls.key: both, or none");
         }
@@ -112,12 +114,31 @@ impl Config {
             ("log", self.log != new.log),
             ("log_json", self.log_json != new.log_json),
             ("tls (on or off)", self.tls.is_on() != new.tls.is_on()),
+            ("cluster", self.cluster != new.cluster),
             ("stun.addr", self.stun.addr != new.stun.addr),
             ("socket.connections_max", self.socket.connections_max != new.socket.connections_max),
             ("socket.queue_messages", self.socket.queue_messages != new.socket.queue_messages),
             ("socket.queue_bytes", self.socket.queue_bytes != new.socket.queue_bytes),
         ];
         fixed.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
+    }
+}
+
+impl super::Cluster {
+    fn check(&self) -> Result<(), Error> {
+        let is_name = |text: &str| {
+            let plain = |c: u8| c.is_ascii_alphanumeric() || b"._-".contains(&c);
+            text.len() <= NODE_NAME_MAX && text.bytes().all(plain)
+        };
+        if !self.url.text().is_empty() && !crate::cluster::is_url(self.url.text()) {
+            return wrong("cluster.url must be redis://[user:password@]host[:port][/number], without TLS");
+        }
+        if !is_name(&self.node) || !is_name(&self.prefix) || self.prefix.is_empty() {
+            return wrong(
+                "cluster.node and cluster.prefix: at most 64 letters, digits, dots, dashes, underscores",
+            );
+        }
+        Ok(())
     }
 }
 

@@ -41,6 +41,9 @@ impl Config {
         };
         set(&mut self.public_url, &options.public_url);
         set(&mut self.log, &options.log);
+        if let Some(url) = &options.cluster {
+            self.cluster.url = url.as_str().into();
+        }
         self.admin_addr = options.admin_addr.or(self.admin_addr);
         if let Some(www) = &options.www {
             self.www.clone_from(www);
@@ -59,7 +62,7 @@ impl Config {
 
     /// Puts the content of files in place of their names.
     fn read_secrets(&mut self) -> Result<(), Error> {
-        for secret in self.tokens.secrets.iter_mut().chain([&mut self.turn.secret]) {
+        for secret in self.tokens.secrets.iter_mut().chain([&mut self.turn.secret, &mut self.cluster.url]) {
             secret.read()?;
         }
         Ok(())
@@ -175,6 +178,7 @@ mod tests {
         let mut secret = Config::default();
         secret.tokens.secrets = vec!["canary, and long enough".into()];
         secret.turn.secret = "canary".into();
+        secret.cluster.url = "redis://:canary@127.0.0.1".into();
         assert!(!secret.to_toml().contains("canary") && !format!("{secret:?}").contains("canary"));
     }
 
@@ -199,11 +203,17 @@ mod tests {
             ("admin_addr = 'there'", "socket address"),
             ("[stun]\nurl = 'stun:a.example'", "stun.addr"),
             ("[turn]\nurls = ['turn:a.example']", "turn.secret"),
+            ("[cluster]\nurl = 'http://127.0.0.1'", "cluster.url"),
+            ("[cluster]\nurl = 'rediss://127.0.0.1'", "without TLS"),
+            ("[cluster]\nnode = 'a b'", "cluster.node"),
             ("[turn]\nurls = ['http://a.example']\nsecret = 'x'", "turn:"),
         ] {
             let error = load(file, &[], &options).expect_err(file).to_string();
             assert!(error.contains(word), "{file}: {error}");
         }
+        let by_variable =
+            load("", &[("SWARMLET_CLUSTER__URL", "redis://127.0.0.1/3")], &options).expect("good").0;
+        assert_eq!(by_variable.cluster.url.text(), "redis://127.0.0.1/3");
         assert!(load("", &[("SWARMLET_ADMIN_ADDR", "127.0.0.1:1")], &options).is_ok());
         assert!(load("", &[("SWARMLET_DRAIN_SECONDS", "soon")], &options).is_err());
     }

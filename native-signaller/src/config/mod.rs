@@ -54,6 +54,8 @@ pub struct Config {
     pub stun: Stun,
     /// A TURN server of the operator's.
     pub turn: Turn,
+    /// Other servers for the same swarms.
+    pub cluster: Cluster,
     /// What one connection may do to the server.
     pub socket: Socket,
     /// What one peer may do to others.
@@ -111,6 +113,18 @@ pub struct Turn {
     pub secret: Secret,
     /// How long credentials are good for.
     pub lifetime_seconds: u32,
+}
+
+/// Several servers for one crowd of clients: whoever connects to one meets those of all.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Cluster {
+    /// The Redis or Valkey that all nodes use, as `redis://:password@10.0.0.5:6379`. Empty: this server is alone.
+    pub url: Secret,
+    /// What this node is called in logs and metrics. Empty: a number by chance.
+    pub node: String,
+    /// What names in Redis begin with. Nodes with the same one find each other.
+    pub prefix: String,
 }
 
 /// Connections.
@@ -188,6 +202,7 @@ impl Default for Config {
             tokens: Tokens::default(),
             stun: Stun::default(),
             turn: Turn::default(),
+            cluster: Cluster::default(),
             socket: Socket::default(),
             limits: Limits::default(),
         }
@@ -219,6 +234,12 @@ impl Default for Stun {
 impl Default for Turn {
     fn default() -> Self {
         Self { urls: Vec::new(), secret: Secret::default(), lifetime_seconds: 600 }
+    }
+}
+
+impl Default for Cluster {
+    fn default() -> Self {
+        Self { url: Secret::default(), node: String::new(), prefix: "swarmlet".to_owned() }
     }
 }
 

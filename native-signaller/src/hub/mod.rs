@@ -5,6 +5,7 @@
 //!
 //! It never waits for a socket: one that does not take what it asked for is cut.
 
+mod bus;
 mod gate;
 mod owner;
 mod plain;
@@ -35,6 +36,7 @@ enum Event {
     Drain { spread: Duration, done: oneshot::Sender<()> },
     Configure(Box<(Config, ServerConfig)>),
     Count { answer: oneshot::Sender<ServerSnapshot> },
+    Bus(bus::News),
     Stop { done: oneshot::Sender<()> },
 }
 

@@ -4,6 +4,7 @@ use super::gate::Gate;
 use super::wire::{Pool, Queue, Stage, Wire};
 use super::{Arrival, Event, Line};
 use crate::Config;
+use crate::cluster::Orders;
 use crate::memory::Tide;
 use crate::ws::{Close, SLOW};
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -65,6 +66,8 @@ pub(super) struct Owner {
     pub(super) taken: Arc<AtomicU32>,
     /// One for each socket elsewhere that the tracker knows.
     lines: HashMap<ConnId, Line>,
+    /// Takes orders for other nodes, while there is a way to them.
+    pub(super) bus: Option<Orders>,
     drained: Vec<oneshot::Sender<()>>,
     pub(super) dirty: Vec<usize>,
     /// Have more to read than they were allowed at once.
@@ -111,6 +114,7 @@ impl Owner {
             serial: 0,
             taken: Arc::new(AtomicU32::new(0)),
             lines: HashMap::new(),
+            bus: None,
             drained: Vec::new(),
             dirty: Vec::new(),
             again: Vec::new(),
@@ -240,6 +244,7 @@ impl Owner {
                 self.handle(ServerInput::Configure(Box::new(rules)));
                 self.tell_time();
             }
+            Event::Bus(news) => self.on_bus(news),
             Event::Count { answer } => drop(answer.send(self.server.snapshot())),
             Event::Stop { done } => {
                 self.stopped = true;
@@ -272,6 +277,7 @@ impl Owner {
                     }
                 }
                 ServerAction::Close { conn, reason } => self.close(conn, reason.into()),
+                ServerAction::Bus(order) => self.order(order),
             }
         }
     }

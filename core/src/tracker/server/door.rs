@@ -1,6 +1,7 @@
 //! What goes in and what comes out.
 
-use super::{ServerConfig, TokenFault};
+use super::{BusSnapshot, ServerConfig, TokenFault};
+use crate::wire::bus::{NodeId, SwarmId};
 use crate::wire::{Refusal, Signal, ToTracker};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -58,8 +59,38 @@ pub enum ServerInput<'a> {
     },
     /// Other rules from now on. Whoever is in stays, but not in swarms that are served no more.
     Configure(Box<ServerConfig>),
+    /// Something about the other nodes of a cluster. Without any of it a server is alone.
+    Bus(BusNews<'a>),
     /// [`poll_timeout`](super::Server::poll_timeout) is reached.
     Timeout,
+}
+
+/// What happened on the way to other nodes.
+#[derive(Clone, Debug)]
+pub enum BusNews<'a> {
+    /// There is one now.
+    Up {
+        /// What this node is called there; a new name for each start.
+        node: NodeId,
+        /// What its operator calls it.
+        name: &'a str,
+    },
+    /// There is none: also to be said when a node of a cluster starts.
+    Down,
+    /// Some node has said something, to all or to this one. What this one says to all is heard here, too.
+    Heard {
+        /// The message.
+        bytes: &'a [u8],
+    },
+    /// The answer to [`BusOrder::Find`].
+    Found {
+        /// As asked.
+        swarm: SwarmId,
+        /// As asked.
+        question: u64,
+        /// What was there, with the node that keeps it.
+        digests: Vec<(NodeId, Vec<u8>)>,
+    },
 }
 
 /// What the host is to do.
@@ -78,6 +109,43 @@ pub enum ServerAction {
         conn: ConnId,
         /// Why.
         reason: CloseReason,
+    },
+    /// Do something on the way to other nodes, in the order in which it is said. Where there is none, nothing.
+    Bus(BusOrder),
+}
+
+/// What is to be done on the way to other nodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BusOrder {
+    /// Say something.
+    Tell {
+        /// To whom; `None` for all.
+        node: Option<NodeId>,
+        /// The message.
+        bytes: Vec<u8>,
+    },
+    /// Keep this for the others to find, in place of what was kept before.
+    Keep {
+        /// Under the name of this swarm, and of this node.
+        swarm: SwarmId,
+        /// What.
+        bytes: Vec<u8>,
+        /// For how long.
+        life: Duration,
+    },
+    /// Keep nothing any more.
+    Forget {
+        /// Of this swarm.
+        swarm: SwarmId,
+    },
+    /// Find what others have kept. Answered by [`BusNews::Found`], after all orders before.
+    Find {
+        /// Of which swarm.
+        swarm: SwarmId,
+        /// Comes back with the answer.
+        question: u64,
+        /// By whom.
+        nodes: Vec<NodeId>,
     },
 }
 
@@ -205,4 +273,6 @@ pub struct ServerSnapshot {
     pub closes: [u64; CloseReason::ALL.len()],
     /// Whether the host is about to stop.
     pub draining: bool,
+    /// What goes between nodes, where this is one of several.
+    pub bus: Option<BusSnapshot>,
 }

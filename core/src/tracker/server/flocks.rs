@@ -46,6 +46,11 @@ impl Flocks {
         self.flocks.contains_key(info_hash)
     }
 
+    /// Every swarm.
+    pub(super) fn info_hashes(&self) -> impl Iterator<Item = InfoHash> {
+        self.flocks.keys().copied()
+    }
+
     /// Adds a member and gives back its place.
     pub(super) fn join(&mut self, info_hash: InfoHash, conn: ConnId, complete: bool) -> u32 {
         self.memberships += 1;

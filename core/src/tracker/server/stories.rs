@@ -79,6 +79,7 @@ impl World {
                     let message = ToClient::decode(&bytes).unwrap();
                     self.sent.entry(conn).or_default().push(message);
                 }
+                ServerAction::Bus(order) => panic!("there is no other node: {order:?}"),
                 ServerAction::Close { conn, reason } => {
                     assert_eq!(self.closed.insert(conn, reason), None, "closed twice");
                 }

@@ -2,6 +2,7 @@
 
 use super::bucket::Bucket;
 use super::candidates::Network;
+use super::cluster::Request;
 use super::door::{MESSAGE_OTHER, message_kind, signal_kind};
 use super::limits::ServerConfig;
 use super::{CloseReason, ConnId, Server, ServerAction, Stage};
@@ -11,6 +12,7 @@ use crate::id::{PeerId, Topic};
 use crate::keys;
 use crate::time::Instant;
 use crate::tracker::challenge_bytes;
+use crate::wire::bus::{SwarmId, Word};
 use crate::wire::tracker::PEERS_MAX;
 use crate::wire::{self, Refusal, Signal, Signature, ToClient, ToTracker};
 use alloc::boxed::Box;
@@ -51,7 +53,11 @@ impl Member {
         }
     }
 
-    fn find(&self, topic: &Topic) -> Result<usize, usize> {
+    pub(super) const fn peer(&self) -> PeerId {
+        self.peer
+    }
+
+    pub(super) fn find(&self, topic: &Topic) -> Result<usize, usize> {
         self.topics.binary_search_by(|joined| joined.topic.cmp(topic))
     }
 
@@ -114,6 +120,7 @@ impl Server {
         self.peers.insert(peer, id);
         self.gate.entered(&peer);
         self.prune_hellos();
+        self.tell(None, &Word::Here { peer });
         self.send(id, &ToClient::Welcome { version: wire::VERSION, features: 0 });
     }
 
@@ -144,12 +151,27 @@ impl Server {
         let lists = member.topics.get_mut(at).map(|joined| &mut joined.lists);
         // Who asks often learns how many there are, not who.
         let is_due = want > 0 && lists.is_some_and(|lists| lists.take(self.config.lists, now).is_ok());
-        self.swarms.join(topic, peer, complete, network);
+        if self.swarms.join(topic, peer, complete, network) {
+            self.changed(SwarmId::Topic(topic));
+        }
         let want =
             if is_due { usize::from(want.min(self.config.peers_answer_max)).min(PEERS_MAX) } else { 0 };
-        let peers = self.swarms.choose(&topic, &peer, want, &mut self.rng);
-        let (seeds, leeches) = self.swarms.counts(&topic);
         self.counts.announces += 1;
+        self.answer_after(now, id, Request::List { topic, want });
+    }
+
+    /// Names members of a swarm to one of them, unless it has left meanwhile.
+    pub(super) fn answer_list(&mut self, now: Instant, id: ConnId, topic: Topic, want: usize) {
+        let Some(peer) = self.member(id).filter(|member| member.find(&topic).is_ok()).map(Member::peer)
+        else {
+            return;
+        };
+        let complete = self.swarms.is_complete(&topic, &peer);
+        let peers = self.name_members(now, topic, (peer, complete), want);
+        if peers.len() < want {
+            self.is_hungry(topic, id);
+        }
+        let [seeds, leeches, _] = self.everywhere(SwarmId::Topic(topic));
         self.send(id, &ToClient::Peers { topic, seeds, leeches, peers });
     }
 
@@ -158,6 +180,7 @@ impl Server {
         if let Ok(at) = member.find(topic) {
             member.topics.remove(at);
             self.swarms.leave(topic, &member.peer);
+            self.changed(SwarmId::Topic(*topic));
         }
     }
 
@@ -167,8 +190,10 @@ impl Server {
         let Some(Stage::Member(member)) = self.conns.get_mut(&id).map(|conn| &mut conn.stage) else { return };
         let ended: Vec<Joined> =
             member.topics.extract_if(.., |joined| !served.has_topic(&joined.topic)).collect();
+        let peer = member.peer;
         for joined in &ended {
-            self.swarms.leave(&joined.topic, &member.peer);
+            self.swarms.leave(&joined.topic, &peer);
+            self.changed(SwarmId::Topic(joined.topic));
         }
         if !ended.is_empty() {
             self.refuse(id, Refusal::Content, Duration::ZERO);
@@ -181,6 +206,7 @@ impl Server {
         self.gate.left(&self.config.tokens, &member.peer);
         for joined in &member.topics {
             self.swarms.leave(&joined.topic, &member.peer);
+            self.changed(SwarmId::Topic(joined.topic));
         }
     }
 
@@ -192,12 +218,13 @@ impl Server {
 
     fn on_relay(&mut self, now: Instant, id: ConnId, to: PeerId, signal: Signal) {
         let Some(target) = self.peers.get(&to).copied() else {
-            return self.send(id, &ToClient::Absent { peer: to });
+            return self.relay_abroad(now, id, to, signal);
         };
         if target == id || !self.may_signal(id, target, &signal) {
             return self.refuse(id, Refusal::Relay, Duration::ZERO);
         }
-        if let Err(wait) = self.take_relay(now, id, target, &signal) {
+        let taken = self.take_from_sender(now, id, &signal);
+        if let Err(wait) = taken.and_then(|()| self.take_from_target(now, target, &signal)) {
             return self.refuse(id, Refusal::Rate, wait);
         }
         if let Signal::Candidate { candidate, .. } = &signal
@@ -223,7 +250,7 @@ impl Server {
         }
     }
 
-    fn member(&self, id: ConnId) -> Option<&Member> {
+    pub(super) fn member(&self, id: ConnId) -> Option<&Member> {
         match &self.conns.get(&id)?.stage {
             Stage::Member(member) => Some(member),
             Stage::Challenged { .. } | Stage::WebTorrent(_) => None,
@@ -237,10 +264,14 @@ impl Server {
         }
     }
 
-    /// Takes a token of the sender, then one of the target.
-    fn take_relay(&mut self, now: Instant, id: ConnId, to: ConnId, signal: &Signal) -> Result<(), Duration> {
+    /// Takes a token of the sender.
+    pub(super) fn take_from_sender(
+        &mut self,
+        now: Instant,
+        id: ConnId,
+        signal: &Signal,
+    ) -> Result<(), Duration> {
         let (knocks, offers) = (self.config.knocks, self.config.offers);
-        let (introductions, details) = (self.config.introductions, self.config.details);
         if let Some(sender) = self.member_mut(id) {
             match signal {
                 Signal::Knock { .. } => sender.knocks.take(knocks, now)?,
@@ -248,6 +279,17 @@ impl Server {
                 Signal::Answer { .. } | Signal::Candidate { .. } | Signal::Decline { .. } => {}
             }
         }
+        Ok(())
+    }
+
+    /// Takes a token of the target.
+    pub(super) fn take_from_target(
+        &mut self,
+        now: Instant,
+        to: ConnId,
+        signal: &Signal,
+    ) -> Result<(), Duration> {
+        let (introductions, details) = (self.config.introductions, self.config.details);
         if let Some(target) = self.member_mut(to) {
             match signal {
                 Signal::Knock { .. } | Signal::Offer { .. } => {

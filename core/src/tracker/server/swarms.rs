@@ -50,9 +50,31 @@ impl Swarms {
         self.swarms.contains_key(topic)
     }
 
-    /// Adds a member, or updates it.
-    pub(super) fn join(&mut self, topic: Topic, peer: PeerId, complete: bool, network: Option<Network>) {
+    /// Every swarm.
+    pub(super) fn topics(&self) -> impl Iterator<Item = Topic> {
+        self.swarms.keys().copied()
+    }
+
+    /// At most `most` members, the newest and others by chance.
+    pub(super) fn sample(&self, topic: &Topic, most: usize, rng: &mut Rng) -> Vec<PeerView> {
+        let Some(swarm) = self.swarms.get(topic) else { return Vec::new() };
+        let asker = PeerId([0; 32]);
+        let mut choice = Choice { swarm, asker: &asker, want: most, leeches_only: false, chosen: Vec::new() };
+        choice.newest(most / 3);
+        choice.random(rng);
+        choice.chosen
+    }
+
+    /// Adds a member, or updates it. Whether anything is different now.
+    pub(super) fn join(
+        &mut self,
+        topic: Topic,
+        peer: PeerId,
+        complete: bool,
+        network: Option<Network>,
+    ) -> bool {
         let swarm = self.swarms.entry(topic).or_default();
+        let was = swarm.members.get(&peer).map(|member| member.complete);
         if let Some(joined) = swarm.remove(&peer) {
             swarm.insert(peer, complete, joined, network);
         } else {
@@ -60,6 +82,7 @@ impl Swarms {
             self.memberships += 1;
             swarm.insert(peer, complete, self.joins, network);
         }
+        was != Some(complete)
     }
 
     /// Takes a member out, and the swarm with its last one.
@@ -71,6 +94,11 @@ impl Swarms {
         if swarm.members.is_empty() {
             self.swarms.remove(topic);
         }
+    }
+
+    /// Whether a member has all that it wants.
+    pub(super) fn is_complete(&self, topic: &Topic, peer: &PeerId) -> bool {
+        self.swarms.get(topic).and_then(|swarm| swarm.members.get(peer)).is_some_and(|member| member.complete)
     }
 
     /// Complete and other members.
@@ -223,8 +251,8 @@ mod tests {
             } else {
                 let complete = rng.below(2) == 0;
                 let network = (rng.below(2) == 0).then_some(Network::V4([8, 8, 8, 8]));
-                swarms.join(TOPIC, who, complete, network);
-                model.insert(who, complete);
+                let is_news = model.insert(who, complete) != Some(complete);
+                assert_eq!(swarms.join(TOPIC, who, complete, network), is_news);
             }
             let seeds = u32::try_from(model.values().filter(|complete| **complete).count()).unwrap();
             let all = u32::try_from(model.len()).unwrap();
@@ -275,6 +303,21 @@ mod tests {
         let mut counts: Vec<_> = named.into_values().collect();
         counts.sort_unstable();
         assert!(counts[395] < 500, "only the four newest are named much more often: {:?}", &counts[390..]);
+    }
+
+    #[test]
+    fn a_sample_is_all_of_a_small_swarm_and_some_of_a_large_one() {
+        let (mut swarms, mut rng) = (Swarms::default(), Rng::new([5; 32]));
+        for number in 0..100 {
+            assert!(swarms.join(TOPIC, peer(number), number % 3 == 0, None));
+            let mut ids: Vec<_> =
+                swarms.sample(&TOPIC, 24, &mut rng).into_iter().map(|view| view.peer).collect();
+            ids.sort();
+            ids.dedup();
+            assert_eq!(ids.len(), 24.min(number as usize + 1));
+            assert!(ids.contains(&peer(number)), "the newest");
+        }
+        assert_eq!(swarms.sample(&Topic([8; 32]), 24, &mut rng), []);
     }
 
     #[test]

@@ -6,12 +6,15 @@
 mod stories;
 
 use super::bucket::Bucket;
+use super::cluster::Request as Asked;
 use super::door::{
     MESSAGE_ANNOUNCE, MESSAGE_ANSWER, MESSAGE_OTHER, MESSAGE_SCRAPE, SIGNAL_ANSWER, SIGNAL_OFFER,
 };
 use super::limits::ServerConfig;
 use super::{CloseReason, Conn, ConnId, Server, ServerAction, Stage};
+use crate::rng::Rng;
 use crate::time::{Instant, earliest};
+use crate::wire::bus::{NodeId, SwarmId, Word};
 use crate::wire::webtorrent::{
     Announce, Answer, Envelope, Event, InfoHash, Offer, OfferId, PeerCode, Refused, Reply, Request, Session,
 };
@@ -22,6 +25,8 @@ use core::time::Duration;
 
 /// How long an offer may be answered. Clients give up after 50 s.
 const OFFER_LIFE: Duration = Duration::from_secs(60);
+/// When clients are to come again while there is no way to other nodes, to meet those soon who are there.
+const INTERVAL_ALONE: Duration = Duration::from_secs(30);
 /// Offers that wait for one client's answer; one more, and the oldest is forgotten.
 const PENDING_MAX: usize = 64;
 
@@ -56,10 +61,25 @@ struct Joined {
 
 /// An offer that was handed to a client.
 #[derive(Clone, Copy, Debug)]
-struct Pending {
+pub(super) struct Pending {
+    /// The node of who made it, if that is another.
+    node: Option<NodeId>,
     from: ConnId,
     id: OfferId,
     until: Instant,
+}
+
+impl Pending {
+    /// An offer that is handed out now.
+    pub(super) fn new(node: Option<NodeId>, from: ConnId, id: OfferId, now: Instant) -> Self {
+        Self { node, from, id, until: now + OFFER_LIFE }
+    }
+}
+
+/// Who gets an offer.
+enum Taker {
+    Here(ConnId),
+    Abroad(NodeId),
 }
 
 impl Client {
@@ -110,9 +130,9 @@ impl Server {
             Err(_) => MESSAGE_OTHER,
         }] += 1;
         match request {
-            Ok(Request::Announce(announce)) => self.on_update(now, id, &announce, bytes.len()),
+            Ok(Request::Announce(announce)) => self.on_update(now, id, &announce, bytes),
             Ok(Request::Answer(answer)) => self.on_answer(id, &answer),
-            Ok(Request::Scrape(hashes)) => self.on_scrape(id, &hashes),
+            Ok(Request::Scrape(hashes)) => self.on_scrape(now, id, hashes),
             Err(Refused { error: Error::Oversize, .. }) => self.close(id, CloseReason::Oversize),
             Err(refused) => self.on_nonsense(now, id, refused),
         }
@@ -133,7 +153,7 @@ impl Server {
         self.reply(id, &Reply::Failure { scrape, info_hash, reason });
     }
 
-    fn on_update(&mut self, now: Instant, id: ConnId, announce: &Announce<'_>, bytes: usize) {
+    fn on_update(&mut self, now: Instant, id: ConnId, announce: &Announce<'_>, bytes: &[u8]) {
         let info_hash = announce.info_hash;
         if let Err(reason) = self.admit(now, id, announce) {
             self.count_refusal(reason);
@@ -149,7 +169,24 @@ impl Server {
             return self.count(id, info_hash);
         }
         let complete = self.enter(now, id, announce);
-        self.count(id, info_hash);
+        if self.is_alone() {
+            return self.welcome(now, id, announce, complete, bytes.len());
+        }
+        self.answer_after(now, id, Asked::Round { info_hash, bytes: bytes.to_vec() });
+    }
+
+    /// Answers an announce that has waited, unless its sender has left meanwhile.
+    pub(super) fn answer_round(&mut self, now: Instant, id: ConnId, info_hash: InfoHash, bytes: &[u8]) {
+        let Ok(Request::Announce(announce)) = Request::read(bytes) else { return };
+        let joined = client_mut(&mut self.conns, id).and_then(|client| client.joined(&info_hash));
+        if let Some(joined) = joined.filter(|joined| joined.peer == announce.peer) {
+            let complete = joined.complete;
+            self.welcome(now, id, &announce, complete, bytes.len());
+        }
+    }
+
+    fn welcome(&mut self, now: Instant, id: ConnId, announce: &Announce<'_>, complete: bool, bytes: usize) {
+        self.count(id, announce.info_hash);
         if !announce.offers.is_empty() {
             self.hand_out(now, id, announce, complete, bytes + bytes / 10);
         }
@@ -211,6 +248,7 @@ impl Server {
             client.swarms.reserve_exact(1);
             client.swarms.push(Joined { info_hash, peer, complete, at, lists });
         }
+        self.changed(SwarmId::InfoHash(info_hash));
         complete
     }
 
@@ -223,7 +261,9 @@ impl Server {
 
     /// Takes a member out of its swarm. Who moves to its place is told.
     fn vacate(&mut self, joined: &Joined) {
-        let Some(moved) = self.flocks.leave(&joined.info_hash, joined.complete, joined.at) else { return };
+        let moved = self.flocks.leave(&joined.info_hash, joined.complete, joined.at);
+        self.changed(SwarmId::InfoHash(joined.info_hash));
+        let Some(moved) = moved else { return };
         if let Some(other) = client_mut(&mut self.conns, moved).and_then(|c| c.joined_mut(&joined.info_hash))
         {
             other.at = joined.at;
@@ -267,38 +307,93 @@ impl Server {
         }
         let chosen = self.flocks.choose(&info_hash, id, complete, announce.offers.len(), &mut self.rng);
         let mut chosen = chosen.into_iter();
+        let mut abroad = self.takers_abroad(info_hash, complete);
         for Offer { id: offer, sdp } in &announce.offers {
             let Ok(session) = self.session(*sdp) else {
                 self.counts.refusals[Refusal::Relay as usize] += 1;
                 let reason = "description";
                 return self.reply(id, &Reply::Failure { scrape: false, info_hash: Some(info_hash), reason });
             };
-            let Some(target) = self.taker(now, id, announce.peer, &info_hash, &mut chosen) else { return };
+            if !self.may_offer(now, id) {
+                return;
+            }
+            let taker = self.taker(now, announce.peer, &info_hash, &mut chosen, &mut abroad);
+            let Some(taker) = taker else { return };
             let envelope = Envelope { info_hash, peer: announce.peer, id: *offer, answer: false };
-            let bytes = envelope.encode(&session, self.passing(session.candidates(), id, target));
+            let bytes = match taker {
+                Taker::Here(target) => {
+                    envelope.encode(&session, self.passing(session.candidates(), id, target))
+                }
+                Taker::Abroad(_) => envelope.encode(&session, self.leaving(session.candidates(), id)),
+            };
             let Some(rest) = room.checked_sub(bytes.len()) else { return };
             room = rest;
-            let until = now + OFFER_LIFE;
-            if let Some(client) = client_mut(&mut self.conns, target) {
-                client.remember(Pending { from: id, id: *offer, until }, now);
+            match taker {
+                Taker::Here(target) => {
+                    self.remember_offer(now, target, Pending::new(None, id, *offer, now));
+                    self.actions.push_back(ServerAction::Send { conn: target, bytes });
+                }
+                Taker::Abroad(node) => self.send_offer_abroad(node, id, envelope, complete, &session),
             }
-            self.sweep_at = Some(self.sweep_at.unwrap_or(until));
             self.counts.relays[SIGNAL_OFFER] += 1;
-            self.actions.push_back(ServerAction::Send { conn: target, bytes });
         }
     }
 
-    /// The next member that may get an offer now, if the offerer may make one.
+    fn send_offer_abroad(
+        &mut self,
+        node: NodeId,
+        id: ConnId,
+        envelope: Envelope,
+        complete: bool,
+        session: &Session<'_>,
+    ) {
+        let sdp = session.quoted(self.leaving(session.candidates(), id));
+        let address = self.conns.get(&id).and_then(|conn| conn.address);
+        let Envelope { info_hash, peer, id: offer, .. } = envelope;
+        let word = Word::Offer { conn: id.0, address, info_hash, peer, complete, id: offer, sdp: &sdp };
+        self.tell(Some(node), &word);
+    }
+
+    /// Notes that a client may answer an offer.
+    pub(super) fn remember_offer(&mut self, now: Instant, target: ConnId, offer: Pending) {
+        if let Some(client) = client_mut(&mut self.conns, target) {
+            client.remember(offer, now);
+        }
+        self.sweep_at = Some(self.sweep_at.unwrap_or(offer.until));
+    }
+
+    fn may_offer(&mut self, now: Instant, id: ConnId) -> bool {
+        let offers = self.config.offers;
+        client_mut(&mut self.conns, id).is_some_and(|client| client.offers.take(offers, now).is_ok())
+    }
+
+    /// Who gets the next offer: chosen members here and those at other nodes have the same chance.
     fn taker(
         &mut self,
         now: Instant,
-        id: ConnId,
+        peer: PeerCode,
+        info_hash: &InfoHash,
+        chosen: &mut impl Iterator<Item = ConnId>,
+        abroad: &mut Vec<(NodeId, u32)>,
+    ) -> Option<Taker> {
+        let far: u64 = abroad.iter().map(|(_, takers)| u64::from(*takers)).sum();
+        let [seeds, leeches, _] = self.flocks.counts(info_hash);
+        if far > 0 && self.rng.below(far + u64::from(seeds) + u64::from(leeches)) < far {
+            return take_weighted(abroad, far, &mut self.rng).map(Taker::Abroad);
+        }
+        let here = self.find_taker(now, peer, info_hash, chosen).map(Taker::Here);
+        here.or_else(|| take_weighted(abroad, far, &mut self.rng).map(Taker::Abroad))
+    }
+
+    /// The next of `chosen` that may get an offer now.
+    pub(super) fn find_taker(
+        &mut self,
+        now: Instant,
         peer: PeerCode,
         info_hash: &InfoHash,
         chosen: &mut impl Iterator<Item = ConnId>,
     ) -> Option<ConnId> {
-        let (offers, introductions) = (self.config.offers, self.config.introductions);
-        client_mut(&mut self.conns, id)?.offers.take(offers, now).ok()?;
+        let introductions = self.config.introductions;
         chosen.find(|target| {
             // One client over two connections is no use to itself.
             client_mut(&mut self.conns, *target).is_some_and(|client| {
@@ -315,12 +410,11 @@ impl Server {
         let Some(client) = client_mut(&mut self.conns, id) else { return };
         let is_member = client.joined(&info_hash).is_some_and(|joined| joined.peer == peer);
         let found = client.pending.iter().position(|pending| pending.id == offer).filter(|_| is_member);
-        let Some(target) = found.map(|at| client.pending.remove(at).from) else {
+        let Some(Pending { node, from: target, .. }) = found.map(|at| client.pending.remove(at)) else {
             self.counts.refusals[Refusal::Relay as usize] += 1;
             return;
         };
-        let offerer = client_mut(&mut self.conns, target).and_then(|client| client.joined(&info_hash));
-        if offerer.is_none_or(|joined| joined.peer != to) {
+        if node.is_none() && !self.is_in_swarm(target, &info_hash, to) {
             self.counts.refusals[Refusal::Relay as usize] += 1;
             return;
         }
@@ -329,13 +423,26 @@ impl Server {
             let reason = "description";
             return self.reply(id, &Reply::Failure { scrape: false, info_hash: Some(info_hash), reason });
         };
+        if node.is_some() {
+            let sdp = session.quoted(self.leaving(session.candidates(), id));
+            let address = self.conns.get(&id).and_then(|conn| conn.address);
+            let word = Word::Answer { conn: target.0, address, info_hash, peer, to, id: offer, sdp: &sdp };
+            self.counts.relays[SIGNAL_ANSWER] += 1;
+            return self.tell(node, &word);
+        }
         let envelope = Envelope { info_hash, peer, id: offer, answer: true };
         let bytes = envelope.encode(&session, self.passing(session.candidates(), id, target));
         self.counts.relays[SIGNAL_ANSWER] += 1;
         self.actions.push_back(ServerAction::Send { conn: target, bytes });
     }
 
-    fn on_scrape(&mut self, id: ConnId, hashes: &[InfoHash]) {
+    /// Whether a client is in a swarm under that name.
+    pub(super) fn is_in_swarm(&mut self, id: ConnId, info_hash: &InfoHash, peer: PeerCode) -> bool {
+        let joined = client_mut(&mut self.conns, id).and_then(|client| client.joined(info_hash));
+        joined.is_some_and(|joined| joined.peer == peer)
+    }
+
+    fn on_scrape(&mut self, now: Instant, id: ConnId, hashes: Vec<InfoHash>) {
         let open = self.config.tokens.keys.is_empty();
         let Some(client) = client_mut(&mut self.conns, id) else { return };
         client.admitted |= open;
@@ -345,18 +452,29 @@ impl Server {
             self.reply(id, &Reply::Failure { scrape, info_hash, reason: "token" });
             return self.close(id, CloseReason::Denied);
         }
-        let counts: Vec<_> =
-            hashes.iter().map(|info_hash| (*info_hash, self.flocks.counts(info_hash))).collect();
-        self.reply(id, &Reply::Scraped(&counts));
+        self.answer_after(now, id, Asked::Scrape { hashes });
     }
 
-    fn session<'a>(&self, sdp: crate::wire::webtorrent::Sdp<'a>) -> Result<Session<'a>, Error> {
+    /// Answers a scrape, if its sender is still there.
+    pub(super) fn answer_scrape(&mut self, id: ConnId, hashes: &[InfoHash]) {
+        if client_mut(&mut self.conns, id).is_some() {
+            let count = |info_hash: &InfoHash| (*info_hash, self.everywhere(SwarmId::InfoHash(*info_hash)));
+            let counts: Vec<_> = hashes.iter().map(count).collect();
+            self.reply(id, &Reply::Scraped(&counts));
+        }
+    }
+
+    pub(super) fn session<'a>(&self, sdp: crate::wire::webtorrent::Sdp<'a>) -> Result<Session<'a>, Error> {
         if self.config.strict_candidates { Session::read(sdp) } else { Ok(Session::opaque(sdp)) }
     }
 
     fn count(&mut self, id: ConnId, info_hash: InfoHash) {
-        let [complete, incomplete, _] = self.flocks.counts(&info_hash);
-        let interval = u32::try_from(self.config.webtorrent_interval.as_secs()).unwrap_or(u32::MAX);
+        let [complete, incomplete, _] = self.everywhere(SwarmId::InfoHash(info_hash));
+        let mut interval = self.config.webtorrent_interval;
+        if self.is_cut_off() {
+            interval = interval.min(INTERVAL_ALONE);
+        }
+        let interval = u32::try_from(interval.as_secs()).unwrap_or(u32::MAX);
         self.reply(id, &Reply::Counts { info_hash, complete, incomplete, interval });
     }
 
@@ -389,6 +507,23 @@ impl Server {
         // Not for each of them: a sweep looks at everybody.
         self.sweep_at = next.map(|at| at.max(now + OFFER_LIFE / 4));
     }
+}
+
+/// One of the nodes, by the weight of each, which is then one less. `total`: of all weights.
+fn take_weighted(nodes: &mut Vec<(NodeId, u32)>, total: u64, rng: &mut Rng) -> Option<NodeId> {
+    let mut left = if total > 0 { rng.below(total) } else { return None };
+    let at = nodes.iter().position(|(_, weight)| {
+        let is_it = left < u64::from(*weight);
+        left = left.saturating_sub(u64::from(*weight));
+        is_it
+    })?;
+    let (node, weight) = nodes.get_mut(at)?;
+    let node = *node;
+    *weight -= 1;
+    if *weight == 0 {
+        nodes.swap_remove(at);
+    }
+    Some(node)
 }
 
 fn client_mut(

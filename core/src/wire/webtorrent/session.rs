@@ -163,6 +163,17 @@ impl<'a> Session<'a> {
         self.raw.len() + 32
     }
 
+    /// It as a JSON text with its quotes, with those candidates that pass.
+    #[must_use]
+    pub fn quoted(&self, passing: Passing) -> String {
+        let mut out = Vec::with_capacity(self.len() + 2);
+        out.push(b'"');
+        self.push(&mut out, passing);
+        out.push(b'"');
+        // Whole characters only are left out.
+        String::from_utf8(out).unwrap_or_default()
+    }
+
     /// Appends it, inside a JSON text, with those candidates that pass.
     pub(super) fn push(&self, out: &mut Vec<u8>, passing: Passing) {
         let (raw, mut done) = (self.raw.as_bytes(), 0);

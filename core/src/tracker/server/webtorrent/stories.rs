@@ -64,6 +64,7 @@ impl World {
                 ServerAction::Send { conn, bytes } => {
                     self.sent.entry(conn).or_default().push(String::from_utf8(bytes).unwrap());
                 }
+                ServerAction::Bus(order) => panic!("there is no other node: {order:?}"),
                 ServerAction::Close { conn, reason } => assert_eq!(self.closed.insert(conn, reason), None),
             }
         }

@@ -1,0 +1,291 @@
+//! What the nodes of one cluster say to each other, and what each keeps where the others can look it up. Less hostile
+//! than clients, bounded all the same: a size is checked before anything is decoded, counts before a value leaves.
+//!
+//! The first byte is the format. Nodes that speak another one do not hear each other: each serves its own clients.
+
+use super::webtorrent::{InfoHash, OfferId, PeerCode, SESSION_BYTES_MAX};
+use super::{Error, PeerView, Signal, pack};
+use crate::id::{PeerId, Topic};
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use core::net::IpAddr;
+use core::num::NonZeroU64;
+use serde::{Deserialize, Serialize};
+
+/// The format.
+pub const BUS_VERSION: u8 = 1;
+/// The largest message (reliability §6.1).
+pub const BUS_BYTES_MAX: usize = 16 * 1024;
+/// Members that one node names of a swarm.
+pub const SAMPLE_MAX: usize = 24;
+/// Bytes of the name that an operator gave a node.
+pub const NODE_NAME_MAX: usize = 64;
+
+/// A node, from its start to its end: one that starts again is another one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct NodeId(pub NonZeroU64);
+
+impl NodeId {
+    /// One by chance.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 8]) -> Self {
+        Self(NonZeroU64::MIN.saturating_add(u64::from_be_bytes(bytes) >> 1))
+    }
+}
+
+/// 16 hexadecimal digits.
+impl fmt::Display for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl fmt::Debug for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A swarm of either dialect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SwarmId {
+    /// Of Swarmlet's.
+    Topic(Topic),
+    /// Of WebTorrent's.
+    InfoHash(InfoHash),
+}
+
+/// A letter for the dialect and all hexadecimal digits.
+impl fmt::Display for SwarmId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (dialect, bytes): (_, &[u8]) = match self {
+            Self::Topic(topic) => ("s", &topic.0),
+            Self::InfoHash(info_hash) => ("w", &info_hash.0),
+        };
+        f.write_str(dialect)?;
+        bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// A message of one node. The order of the variants is the format.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Word<'a> {
+    /// 0: I am here. To all, every two seconds; to one, when it has just come.
+    Beat {
+        /// What its operator calls it.
+        name: String,
+        /// How many it has said.
+        count: u64,
+        /// Says it for the first time on this way: please answer.
+        fresh: bool,
+        /// About to stop: name its members to nobody.
+        draining: bool,
+    },
+    /// 1: I am not any more.
+    Bye,
+    /// 2: this peer has proven its key to me: whoever has it, has it no more.
+    Here {
+        /// Who.
+        peer: PeerId,
+    },
+    /// 3: a signal from a peer of mine to one of yours.
+    Relay {
+        /// Mine.
+        from: PeerId,
+        /// Where it connects from.
+        address: Option<IpAddr>,
+        /// Yours.
+        to: PeerId,
+        /// The swarm that they share.
+        via: Topic,
+        /// What.
+        signal: Signal,
+    },
+    /// 4: I do not have that peer.
+    Absent {
+        /// Who is not here.
+        peer: PeerId,
+        /// Who wanted it.
+        asker: PeerId,
+    },
+    /// 5: an offer of a WebTorrent client of mine, for one of yours that you choose.
+    Offer {
+        /// What I call its connection.
+        conn: u64,
+        /// Where it connects from.
+        address: Option<IpAddr>,
+        /// The swarm.
+        info_hash: InfoHash,
+        /// The client.
+        peer: PeerCode,
+        /// Has everything: not for one that has, too.
+        complete: bool,
+        /// What the client calls the offer.
+        id: OfferId,
+        /// The description as a JSON text, quotes included.
+        #[serde(borrow)]
+        sdp: &'a str,
+    },
+    /// 6: an answer to an offer that came from you.
+    Answer {
+        /// What you call the connection.
+        conn: u64,
+        /// Where who answers connects from.
+        address: Option<IpAddr>,
+        /// The swarm.
+        info_hash: InfoHash,
+        /// Who answers.
+        peer: PeerCode,
+        /// Who offered.
+        to: PeerCode,
+        /// What.
+        id: OfferId,
+        /// The description as a JSON text, quotes included.
+        #[serde(borrow)]
+        sdp: &'a str,
+    },
+}
+
+impl<'a> Word<'a> {
+    /// Writes it as said by a node.
+    #[must_use]
+    pub fn encode(&self, node: NodeId) -> Vec<u8> {
+        versioned(&(node, self))
+    }
+
+    /// Reads who says what.
+    ///
+    /// # Errors
+    /// When it is too long, in another format, no message, or breaks a limit.
+    pub fn decode(bytes: &'a [u8]) -> Result<(NodeId, Self), Error> {
+        let (node, word): (NodeId, Self) = read(bytes)?;
+        let fits = match &word {
+            Self::Beat { name, .. } => name.len() <= NODE_NAME_MAX,
+            Self::Relay { signal, .. } => signal.is_sane(),
+            Self::Offer { sdp, .. } | Self::Answer { sdp, .. } => sdp.len() <= SESSION_BYTES_MAX + 2,
+            Self::Bye | Self::Here { .. } | Self::Absent { .. } => true,
+        };
+        if fits { Ok((node, word)) } else { Err(Error::Limit) }
+    }
+}
+
+/// What one node has of one swarm, kept for the others.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Digest {
+    /// Complete members.
+    pub seeds: u32,
+    /// Other members.
+    pub leeches: u32,
+    /// How often it was completed there.
+    pub completed: u32,
+    /// Some of them, at most [`SAMPLE_MAX`]; none in the dialect of WebTorrent.
+    pub sample: Vec<PeerView>,
+}
+
+impl Digest {
+    /// Writes it.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        versioned(self)
+    }
+
+    /// Reads one.
+    ///
+    /// # Errors
+    /// When it is too long, in another format, no digest, or breaks a limit.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
+        let digest: Self = read(bytes)?;
+        if digest.sample.len() <= SAMPLE_MAX { Ok(digest) } else { Err(Error::Limit) }
+    }
+}
+
+fn versioned<T: Serialize>(value: &T) -> Vec<u8> {
+    let mut bytes = pack(value);
+    bytes.insert(0, BUS_VERSION);
+    bytes
+}
+
+fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Error> {
+    if bytes.len() > BUS_BYTES_MAX {
+        return Err(Error::Oversize);
+    }
+    let Some((&BUS_VERSION, rest)) = bytes.split_first() else { return Err(Error::Malformed) };
+    match postcard::take_from_bytes(rest) {
+        Ok((value, [])) => Ok(value),
+        Ok(_) | Err(_) => Err(Error::Malformed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::string::ToString;
+    use std::vec;
+
+    const NODE: NodeId = NodeId(NonZeroU64::new(0x0102_0304_0506_0708).unwrap());
+
+    fn words() -> Vec<Word<'static>> {
+        let (from, to, via) = (PeerId([1; 32]), PeerId([2; 32]), Topic([3; 32]));
+        let (peer, id, sdp) = (PeerCode([4; 20]), OfferId([5; 20]), "\"v=0\"");
+        let (info_hash, address) = (InfoHash([6; 20]), "8.8.4.4".parse().ok());
+        vec![
+            Word::Beat { name: "a".to_string(), count: 7, fresh: true, draining: false },
+            Word::Bye,
+            Word::Here { peer: from },
+            Word::Relay { from, address, to, via, signal: Signal::Decline { attempt: 9 } },
+            Word::Absent { peer: to, asker: from },
+            Word::Offer { conn: 8, address, info_hash, peer, complete: true, id, sdp },
+            Word::Answer { conn: 8, address: None, info_hash, peer, to: PeerCode([7; 20]), id, sdp },
+        ]
+    }
+
+    #[test]
+    fn words_read_back_and_nothing_longer_or_shorter_does() {
+        for word in words() {
+            let bytes = word.encode(NODE);
+            assert_eq!(Word::decode(&bytes), Ok((NODE, word.clone())));
+            for cut in 0..bytes.len() {
+                assert_eq!(Word::decode(&bytes[..cut]), Err(Error::Malformed), "{word:?} {cut}");
+            }
+            assert_eq!(Word::decode(&[&bytes[..], &[0]].concat()), Err(Error::Malformed));
+            let mut other = bytes;
+            other[0] += 1;
+            assert_eq!(Word::decode(&other), Err(Error::Malformed), "another format");
+        }
+    }
+
+    #[test]
+    fn the_format_is_what_it_was() {
+        let hex = |bytes: Vec<u8>| bytes.iter().map(|byte| std::format!("{byte:02x}")).collect::<String>();
+        let [beat, bye, ..] = &words()[..] else { unreachable!() };
+        assert_eq!(hex(beat.encode(NODE)), "01888e98a8c0e080810100016107".to_string() + "0100");
+        assert!(hex(bye.encode(NODE)).ends_with("01"));
+        let view = PeerView { peer: PeerId([0xab; 32]), complete: true };
+        let digest = Digest { seeds: 1, leeches: 2, completed: 3, sample: vec![view] };
+        assert_eq!(hex(digest.encode()), std::format!("0101020301{}01", "ab".repeat(32)));
+    }
+
+    #[test]
+    fn limits_hold() {
+        let view = PeerView { peer: PeerId([1; 32]), complete: false };
+        let digest = |count| Digest { sample: vec![view; count], ..Digest::default() };
+        assert!(Digest::decode(&digest(SAMPLE_MAX).encode()).is_ok());
+        assert_eq!(Digest::decode(&digest(SAMPLE_MAX + 1).encode()), Err(Error::Limit));
+        let beat = |name| Word::Beat { name, count: 0, fresh: false, draining: false }.encode(NODE);
+        assert_eq!(Word::decode(&beat("x".repeat(NODE_NAME_MAX + 1))), Err(Error::Limit));
+        assert_eq!(Word::decode(&beat("x".repeat(BUS_BYTES_MAX))), Err(Error::Oversize));
+        assert_eq!(Digest::decode(&[]), Err(Error::Malformed));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(mut bytes in proptest::collection::vec(any::<u8>(), 0..300), good: bool) {
+            if good && let Some(first) = bytes.first_mut() {
+                *first = BUS_VERSION;
+            }
+            let _ = (Word::decode(&bytes), Digest::decode(&bytes));
+        }
+    }
+}
