@@ -49,6 +49,7 @@ use swarmlet_core::ContentId;
 use swarmlet_core::tracker::server::Served;
 use tokio::net::{TcpListener, TcpSocket, UdpSocket};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -239,6 +240,21 @@ pub async fn run(config: Config, inlets: Inlets, shutdown: impl Future<Output = 
         }
     }
 
+    let clean = go_away(&state, peer, accepting, &ending).await;
+    let _ = compressing.await;
+    state.hub.stop().await;
+    cluster::end(carrying).await;
+    tracing::info!(event = "end", clean);
+    Ok(())
+}
+
+/// Sends everybody away; whether all went in time.
+async fn go_away(
+    state: &State,
+    peer: Option<seed::Peer>,
+    accepting: JoinHandle<()>,
+    ending: &CancellationToken,
+) -> bool {
     let drain = Duration::from_secs(state.config().drain_seconds.into());
     tracing::info!(event = "drain", seconds = drain.as_secs(), "going away; a second signal ends at once");
     state.draining.store(true, Ordering::Relaxed);
@@ -251,14 +267,7 @@ pub async fn run(config: Config, inlets: Inlets, shutdown: impl Future<Output = 
     let _ = accepting.await;
     state.tasks.close();
     let _ = tokio::time::timeout(LINGER, state.tasks.wait()).await;
-    let _ = compressing.await;
-    state.hub.stop().await;
-    if let Some(carrying) = carrying {
-        // The last words to other nodes.
-        let _ = tokio::time::timeout(LINGER, carrying).await;
-    }
-    tracing::info!(event = "end", clean = left.is_ok());
-    Ok(())
+    left.is_ok()
 }
 
 fn listen_aside(

@@ -25,6 +25,8 @@ use tokio::time;
 
 /// Orders that wait for Redis (reliability §6.1). One more is dropped and counted.
 const ORDERS_MAX: usize = 10_000;
+/// For what is said at the end.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Between two tries to connect, doubling, with jitter.
 const RETRY_MIN: Duration = Duration::from_millis(250);
 const RETRY_MAX: Duration = Duration::from_secs(2);
@@ -97,6 +99,13 @@ pub(crate) async fn start(
     let (counts, keys) = (Arc::new(Counts::default()), Keys::new(&config.cluster.prefix));
     let member = Member { client, node, name, keys, hub: hub.clone(), counts: Arc::clone(&counts) };
     Some((counts, tokio::spawn(member.run(rng))))
+}
+
+/// Waits until the last words to other nodes are said; not for long.
+pub(crate) async fn end(carrying: Option<JoinHandle<()>>) {
+    if let Some(carrying) = carrying {
+        let _ = time::timeout(LAST_WORDS, carrying).await;
+    }
 }
 
 impl Member {

@@ -351,8 +351,8 @@ impl Server {
         views
     }
 
-    /// Names members to one of them: as many from other nodes as their share of the swarm is, and more where one
-    /// side has too few.
+    /// Names members to one of them: as many from other nodes as their share of the swarm is, but a quarter at least of
+    /// either side, so that all nodes together are one swarm and neighbours stay neighbours; more where one has too few.
     pub(super) fn name_members(
         &mut self,
         now: Instant,
@@ -372,8 +372,8 @@ impl Server {
         let (here, all) = (count(self.here(swarm)), count(self.everywhere(swarm)).max(1));
         let share = (want as u64 * all.saturating_sub(here) as u64).div_ceil(all as u64);
         let others_here = if complete { here } else { here.saturating_sub(1) };
-        let share = usize::try_from(share).unwrap_or(want).max(want.saturating_sub(others_here));
-        abroad.truncate(share.min(want));
+        let share = usize::try_from(share).unwrap_or(want).clamp(want / 4, want - want / 4);
+        abroad.truncate(share.max(want.saturating_sub(others_here)));
         let mut views = self.swarms.choose(&topic, &asker, want - abroad.len(), &mut self.rng);
         for (view, node) in abroad {
             if let Some(cluster) = &mut self.cluster {
