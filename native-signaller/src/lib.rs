@@ -206,7 +206,6 @@ pub async fn run(config: Config, inlets: Inlets, shutdown: impl Future<Output = 
     let peer = seeded(&config, &hub, made).await?;
     let (draining, tasks) = (AtomicBool::new(false), TaskTracker::new());
     let (live, _) = watch::channel(Arc::new(config));
-    let (metrics, started) = (metrics::Metrics::default(), Instant::now());
     let crowds = std::sync::Mutex::default();
     let state = Arc::new(State {
         live,
@@ -215,10 +214,10 @@ pub async fn run(config: Config, inlets: Inlets, shutdown: impl Future<Output = 
         shares,
         crowds,
         draining,
-        metrics,
+        metrics: metrics::Metrics::default(),
         bus,
         certificate,
-        started,
+        started: Instant::now(),
         tasks,
     });
     announce(&state, addr);
