@@ -3,6 +3,7 @@
 
 import { join, SwarmletError, VERSION } from './swarmlet.js';
 import { earlier, preparing, ShareCard } from './ui/card.js';
+import { hasOffer } from './page/code.js';
 import { byId, el, setText, show } from './ui/dom.js';
 import { chosen, dropped, isTorrent, nameOf } from './ui/drop.js';
 import { count, size } from './ui/format.js';
@@ -75,6 +76,7 @@ function present(share, node) {
     complain,
     paused: (_, paused) => amend(share.id, { paused }),
     removed: gone,
+    meet: (code) => node.meet(code),
     webrtc: node.stats().webrtc,
   });
   cards.set(share.id, card);
@@ -176,7 +178,9 @@ async function take(what, paused = false) {
     return;
   }
   const known = named.id === null ? undefined : cards.get(named.id);
-  present(known?.share ?? (await node.add(named.text, { paused })), node);
+  const share = known?.share ?? (await node.add(named.text, { paused }));
+  present(share, node);
+  if (hasOffer(named.text)) await cards.get(share.id)?.answer(named.text);
 }
 
 /**
@@ -219,6 +223,8 @@ async function takeFromAddress() {
   }
   if (named.kind === 'content') {
     const entry = entries().find((other) => other.id === named.id);
+    // An offer is answered once: not again when the page is reloaded.
+    if (hasOffer(named.text)) history.replaceState(null, '', location.href.replace(/&x\.offer=[\w-]+/, ''));
     await take(named.text, entry?.paused === true && !entry.mine).catch(complain);
   }
 }

@@ -32,7 +32,7 @@ export interface JoinOptions {
 
 export type SwarmletErrorCode =
   | 'no-webrtc' | 'unsupported' | 'internal' | 'closed' | 'aborted'
-  | 'bad-link' | 'version-one' | 'bad-torrent' | 'bad-info' | 'bad-name' | 'bad-argument' | 'no-files'
+  | 'bad-link' | 'bad-code' | 'version-one' | 'bad-torrent' | 'bad-info' | 'bad-name' | 'bad-argument' | 'no-files'
   | 'too-large' | 'too-many' | 'unknown' | 'storage' | 'storage-full' | 'source-gone' | 'read-failed';
 
 export class SwarmletError extends Error {
@@ -54,6 +54,11 @@ export interface Node {
   seed(files: SeedInput, options?: SeedOptions): Promise<Share>;
   /** Begins to fetch a share: a share link, a magnet link, an id in hexadecimal, or the bytes of a `.torrent`. */
   add(what: AddInput, options?: AddOptions): Promise<Share>;
+  /**
+   * Takes in a code that somebody carried over from another node (see `Share.offer`), for a share that is here. An offer,
+   * or a link with one, gives the code to carry back; an answer gives `null`, and the two connect.
+   */
+  meet(code: string): Promise<string | null>;
   /** Shaped like `fetch`. Magnet links and files of known shares come from the swarm, anything else from the network. */
   fetch(url: RequestInfo | URL, init?: RequestInit): Promise<Response>;
   /** How things are: at most a quarter of a second old. */
@@ -114,6 +119,11 @@ export interface Share {
   stats(): Progress;
   /** The bytes of its `.torrent` file. Waits until they are known. */
   torrent(): Promise<Uint8Array>;
+  /**
+   * Makes an offer for one other person, where no signaller can be reached: `link` opens this share there and holds the
+   * `code`. What `node.meet` there answers is for `node.meet` here, within a quarter of an hour. Three may wait at a time.
+   */
+  offer(): Promise<{ code: string; link: string }>;
   /** Fetch these files from now on (indices; `undefined`: all). */
   select(files?: number[]): Promise<void>;
   pause(): Promise<void>;

@@ -47,7 +47,7 @@ export async function within(promise, what, state, ms = DEADLINE_MS) {
 const timeout = (ms) => new Promise((done) => setTimeout(() => done('no answer'), ms).unref());
 
 /** @returns {Promise<number>} */
-function freePort() {
+export function freePort() {
   return new Promise((found, failed) => {
     const probe = createServer().on('error', failed);
     probe.listen(0, '127.0.0.1', () => {
@@ -190,6 +190,16 @@ export class Peer {
   /** @param {string} id @returns {Promise<{ path: string, size: number, sha256: string }[]>} */
   hashes(id) {
     return this.ask('hashes', (t, given) => t.hashes(given), id);
+  }
+
+  /** An offer for one other page. @param {string} id @returns {Promise<{ code: string, link: string }>} */
+  offer(id) {
+    return this.ask('offer', (t, given) => t.shares.get(given).offer(), id);
+  }
+
+  /** Takes in a code or a link. @param {string} code @returns {Promise<string | null>} */
+  meet(code) {
+    return this.ask('meet', (t, given) => t.node.meet(given), code);
   }
 
   /** @returns {Promise<any>} */

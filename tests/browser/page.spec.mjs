@@ -60,8 +60,8 @@ test('drop a picture, copy the link, open it elsewhere, see it and save it', asy
   await a.page.getByTestId('drop-input').setInputFiles({ name: 'красота.png', mimeType: 'image/png', buffer: picture });
   const link = await inCard(a.page, 'share-link').inputValue();
   assert.match(link, /^http:\/\/127\.0\.0\.1:\d+\/#magnet:\?xt=urn:btmh:1220[0-9a-f]{64}/);
-  await inCard(a.page, 'copy-link').click();
-  await says(a.page, 'copy-link', /Copied|Ctrl/);
+  await inCard(a.page, 'copy-share-link').click();
+  await says(a.page, 'copy-share-link', /Copied|Ctrl/);
   const copied = await a.page.evaluate(() => navigator.clipboard.readText().catch(() => null));
   if (copied !== null) assert.equal(copied, link);
   await inCard(a.page, 'qr').locator('canvas, svg, img').first().waitFor();

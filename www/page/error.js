@@ -9,6 +9,7 @@ const MESSAGES = {
   closed: 'This node was closed.',
   aborted: 'This was cancelled.',
   'bad-link': 'This is not a share link, a magnet link or a content id.',
+  'bad-code': 'This code is not complete, was used before, is too old, or is of another share.',
   'bad-torrent': 'This is not a torrent file, or it is damaged.',
   'bad-info': 'The list of files that came does not belong to this link.',
   'bad-argument': 'This cannot be used here.',

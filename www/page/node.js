@@ -1,6 +1,7 @@
 // @ts-check
 // The public node: starts the worker, keeps the shares, turns the worker's messages into promises and events.
 
+import { codeBytes, codeText } from './code.js';
 import { SwarmletError, aborted, deferred } from './error.js';
 import { linkText, seedFiles } from './input.js';
 import { fetchFrom } from './fetch.js';
@@ -128,6 +129,12 @@ class Node {
     }
     if (options.paused) await share.pause();
     return share;
+  }
+
+  /** @param {string} code */
+  async meet(code) {
+    const answer = await this.#call('meet', [codeBytes(String(code))]);
+    return answer.length > 0 ? codeText(answer) : null;
   }
 
   /**

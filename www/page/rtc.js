@@ -104,9 +104,12 @@ class Connection {
     this.#send = send;
     const pc = new RTCPeerConnection(config);
     pc.onicecandidate = (event) => this.#found(event.candidate?.candidate || null);
+    let connected = false;
     pc.onconnectionstatechange = () => {
-      // `disconnected` may heal, and the node has its own watchdog.
-      if (pc.connectionState === 'failed' || pc.connectionState === 'closed') send({ t: 'lost', link });
+      connected ||= pc.connectionState === 'connected';
+      // `disconnected` may heal, and the node has its own watchdog. What was never connected may still be: people who
+      // carry a code take longer than browsers wait, and the other's first checks revive it.
+      if ((connected && pc.connectionState === 'failed') || pc.connectionState === 'closed') send({ t: 'lost', link });
     };
     this.pc = pc;
   }

@@ -1,6 +1,7 @@
 // @ts-check
 // One share as the page sees it: the latest numbers, promises for its milestones, orders to the worker.
 
+import { codeText } from './code.js';
 import { SwarmletError, aborted, deferred } from './error.js';
 import { ShareFile } from './file.js';
 
@@ -109,6 +110,11 @@ export class Share {
     const bytes = await this.call('torrent', [this.id]);
     if (!bytes) throw new SwarmletError('unknown');
     return bytes;
+  }
+
+  async offer() {
+    const code = codeText(await this.call('invite', [this.id]));
+    return { code, link: `${this.link}&x.offer=${code}` };
   }
 
   /** @param {number[]} [files] */

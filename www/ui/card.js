@@ -4,6 +4,7 @@ import { FileList } from './files.js';
 import { count, duration, percent, rate, size, Smooth } from './format.js';
 import { Preview } from './preview.js';
 import { saveAll } from './save.js';
+import { Bridge } from './bridge.js';
 import { Sharing } from './sharing.js';
 import { hint, state } from './words.js';
 
@@ -18,6 +19,7 @@ import { hint, state } from './words.js';
  * @property {(card: ShareCard, paused: boolean) => void} paused
  * @property {(card: ShareCard) => void} removed
  * @property {boolean} webrtc
+ * @property {(code: string) => Promise<string | null>} meet takes in a code that was carried over
  */
 
 let cards = 0;
@@ -34,6 +36,7 @@ export class ShareCard {
   #files;
   /** @type {Sharing | null} */
   #sharing = null;
+  #bridge;
   #down = new Smooth();
   #up = new Smooth();
   #moved = performance.now();
@@ -48,6 +51,8 @@ export class ShareCard {
     this.share = share;
     this.#around = around;
     this.#files = new FileList((file) => this.#save(file));
+    const { announce, complain, meet } = around;
+    this.#bridge = new Bridge({ offer: () => share.offer(), meet, announce, complain });
     const p = this.#parts;
     cards += 1;
     p.name.id = `share-${cards}`;
@@ -56,7 +61,7 @@ export class ShareCard {
       'article',
       { class: 'card share', 'data-testid': 'share-card', 'data-content': share.id, 'aria-labelledby': p.name.id },
       el('header', {}, el('div', { class: 'title' }, p.name, p.meta), p.state),
-      p.bar, p.now, p.hint, this.#preview.element, p.facts, this.#actions(), this.#files.element,
+      p.bar, p.now, p.hint, this.#preview.element, p.facts, this.#actions(), this.#files.element, this.#bridge.element,
     );
     this.update();
   }
@@ -95,6 +100,14 @@ export class ShareCard {
     file.save().catch(unlessAborted).catch(this.#around.complain);
   }
 
+  /**
+   * Answers the offer of a link that was opened here.
+   * @param {string} link
+   */
+  answer(link) {
+    return this.#bridge.answer(link);
+  }
+
   /** Brings the card up to date. Cheap when nothing changed. */
   update() {
     const view = this.share.stats();
@@ -115,7 +128,7 @@ export class ShareCard {
         announce: this.#around.announce,
         torrent: () => void this.#torrent().catch(this.#around.complain),
       });
-      this.element.append(this.#sharing.element);
+      this.#bridge.element.before(this.#sharing.element);
     }
   }
 

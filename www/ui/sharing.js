@@ -1,9 +1,7 @@
 // @ts-check
-import { el, setText, show } from './dom.js';
+import { copyable } from './copy.js';
+import { el, show } from './dom.js';
 import { qr } from './qr.js';
-
-/** How long the copy button says that it worked. */
-const COPIED_MS = 2000;
 
 /** The link of a share: to read, to copy, to photograph, to hand to another program. */
 export class Sharing {
@@ -17,12 +15,8 @@ export class Sharing {
    * @param {{ open: boolean, name: string, announce: (text: string) => void, torrent: () => void }} options
    */
   constructor(link, { open, name, announce, torrent }) {
-    this.#link = el('input', {
-      type: 'text', readonly: true, value: link, 'data-testid': 'share-link', 'aria-label': `Link to share ${name}`, spellcheck: 'false',
-    });
-    this.#link.addEventListener('focus', () => this.#link.select());
-    const copy = el('button', { type: 'button', class: 'primary', 'data-testid': 'copy-link' }, 'Copy link');
-    copy.addEventListener('click', () => void this.#copy(copy, announce));
+    this.#link = link;
+    const { field, copy } = copyable({ value: link, mark: 'share-link', label: `Link to share ${name}`, button: 'Copy link', announce });
     const send = el('button', { type: 'button', 'data-testid': 'send-link' }, 'Send…');
     send.addEventListener('click', () => void navigator.share({ title: name, url: link }).catch(() => undefined));
     show(send, typeof navigator.share === 'function');
@@ -34,7 +28,7 @@ export class Sharing {
       el('div', { class: 'sharebox' },
         el('div', { class: 'sharetext' },
           el('p', { class: 'hint' }, 'Send this link, or let a phone read the code. Whoever has it can fetch the files.'),
-          this.#link,
+          field,
           el('div', { class: 'actions' }, copy, send, file)),
         this.#code),
     );
@@ -45,26 +39,8 @@ export class Sharing {
   #draw() {
     if (this.#drawn || !this.element.open) return;
     this.#drawn = true;
-    const code = qr(this.#link.value);
+    const code = qr(this.#link);
     if (code === null) this.#code.hidden = true;
     else this.#code.append(code);
-  }
-
-  /**
-   * @param {HTMLButtonElement} button
-   * @param {(text: string) => void} announce
-   */
-  async #copy(button, announce) {
-    let copied = true;
-    try {
-      await navigator.clipboard.writeText(this.#link.value);
-    } catch {
-      // No permission, or a page without TLS: select it, and use the older way.
-      this.#link.select();
-      copied = document.execCommand('copy');
-    }
-    setText(button, copied ? 'Copied' : 'Press Ctrl+C');
-    announce(copied ? 'Link copied.' : 'The link is selected. Press Control C to copy it.');
-    setTimeout(() => setText(button, 'Copy link'), COPIED_MS);
   }
 }

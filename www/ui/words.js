@@ -10,6 +10,7 @@ const NOBODY_AFTER_S = 6;
 const ERRORS = {
   'empty': 'Paste a link, a magnet link or a 64-character id first.',
   'bad-link': 'That is not a share link. A Swarmlet link has “#magnet:?xt=urn:btmh:…” in it; check that all of it was copied.',
+  'bad-code': 'That code does not fit: it is not complete, was used before, is older than a quarter of an hour, or is of another share. Make a new link and try again.',
   'version-one': 'This is a BitTorrent version 1 link. Swarmlet needs a version 2 link (it has “urn:btmh:” in it), because only that lets every piece be checked.',
   'bad-info': 'The description of this share is damaged or breaks the rules, so it was refused. Ask for a new link or .torrent file.',
   'bad-torrent': 'This is not a .torrent file that Swarmlet can read (version 2 or hybrid is needed).',

@@ -1,0 +1,98 @@
+// @ts-check
+// Pages that find each other where no server helps them: by codes that people carry, and through other pages.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { freePort, holds, MiB, Signaller, World } from './harness.mjs';
+
+/** Serves the page's files. Where peers meet is another server, which can go. @type {World} */ let world;
+before(async () => { world = await World.start(); });
+after(async () => { await world?.close(); });
+
+/** A meeting point of its own, and how to join there. */
+async function meetingPoint() {
+  const server = await new Signaller(await freePort(), []).start();
+  return { server, options: { signaller: `${server.base.replace('http', 'ws')}/signal` } };
+}
+
+/**
+ * Two pages connect by codes: offer out, answer back.
+ * @param {import('./harness.mjs').Peer} from @param {import('./harness.mjs').Peer} to @param {string} id
+ */
+async function carryCodes(from, to, id) {
+  const { link } = await from.offer(id);
+  const added = await to.add(link);
+  assert.equal(added.id, id, 'the link names the share');
+  const answer = await to.meet(link);
+  assert.match(String(answer), /^[\w-]+$/);
+  assert.equal(await from.meet(String(answer)), null, 'the answer is taken');
+  return link;
+}
+
+test('two pages connect with no server at all', async () => {
+  const files = [{ path: 'song.bin', size: 4 * MiB + 3, seed: 31 }];
+  const [a, b] = await Promise.all(['a', 'b'].map((name) => world.peer(name, { signaller: false })));
+  const { id } = await a.seed(files);
+  const link = await carryCodes(a, b, id);
+  await b.done(id);
+  await holds(b, id, files);
+  // Who is linked already needs no other link, and nonsense is none.
+  for (const wrong of [link, 'AAAA', 'not a code!']) {
+    const refused = await b.ask('meet', (t, code) => t.node.meet(code).then(() => '', (/** @type {any} */ error) => error.code), wrong);
+    assert.equal(refused, 'bad-code', wrong);
+  }
+  await Promise.all([a, b].map((peer) => peer.close()));
+});
+
+test('a ninth page that knows one of eight meets others through it, with the signaller gone', async () => {
+  const files = [{ path: 'film.bin', size: 6 * MiB + 1, seed: 32 }];
+  const { server, options } = await meetingPoint();
+  const names = Array.from({ length: 8 }, (_, number) => `page ${number}`);
+  const eight = [];
+  for (const name of names) eight.push(await world.peer(name, options));
+  const [first, known] = eight;
+  const { id, magnet } = await first.seed(files);
+  await Promise.all(eight.slice(1).map((peer) => peer.add(magnet)));
+  await Promise.all(eight.slice(1).map((peer) => peer.done(id)));
+  await server.stop();
+  await known.event('signaller', { state: 'down' });
+  const ninth = await world.peer('ninth', options);
+  await carryCodes(known, ninth, id);
+  await ninth.done(id);
+  await holds(ninth, id, files);
+  const met = await ninth.ask('meets three others', (t, one) => t.condition(() => {
+    const links = t.node.stats().links.filter((/** @type {any} */ link) => link.peer !== one);
+    return links.length >= 3 ? links.length : undefined;
+  }), known.id);
+  assert.ok(met >= 3);
+  assert.equal((await ninth.stats()).signaller, false, 'no signaller had a part in it');
+  assert.equal((await ninth.log()).filter(({ type }) => type === 'ban').length, 0);
+  await Promise.all([...eight, ninth].map((peer) => peer.close()));
+});
+
+test('people do it on the page: a link goes out, a code comes back', async () => {
+  const open = async (/** @type {string} */ name) => {
+    const peer = await world.page(name, { path: '/' });
+    peer.page.setDefaultTimeout(20_000);
+    await peer.when('has a node', () => /** @type {any} */ (window).swarmlet !== undefined);
+    return peer;
+  };
+  const [a, b] = [await open('a'), await open('b')];
+  await world.signaller.stop();
+  try {
+    await a.page.getByTestId('drop-input').setInputFiles({ name: 'note.txt', mimeType: 'text/plain', buffer: Buffer.from('no server') });
+    const bridge = a.page.getByTestId('bridge').first();
+    await bridge.locator('summary').click();
+    await a.page.getByTestId('make-offer').first().click();
+    const link = await a.page.getByTestId('offer-link').inputValue();
+    assert.match(link, /#magnet:.*&x\.offer=[\w-]+$/);
+    await b.page.locator('#link').fill(link);
+    await b.page.locator('#open button').click();
+    const answer = await b.page.getByTestId('answer').inputValue();
+    await a.page.getByTestId('answer-field').fill(answer);
+    await a.page.getByTestId('connect').click();
+    await b.when('has it', () => /** @type {any} */ (window).swarmlet.shares.some((/** @type {any} */ share) => share.state === 'seeding'));
+  } finally {
+    await world.signaller.start();
+  }
+  await Promise.all([a, b].map((peer) => peer.close()));
+});
