@@ -6,7 +6,7 @@ use crate::content::Content;
 use crate::origin::Origin;
 use crate::queue::fork;
 use crate::spec::{Clock, Conduct, Fault, Nat, Options, PeerId, PeerSpec};
-use crate::tape::Tape;
+use crate::tape::{Recorder, Tape};
 use crate::world::World;
 use core::time::Duration;
 use std::collections::BTreeSet;
@@ -89,9 +89,9 @@ pub fn trace(seed: u64) -> u64 {
 #[must_use]
 pub fn tape(seed: u64, peer: PeerId) -> Option<Tape> {
     let mut world = world(seed);
-    world.tape(peer);
+    world.recorder = Recorder::of(Some(peer));
     world.run(Duration::from_millis(CALM_MS));
-    world.recording.take()
+    world.recorder.take()
 }
 
 fn judge(world: &mut World) -> Verdict {

@@ -159,10 +159,8 @@ impl World {
         // Not drawn, so that worlds run as they did before there was such a key.
         this.exchange = Exchange::from_seed(Hash::of(&[seed, id.0].concat()).0);
         this.node = Some(Node::new(config, seed, id, now));
-        if self.taped == Some(peer) {
-            let from = (self.options.seed, peer);
-            self.recording = Some(Tape::begin(from, seed, id.0, &this.spec, now));
-        }
+        let from = (self.options.seed, peer);
+        self.recorder.begin(peer, || Tape::begin(from, seed, id.0, &this.spec, now));
     }
 
     /// What a peer's own clock shows now.
@@ -182,11 +180,7 @@ impl World {
     fn tell_node(&mut self, peer: PeerId, input: Input<'_>) -> bool {
         let now = self.local(peer);
         let Some(node) = &mut self.peers[peer].node else { return false };
-        if self.taped == Some(peer)
-            && let Some(tape) = &mut self.recording
-        {
-            tape.note(now, &input);
-        }
+        self.recorder.note(peer, now, &input);
         node.handle(now, input);
         self.inputs += 1;
         self.watch_spin(peer);

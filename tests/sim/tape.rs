@@ -2,12 +2,15 @@
 //! of the simulator. Random worlds write tapes, `tests/simulation/replay.rs` plays those that are kept.
 
 use crate::spec::{PeerId, PeerSpec};
-use crate::world::World;
+use core::time::Duration;
 use serde::{Deserialize, Serialize};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use swarmlet_core::config::Incentive;
 use swarmlet_core::content::{Magnet, Torrent};
 use swarmlet_core::wire::{Candidate, Description};
 use swarmlet_core::{
     Action, Channel, Command, Config, Failure, Hash, Input, Instant, JobId, LinkId, Node, Outcome, Root,
+    time::micros,
 };
 
 /// Orders that a node may give after one input, before something is wrong with it: its links times its windows.
@@ -22,8 +25,48 @@ pub struct Tape {
     peer: [u8; 32],
     limits: (u32, u32, u32, Option<u64>),
     began: u64,
+    /// What tapes did not carry at first comes behind them.
+    #[serde(skip)]
+    rules: Rules,
     /// When it was told what, in microseconds of its own clock.
     pub told: Vec<(u64, Told)>,
+}
+
+/// The rest of a node's configuration.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Rules {
+    window_leaves_max: u32,
+    channel_high_bytes: u32,
+    /// Places of the classic rule; 0 and 1 are the others.
+    incentive: u8,
+}
+
+impl Rules {
+    fn of(config: &Config) -> Self {
+        let incentive = match config.incentive {
+            Incentive::Deficit => 0,
+            Incentive::None => 1,
+            Incentive::Classic { slots } => slots.max(2),
+        };
+        let (window_leaves_max, channel_high_bytes) = (config.window_leaves_max, config.channel_high_bytes);
+        Self { window_leaves_max, channel_high_bytes, incentive }
+    }
+
+    fn apply(self, config: Config) -> Config {
+        let incentive = match self.incentive {
+            0 => Incentive::Deficit,
+            1 => Incentive::None,
+            slots => Incentive::Classic { slots },
+        };
+        let (window_leaves_max, channel_high_bytes) = (self.window_leaves_max, self.channel_high_bytes);
+        Config { window_leaves_max, channel_high_bytes, incentive, ..config }
+    }
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self::of(&Config::default())
+    }
 }
 
 /// One input.
@@ -55,6 +98,10 @@ pub enum Told {
     Done(u64, Ended),
     /// `Input::Timeout`.
     Timeout,
+    /// `Command::Read`: number, file, first byte, bytes, and microseconds until they are needed.
+    Read(u32, Root, u64, u32, u64),
+    /// `Command::CancelRead`.
+    CancelRead(u32),
 }
 
 /// One outcome.
@@ -82,6 +129,10 @@ impl Told {
                 Self::Add(magnet.to_string(), torrent.as_ref().map(|torrent| torrent.encode()))
             }
             Input::Command(Command::Close) => Self::Close,
+            Input::Command(Command::Read { read, root, start, length, within }) => {
+                Self::Read(*read, *root, *start, *length, micros(*within))
+            }
+            Input::Command(Command::CancelRead(read)) => Self::CancelRead(*read),
             Input::Command(_) => Self::Other,
             Input::Linked { link } => Self::Linked(link.0),
             Input::Received { link, channel, bytes } => {
@@ -113,6 +164,11 @@ impl Told {
                 Input::Command(Command::Add { magnet, torrent, select: None })
             }
             Self::Close => Input::Command(Command::Close),
+            Self::Read(read, root, start, length, within) => {
+                let (root, within) = (*root, Duration::from_micros(*within));
+                Input::Command(Command::Read { read: *read, root, start: *start, length: *length, within })
+            }
+            Self::CancelRead(read) => Input::Command(Command::CancelRead(*read)),
             Self::Other => return None,
             Self::Linked(link) => Input::Linked { link: LinkId(*link) },
             Self::Received(link, bulk, bytes) => {
@@ -176,7 +232,8 @@ impl Tape {
         let config = &spec.config;
         let limits = (config.links_max, config.links_wanted, config.dials_max, config.upload_rate_max);
         let from = (from.0, from.1 as u64);
-        Self { from, seed, peer, limits, began: now.micros(), told: Vec::new() }
+        let rules = Rules::of(config);
+        Self { from, seed, peer, limits, began: now.micros(), rules, told: Vec::new() }
     }
 
     pub(crate) fn note(&mut self, now: Instant, input: &Input<'_>) {
@@ -189,13 +246,17 @@ impl Tape {
     /// Never: everything on it can be written.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        postcard::to_allocvec(self).expect("a tape has only what postcard writes")
+        postcard::to_allocvec(&(self, &self.rules)).expect("a tape has only what postcard writes")
     }
 
     /// Reads a kept one.
     #[must_use]
     pub fn decode(bytes: &[u8]) -> Option<Self> {
-        postcard::from_bytes(bytes).ok()
+        let (mut tape, rest) = postcard::take_from_bytes::<Self>(bytes).ok()?;
+        if !rest.is_empty() {
+            tape.rules = postcard::from_bytes(rest).ok()?;
+        }
+        Some(tape)
     }
 
     /// Tells a fresh node all of it; returns how many bytes the node sent.
@@ -205,6 +266,7 @@ impl Tape {
     pub fn play(&self) -> Result<u64, String> {
         let (links_max, links_wanted, dials_max, upload_rate_max) = self.limits;
         let config = Config { links_max, links_wanted, dials_max, upload_rate_max, ..Config::default() };
+        let config = self.rules.apply(config);
         let began = Instant::from_micros(self.began);
         let mut node = Node::new(config, self.seed, swarmlet_core::PeerId(self.peer), began);
         let mut sent = 0;
@@ -229,9 +291,81 @@ impl Tape {
     }
 }
 
-impl World {
-    /// Writes down from now on what a peer's nodes are told; the tape is of its latest life.
-    pub fn tape(&mut self, peer: PeerId) {
-        self.taped = Some(peer);
+/// Writes down what a peer's nodes are told in the worlds that share it: the latest life of the first world that is over,
+/// or of the first in which something went wrong.
+#[derive(Clone, Debug, Default)]
+pub struct Recorder(Option<Arc<Mutex<Recording>>>);
+
+#[derive(Debug, Default)]
+struct Recording {
+    peer: Option<PeerId>,
+    last: Option<PeerId>,
+    running: Option<Tape>,
+    kept: Option<Tape>,
+    sealed: bool,
+}
+
+impl Recorder {
+    /// One for a peer; without one it only notes who was told something last.
+    #[must_use]
+    pub fn of(peer: Option<PeerId>) -> Self {
+        Self(Some(Arc::new(Mutex::new(Recording { peer, ..Recording::default() }))))
+    }
+
+    /// A node's life begins.
+    pub(crate) fn begin(&self, peer: PeerId, begin: impl FnOnce() -> Tape) {
+        if let Some(mut recording) = self.open()
+            && recording.peer == Some(peer)
+        {
+            recording.running = Some(begin());
+        }
+    }
+
+    /// A node is about to be told something.
+    pub(crate) fn note(&self, peer: PeerId, now: Instant, input: &Input<'_>) {
+        let Some(mut recording) = self.open() else { return };
+        recording.last = Some(peer);
+        if recording.peer == Some(peer)
+            && let Some(tape) = &mut recording.running
+        {
+            tape.note(now, input);
+        }
+    }
+
+    /// Something went wrong: this is what is kept.
+    pub(crate) fn seal(&self) {
+        if let Some(mut recording) = self.open() {
+            recording.sealed = true;
+            recording.kept = recording.running.take();
+        }
+    }
+
+    /// A world is over.
+    pub(crate) fn end(&self) {
+        if let Some(mut recording) = self.open() {
+            let tape = recording.running.take();
+            recording.kept = recording.kept.take().or(tape);
+        }
+    }
+
+    /// What was written down; of a world that is not over where there is one, since it ended in a panic.
+    #[must_use]
+    pub fn take(&self) -> Option<Tape> {
+        let mut recording = self.lock()?;
+        recording.running.take().or_else(|| recording.kept.take())
+    }
+
+    /// Who was told something last before it went wrong.
+    #[must_use]
+    pub fn last(&self) -> Option<PeerId> {
+        self.lock()?.last
+    }
+
+    fn open(&self) -> Option<MutexGuard<'_, Recording>> {
+        self.lock().filter(|recording| !recording.sealed)
+    }
+
+    fn lock(&self) -> Option<MutexGuard<'_, Recording>> {
+        self.0.as_ref().map(|recording| recording.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -10,7 +10,7 @@ use crate::queue::{Queue, fork};
 use crate::rtc::{CONSENT, End, EndId, OwnedOutcome};
 use crate::signaller::Signaller;
 pub use crate::spec::{Fault, Options, PeerId, PeerSpec};
-use crate::tape::Tape;
+use crate::tape::Recorder;
 use core::cell::Cell;
 use core::fmt;
 use core::time::Duration;
@@ -62,8 +62,7 @@ pub struct World {
     /// A peer that was not done when it was last looked at.
     pub(crate) undone: Cell<usize>,
     /// Whose inputs are written down, and what was.
-    pub(crate) taped: Option<PeerId>,
-    pub(crate) recording: Option<Tape>,
+    pub recorder: Recorder,
     next_check: Instant,
     /// Where the next look at peers' insides begins.
     pub(crate) audited: usize,
@@ -99,8 +98,7 @@ impl World {
             written: Vec::new(),
             scratch: Vec::new(),
             undone: Cell::new(0),
-            taped: None,
-            recording: None,
+            recorder: Recorder::default(),
             next_check: Instant::ZERO,
             audited: 0,
             partition: (0, BTreeSet::new()),
@@ -174,6 +172,7 @@ impl World {
     /// Notes the first broken invariant.
     pub(crate) fn violate(&mut self, what: impl core::fmt::Display) {
         if self.violation.is_none() {
+            self.recorder.seal();
             let micros = self.now.micros();
             self.violation = Some(format!("seed {}, {micros} us: {what}", self.options.seed));
         }

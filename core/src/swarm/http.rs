@@ -137,15 +137,21 @@ impl Swarm {
         None
     }
 
-    /// Takes pieces that are about to be late from peers that have them under way.
+    /// Takes pieces that are about to be late from peers: first those that are not on their way yet, at last all.
     fn take_over(&mut self, root: &Root, cx: &mut Cx) {
         let Some(asked) = cx.now.micros().checked_sub(origin::HEDGE) else { return };
-        for piece in &self.due_by(root, cx.now.after(origin::LATE), Instant::from_micros(asked)) {
+        let asked = Instant::from_micros(asked);
+        let late = self.due_by(root, cx.now.after(origin::LATE), asked);
+        for piece in &self.due_by(root, cx.now.after(origin::RECALL), asked) {
             let Some(file) = self.files.get(root) else { return };
             let Some(piece) = file.layout.piece(*piece).filter(|piece| file.ledger.is_open(*piece)) else {
                 continue;
             };
             let leaves = file.layout.leaves_of(piece);
+            if !late.contains(&piece.get()) {
+                self.call_back_all(root, &leaves, cx);
+                continue;
+            }
             for link in self.links() {
                 self.take_back(link, Some(*root), &|span| leaves.contains(&span.start), cx);
             }

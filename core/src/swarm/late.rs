@@ -8,6 +8,8 @@ use crate::id::{LinkId, Root};
 use crate::outbox::Cx;
 use crate::time::{Instant, SECOND};
 use crate::wire::{Message, Span};
+use alloc::vec::Vec;
+use core::ops::Range;
 
 /// A run stays with the source that was asked for at least this long: it may be on its way.
 const STAY: u64 = SECOND / 4;
@@ -41,11 +43,33 @@ impl Swarm {
                 }
             }
         }
-        let Some((_, _, other, root, span)) = best else { return };
-        if let Some(slow) = self.peers.get_mut(&other) {
-            slow.call_back(&root, span.start);
+        if let Some((_, _, other, root, span)) = best {
+            self.call_back_from(other, &root, span, cx);
         }
-        cx.out.control(other, &Message::Cancel { root, spans: alloc::vec![span] });
+    }
+
+    /// Asks a source to give up a run if it has not sent it.
+    fn call_back_from(&mut self, link: LinkId, root: &Root, span: Span, cx: &mut Cx) {
+        if let Some(slow) = self.peers.get_mut(&link) {
+            slow.call_back(root, span.start);
+        }
+        cx.out.control(link, &Message::Cancel { root: *root, spans: alloc::vec![span] });
+    }
+
+    /// Calls back some leaves of a file from whoever was asked for them.
+    pub(super) fn call_back_all(&mut self, root: &Root, leaves: &Range<u32>, cx: &mut Cx) {
+        for link in self.links() {
+            let Some(peer) = self.peers.get(&link) else { continue };
+            let mut spans = Vec::new();
+            for ((of, start), asked) in peer.owes() {
+                if of == root && leaves.contains(start) && !asked.called_back {
+                    spans.push(Span { start: *start, count: asked.count, proof: asked.proof });
+                }
+            }
+            for span in spans {
+                self.call_back_from(link, root, span, cx);
+            }
+        }
     }
 
     /// Whether a run is under way at one source only, and a peer has it.

@@ -14,8 +14,10 @@ const BACKOFF: u64 = SECOND / 2;
 const GRACE: u64 = 2 * SECOND;
 /// What is needed this soon is fetched over HTTP if no peer was asked for it.
 pub(crate) const HEDGE: u64 = 2 * SECOND;
-/// And if it is needed this soon, even then.
-pub(crate) const LATE: u64 = SECOND;
+/// What waits at a peer is called back this soon before it is needed: what has not been sent is free for another source.
+pub(crate) const RECALL: u64 = HEDGE + SECOND / 2;
+/// And what is needed this soon is fetched over HTTP even if it is on its way.
+pub(crate) const LATE: u64 = SECOND * 3 / 4;
 /// Peers of a swarm that fetch at the same time what no peer has.
 pub(crate) const FEW: u64 = 4;
 /// How long they do, before lots are drawn anew.

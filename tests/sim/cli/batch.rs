@@ -27,6 +27,8 @@ pub(crate) struct Batch {
     /// Time from the first run's beginning to the last one's end.
     pub(crate) wall_s: f64,
     pub(crate) violations: Vec<String>,
+    /// The first seed with one.
+    pub(crate) failed: Option<u64>,
 }
 
 impl Batch {
@@ -111,7 +113,7 @@ pub(crate) fn run_all(jobs: &[Job], threads: usize, bar: &ProgressBar) -> Vec<En
 
 /// Puts the runs of one command together.
 pub(crate) fn gather(story: &'static Story, setup: &Setup, ended: Vec<Ended>, wall_s: f64) -> Batch {
-    let (mut runs, mut violations) = (Vec::new(), Vec::new());
+    let (mut runs, mut violations, mut failed) = (Vec::new(), Vec::new(), None);
     for (seed, run) in (setup.seed..).zip(ended) {
         match run {
             Ok(run) => {
@@ -120,12 +122,15 @@ pub(crate) fn gather(story: &'static Story, setup: &Setup, ended: Vec<Ended>, wa
             }
             Err(panic) => violations.push(format!("seed {seed}: {panic}")),
         }
+        if !violations.is_empty() {
+            failed.get_or_insert(seed);
+        }
     }
-    Batch { story, setup: setup.clone(), runs, wall_s, violations }
+    Batch { story, setup: setup.clone(), runs, wall_s, violations, failed }
 }
 
 /// One run. A panic of the engine is a broken invariant like any other.
-fn run_one(story: &Story, setup: &Setup, bar: &ProgressBar) -> Result<Done, String> {
+pub(crate) fn run_one(story: &Story, setup: &Setup, bar: &ProgressBar) -> Result<Done, String> {
     let (started, cpu_before) = (Instant::now(), thread_cpu_s());
     let mut shown = 0;
     let mut progress = |share: f64| {

@@ -245,6 +245,11 @@ pub(crate) const ROWS: &[Row] = &[
         ],
     },
     Row {
+        title: "50 viewers of a film of nine minutes",
+        command: "streaming --peers 50 --mib 64 --seeds 4",
+        checks: &[at_least("B1", "offload", 0.90), at_most("B1", "stalls_over_http", 0.001)],
+    },
+    Row {
         title: "four peers, one source with line to spare",
         command: "flash-crowd --peers 4 --mib 8 --origin-ratio 40 --seeds 10",
         checks: &[seen("other mixes", "ratio_last"), seen("other mixes", "duplicates")],

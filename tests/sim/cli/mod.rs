@@ -4,6 +4,7 @@ mod batch;
 mod goals;
 mod plot;
 mod report;
+mod save;
 mod table;
 
 use batch::run_seeds;
@@ -48,6 +49,12 @@ pub(crate) struct Args {
     /// Runs at the same time [default: one for each core]
     #[arg(long)]
     threads: Option<usize>,
+    /// Keep what a node was told as a tape that the tests play again: of the first run that went wrong, else of the first
+    #[arg(long, value_name = "FILE")]
+    pub(crate) save: Option<String>,
+    /// Whose [default: the one that a broken invariant names, or who was told something last; where nothing went wrong, 1]
+    #[arg(long, value_name = "PEER")]
+    pub(crate) save_peer: Option<usize>,
     /// report: small sizes, to see that it works
     #[arg(long)]
     quick: bool,
@@ -90,6 +97,11 @@ fn run_story(name: &str, args: &Args) -> Result<bool, String> {
     let strandings = batch.runs.iter().flat_map(|run| &run.outcome.strandings).take(20);
     for line in strandings.chain(&batch.violations) {
         eprintln!("sim: {line}");
+    }
+    if let Some(file) = &args.save {
+        eprintln!("sim: {}", save::save(&batch, args.save_peer, file)?);
+    } else if let Some(seed) = batch.failed {
+        eprintln!("sim: to keep this run: {}", save::command(name, args, seed));
     }
     if args.json {
         println!("{}", table::json(&batch));

@@ -105,8 +105,10 @@ impl Play {
         };
         let crowd = FlashCrowd { seed: setup.seed, peers: 0, seeds: 0, set_up, ..FlashCrowd::default() };
         let pieces = pieces(&content);
+        let mut world = crowd.world_of(content);
+        world.recorder = setup.recorder.clone();
         Self {
-            world: crowd.world_of(content),
+            world,
             classes: Vec::new(),
             excused: BTreeSet::new(),
             corrupt: 0,
@@ -207,6 +209,7 @@ impl Play {
         for peer in 0..self.next() {
             self.note_id(peer);
         }
+        self.world.recorder.end();
     }
 
     /// Whether nobody is waited for any more.

@@ -3,6 +3,7 @@
 use crate::queue::fork;
 use crate::spec::{Nat, PeerSpec};
 use crate::story::{FlashCrowd, UP};
+use crate::tape::Recorder;
 use core::time::Duration;
 use std::collections::BTreeMap;
 use swarmlet_core::config::Incentive;
@@ -80,6 +81,8 @@ pub struct Setup {
     pub origin_ratio: f64,
     /// Everything that is drawn follows from it.
     pub seed: u64,
+    /// Writes down what one of the peers is told.
+    pub recorder: Recorder,
     values: BTreeMap<&'static str, Value>,
 }
 
@@ -89,7 +92,7 @@ impl Setup {
     pub fn new((peers, mib, origin_ratio): (usize, f64, f64), knobs: &'static [Knob]) -> Self {
         // A story's own knob of the same name comes later and wins.
         let values = COMMON.iter().chain(knobs).map(|knob| (knob.name, knob.default)).collect();
-        Self { peers, mib, origin_ratio, seed: 1, values }
+        Self { peers, mib, origin_ratio, seed: 1, recorder: Recorder::default(), values }
     }
 
     /// Sets a value by `key=value`.

@@ -13,7 +13,7 @@ pub(super) static STORY: Story = Story {
     name: "streaming",
     about: "Viewers read a file in order at a bitrate, from peers and from a web server (goal B1, B2). `up` follows from \
             bitrate and upload_ratio: 30 % of the viewers have a quarter of it, 20 % 2.125 times. offload: share \
-            of what was watched that the server did not send; offload_max: what the viewers' lines allow for (theory §2, \
+            of what was watched that the server did not send; offload_bound: what the viewers' lines allow for (theory §2, \
             0.9 of them reachable). stalls: share of the time that the picture stood still; stalls_http, startup_http_p95_s: in the same \
             seed's run without peers; stalls_over_http, startup_over_http_s: the differences.",
     size: (50, 16.0, 5000.0),
@@ -49,7 +49,7 @@ fn run(setup: &Setup, progress: Progress<'_>) -> Outcome {
     let watched = setup.peers as f64 * play.world.content.bytes() as f64;
     let ups: Vec<_> = play.of(Class::gives).map(|peer| play.world.peers[peer].spec.up as f64).collect();
     outcome.tell("offload", 1.0 - play.world.origins[0].served as f64 / watched);
-    outcome.tell("offload_max", max_offload(&ups, mbit(setup.number("bitrate")), 0.9));
+    outcome.tell("offload_bound", max_offload(&ups, mbit(setup.number("bitrate")), 0.9));
     outcome.tell("stalls", stalls(&viewings));
     outcome.tell("stalls_http", stalls(&alone_viewings));
     outcome.tell("stalls_over_http", stalls(&viewings) - stalls(&alone_viewings));
