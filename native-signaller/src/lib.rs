@@ -69,6 +69,8 @@ struct State {
     hub: Hub,
     assets: files::Assets,
     shares: shares::Shares,
+    /// The peer inside the server, where it has something to seed.
+    peer: Option<seed::Peer>,
     /// Visitors of sites that share.
     crowds: std::sync::Mutex<publish::crowd::Crowds>,
     draining: AtomicBool,
@@ -204,21 +206,20 @@ pub async fn run(config: Config, inlets: Inlets, shutdown: impl Future<Output = 
     let hub = Hub::start(&config, config.tracker(&contents), seed, plain, arrivals).map_err(failed)?;
     let (bus, carrying) = cluster::start(&config, &hub, seed.map(|byte| byte.rotate_left(1))).await.unzip();
     let peer = seeded(&config, &hub, made).await?;
-    let (draining, tasks) = (AtomicBool::new(false), TaskTracker::new());
     let (live, _) = watch::channel(Arc::new(config));
-    let crowds = std::sync::Mutex::default();
     let state = Arc::new(State {
         live,
         hub,
         assets,
         shares,
-        crowds,
-        draining,
+        peer,
+        crowds: std::sync::Mutex::default(),
+        draining: AtomicBool::new(false),
         metrics: metrics::Metrics::default(),
         bus,
         certificate,
         started: Instant::now(),
-        tasks,
+        tasks: TaskTracker::new(),
     });
     announce(&state, addr);
     let compressing = tokio::task::spawn_blocking({
@@ -239,7 +240,7 @@ pub async fn run(config: Config, inlets: Inlets, shutdown: impl Future<Output = 
         }
     }
 
-    let clean = go_away(&state, peer, accepting, &ending).await;
+    let clean = go_away(&state, accepting, &ending).await;
     let _ = compressing.await;
     state.hub.stop().await;
     cluster::end(carrying).await;
@@ -248,16 +249,11 @@ pub async fn run(config: Config, inlets: Inlets, shutdown: impl Future<Output = 
 }
 
 /// Sends everybody away; whether all went in time.
-async fn go_away(
-    state: &State,
-    peer: Option<seed::Peer>,
-    accepting: JoinHandle<()>,
-    ending: &CancellationToken,
-) -> bool {
+async fn go_away(state: &State, accepting: JoinHandle<()>, ending: &CancellationToken) -> bool {
     let drain = Duration::from_secs(state.config().drain_seconds.into());
     tracing::info!(event = "drain", seconds = drain.as_secs(), "going away; a second signal ends at once");
     state.draining.store(true, Ordering::Relaxed);
-    if let Some(peer) = peer {
+    if let Some(peer) = &state.peer {
         peer.close().await;
     }
     // The tracker closes who is left when four fifths are over, so that the close frames get out in time.

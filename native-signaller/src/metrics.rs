@@ -3,6 +3,7 @@
 //! Nothing here is counted on the way of a message: the tracker counts for itself, and a scrape asks it.
 
 use crate::State;
+use crate::seed::Measure;
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
@@ -81,6 +82,9 @@ pub(crate) async fn text(state: &State) -> Option<String> {
     let seconds = state.metrics.handshake_seconds.clone();
     registry.register("ws_handshake_seconds", "TLS handshakes, good or not", seconds);
     registry.register_collector(Box::new(Scrape::new(state, counts)));
+    if let Some(peer) = &state.peer {
+        registry.sub_registry_with_prefix("peer").register_collector(Box::new(Inside(peer.measures().await)));
+    }
     encode(&mut text, &registry).ok()?;
     let mut process = Registry::with_prefix("process");
     process.register_collector(Box::new(Process));
@@ -240,6 +244,24 @@ impl Scrape {
             Some(left) => lines.gauge("tls_cert_expiry_seconds", "Until the certificate ends", left as f64),
             None => Ok(()),
         }
+    }
+}
+
+/// What the peer inside the server counts.
+#[derive(Debug)]
+struct Inside(Vec<Measure>);
+
+impl Collector for Inside {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut lines = Lines(encoder);
+        for Measure { name, help, value, grows } in &self.0 {
+            #[expect(clippy::cast_precision_loss, reason = "rounded above 2^53 bytes")]
+            match grows {
+                true => lines.counter(name, help, *value)?,
+                false => lines.gauge(name, help, *value as f64)?,
+            }
+        }
+        Ok(())
     }
 }
 

@@ -4,7 +4,7 @@
 use crate::Error;
 use crate::files::{ascii, is_known, mime, partial, unsatisfiable};
 use crate::range::{Wanted, wanted};
-use crate::seed::Made;
+use crate::seed::{Made, known};
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -93,7 +93,7 @@ impl Shares {
         if self.shares.contains_key(&name) {
             return Err(unfit(format!("a second share named {name}")));
         }
-        let made = Made::of(&whole, Vec::new())?;
+        let made = Made::watched(&whole, Vec::new(), known::folder().as_deref(), &mut |_, _| true)?;
         let torrent = made.torrent().clone();
         let single = torrent.info.is_single();
         for (entry, path) in torrent.info.files.iter().zip(made.paths()) {

@@ -19,7 +19,7 @@ const SEAL_BYTES: usize = 32;
 
 /// What is known of each file, by path.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Cache(BTreeMap<String, Known>);
+pub(crate) struct Cache(BTreeMap<String, Known>);
 
 #[derive(Debug, PartialEq, Eq)]
 struct Known {
@@ -30,21 +30,21 @@ struct Known {
 
 impl Cache {
     /// The leaf hashes of a file that looks as it did.
-    pub(super) fn get(&self, file: &Found) -> Option<&[Hash]> {
+    pub(crate) fn get(&self, file: &Found) -> Option<&[Hash]> {
         let known = self.0.get(&file.path)?;
         let same = known.size == file.size && known.changed == file.changed && file.changed != 0;
         same.then_some(known.leaves.as_slice())
     }
 
-    pub(super) fn put(&mut self, file: &Found, leaves: Vec<Hash>) {
+    pub(crate) fn put(&mut self, file: &Found, leaves: Vec<Hash>) {
         self.0.insert(file.path.clone(), Known { size: file.size, changed: file.changed, leaves });
     }
 
-    pub(super) fn read(path: &Path) -> Self {
+    pub(crate) fn read(path: &Path) -> Self {
         std::fs::read(path).ok().and_then(|bytes| Self::decode(&bytes)).unwrap_or_default()
     }
 
-    pub(super) fn write(&self, path: &Path) -> io::Result<()> {
+    pub(crate) fn write(&self, path: &Path) -> io::Result<()> {
         std::fs::write(path, self.encode())
     }
 

@@ -4,11 +4,11 @@
 //! `swarmlet.torrent` (BEP 52), what the swarm needs. A key signs the first, and the first names the second, so a page that
 //! knows the key, or the first one's hash, believes no other.
 
-mod cache;
+pub(crate) mod cache;
 pub(crate) mod crowd;
 mod kind;
 mod manifest;
-mod walk;
+pub(crate) mod walk;
 
 use crate::{Error, mint};
 use cache::Cache;

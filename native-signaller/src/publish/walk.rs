@@ -9,12 +9,12 @@ use swarmlet_core::config::{FILES_MAX, PATH_DEPTH_MAX};
 
 /// A file, and how it looked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Found {
+pub(crate) struct Found {
     /// From the site's folder, elements joined by `/`.
-    pub(super) path: String,
-    pub(super) size: u64,
+    pub(crate) path: String,
+    pub(crate) size: u64,
     /// Nanoseconds since 1970 of the last change.
-    pub(super) changed: u64,
+    pub(crate) changed: u64,
 }
 
 impl Found {

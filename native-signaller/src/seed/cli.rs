@@ -1,8 +1,9 @@
 //! The command line of `seed` and `get`.
 
-use super::{Settings, Signaller, link};
+use super::{Line, Settings, Signaller, link};
 use clap::Args;
 use core::net::IpAddr;
+use core::time::Duration;
 use std::path::PathBuf;
 
 /// What both commands take.
@@ -11,6 +12,10 @@ pub struct PeerOptions {
     /// Where peers find each other [default: the server of the link, else http://127.0.0.1:8787]
     #[arg(long, value_name = "URL")]
     pub signaller: Option<String>,
+    /// An authority (PEM) that is believed beside the public ones, for a signaller with a certificate of its own; may
+    /// be repeated
+    #[arg(long, value_name = "FILE")]
+    pub ca: Vec<PathBuf>,
     /// For a signaller that lets in only who has one
     #[arg(long, value_name = "TOKEN", default_value = "", hide_default_value = true)]
     pub token: String,
@@ -35,6 +40,9 @@ pub struct PeerOptions {
     /// An address of this machine to use [default: all]; may be repeated
     #[arg(long, value_name = "IP")]
     pub bind: Vec<IpAddr>,
+    /// A slower line than there is, as RATE or RATE,MILLISECONDS: for measurements
+    #[arg(long, value_name = "LINE", value_parser = line, hide = true)]
+    pub line: Option<Line>,
     /// One JSON object for each line instead of text
     #[arg(long)]
     pub json: bool,
@@ -88,12 +96,14 @@ impl PeerOptions {
             .ok_or_else(|| crate::Error::Config(format!("{page} is no address of a signaller")))?;
         let mut settings = Settings {
             signaller: Signaller::At(signaller),
+            authorities: self.ca.clone(),
             data: Some(data),
             quota: self.quota,
             download_rate_max: self.download_limit,
             bind: self.bind.clone(),
             external: self.external_ip.clone(),
             stun: self.stun.clone(),
+            line: self.line.clone(),
             ..Settings::default()
         };
         settings.node.token.clone_from(&self.token);
@@ -124,9 +134,25 @@ fn size(text: &str) -> Result<u64, String> {
     if (1.0..=9e15).contains(&bytes) { Ok(bytes as u64) } else { Err("this is out of range".to_owned()) }
 }
 
+/// Reads `250k,15`.
+fn line(text: &str) -> Result<Line, String> {
+    let (rate, way) = text.split_once(',').unwrap_or((text, "0"));
+    let way = way.trim().parse().ok().filter(|ms: &u64| *ms <= 60_000);
+    let way = way.ok_or_else(|| "the way takes a number of milliseconds, at most a minute".to_owned())?;
+    Ok(Line::new(size(rate)?, Duration::from_millis(way)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_are_a_rate_and_a_way() {
+        assert!(line("250k").is_ok() && line("2M,15").is_ok());
+        for bad in ["", "x", "2M,", "2M,-1", "2M,100000", "0,1"] {
+            assert!(line(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn sizes_are_read_as_people_write_them() {

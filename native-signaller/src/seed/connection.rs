@@ -2,13 +2,14 @@
 
 use super::stack::Shared;
 use bytes::{Bytes, BytesMut};
+use core::net::IpAddr;
 use core::time::Duration;
 use rtc::ice::mdns::MulticastDnsMode;
 use rtc::peer_connection::configuration::setting_engine::SctpMaxMessageSize;
 use rtc::peer_connection::transport::RTCDtlsRole;
 use std::sync::Arc;
 use swarmlet_core::config::CHANNEL_LOW_BYTES;
-use swarmlet_core::wire::{Candidate, Description, sdp};
+use swarmlet_core::wire::{Address, Candidate, CandidateKind, Description, sdp};
 use swarmlet_core::{Channel, LinkId};
 use tokio::sync::mpsc;
 use tokio::time;
@@ -16,7 +17,7 @@ use webrtc::data_channel::{DataChannel, RTCDataChannelInit};
 use webrtc::error::{Error, Result};
 use webrtc::peer_connection::{
     PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfigurationBuilder,
-    RTCIceCandidateInit, RTCIceCandidateType, RTCIceGatheringState, RTCIceServer, RTCPeerConnectionIceEvent,
+    RTCIceCandidateInit, RTCIceGatheringState, RTCIceServer, RTCPeerConnectionIceEvent,
     RTCPeerConnectionState, RTCSessionDescription, SettingEngine, SettingEngineBuilder,
 };
 use webrtc::runtime::default_runtime;
@@ -27,6 +28,9 @@ const MESSAGE_BYTES_MAX: u32 = 256 * 1024;
 const RECEIVE_BYTES: u32 = 4 * 1024 * 1024;
 /// The crate's driver may hang in its own end.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
+
+/// How addresses that a NAT hands on are preferred (RFC 8445 §5.1.2.2).
+const REFLEXIVE_PREFERENCE: u32 = 100;
 
 /// What a connection says of itself.
 pub(super) enum Pulse {
@@ -60,7 +64,7 @@ impl Connection {
         let built = PeerConnectionBuilder::new()
             .with_configuration(RTCConfigurationBuilder::new().with_ice_servers(servers).build())
             .with_setting_engine(engine(shared))
-            .with_handler(Arc::new(Heart(heart)))
+            .with_handler(Arc::new(Heart { pulse: heart, external: shared.external.clone() }))
             .with_runtime(runtime)
             .with_udp_addrs(shared.addresses.clone())
             .build()
@@ -142,7 +146,7 @@ impl Connection {
 }
 
 fn engine(shared: &Shared) -> SettingEngine {
-    let engine = SettingEngineBuilder::new()
+    SettingEngineBuilder::new()
         .with_sctp_max_message_size(SctpMaxMessageSize::Bounded(MESSAGE_BYTES_MAX))
         .with_sctp_max_receive_buffer_size(RECEIVE_BYTES)
         // Pages hide behind names that only their own network can resolve. They reach us by our addresses all the
@@ -150,36 +154,88 @@ fn engine(shared: &Shared) -> SettingEngine {
         .with_multicast_dns_mode(MulticastDnsMode::Disabled)
         // See `pipe`: who is not the client is the first to be ready.
         .with_answering_dtls_role(RTCDtlsRole::Server)
-        .with_include_loopback_candidate(shared.loopback);
-    let external: Vec<_> = shared.external.iter().map(ToString::to_string).collect();
-    match external.is_empty() {
-        true => engine.build(),
-        false => engine.with_nat_1to1_ips(external, RTCIceCandidateType::Srflx).build(),
-    }
+        .with_include_loopback_candidate(shared.loopback)
+        .build()
 }
 
 /// What the crate calls. It runs on the connection's own driver and must not wait.
-struct Heart(mpsc::UnboundedSender<Pulse>);
+struct Heart {
+    pulse: mpsc::UnboundedSender<Pulse>,
+    external: Vec<IpAddr>,
+}
+
+impl Heart {
+    /// A way to reach us; and the same by each address that a NAT hands on to this one, which the crate has a setting
+    /// for that it does not heed.
+    fn found(&self, candidate: Candidate) {
+        if candidate.kind == CandidateKind::Host {
+            for outside in &self.external {
+                let address = match (outside, candidate.address) {
+                    (IpAddr::V4(ip), Address::V4(_)) => Address::V4(ip.octets()),
+                    (IpAddr::V6(ip), Address::V6(_)) => Address::V6(ip.octets()),
+                    _ => continue,
+                };
+                let priority = REFLEXIVE_PREFERENCE << 24 | candidate.priority & 0x00ff_ffff;
+                let kind = CandidateKind::ServerReflexive;
+                let _ = self.pulse.send(Pulse::Found(Some(Candidate {
+                    address,
+                    kind,
+                    priority,
+                    port: candidate.port,
+                })));
+            }
+        }
+        let _ = self.pulse.send(Pulse::Found(Some(candidate)));
+    }
+}
 
 #[async_trait::async_trait]
 impl PeerConnectionEventHandler for Heart {
     async fn on_ice_candidate(&self, event: RTCPeerConnectionIceEvent) {
         let line = event.candidate.to_json().ok().map(|init| init.candidate);
         if let Some(candidate) = line.and_then(|line| sdp::parse_candidate(&line)) {
-            let _ = self.0.send(Pulse::Found(Some(candidate)));
+            self.found(candidate);
         }
     }
 
     async fn on_ice_gathering_state_change(&self, state: RTCIceGatheringState) {
         if state == RTCIceGatheringState::Complete {
-            let _ = self.0.send(Pulse::Found(None));
+            let _ = self.pulse.send(Pulse::Found(None));
         }
     }
 
     async fn on_connection_state_change(&self, state: RTCPeerConnectionState) {
         // `Disconnected` may heal, and the node has its own watchdog.
         if matches!(state, RTCPeerConnectionState::Failed | RTCPeerConnectionState::Closed) {
-            let _ = self.0.send(Pulse::Lost);
+            let _ = self.pulse.send(Pulse::Lost);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Settings;
+    use super::super::metrics::Counters;
+    use super::*;
+    use core::net::Ipv4Addr;
+
+    #[tokio::test]
+    async fn the_address_that_others_know_is_named_beside_its_own() {
+        let outside = Ipv4Addr::new(192, 0, 2, 7);
+        let settings = Settings {
+            bind: vec![Ipv4Addr::LOCALHOST.into()],
+            external: vec![outside.into()],
+            ..Settings::default()
+        };
+        let shared = Shared::of(&settings, true, Arc::new(Counters::default()));
+        let (mut connection, _) = Connection::open(LinkId(1), None, &shared).await.unwrap();
+        let mut found = Vec::new();
+        while let Some(Pulse::Found(Some(candidate))) = connection.pulse.recv().await {
+            found.push((candidate.address, candidate.kind));
+        }
+        connection.close().await;
+        let address = |ip: Ipv4Addr| Address::V4(ip.octets());
+        assert!(found.contains(&(address(Ipv4Addr::LOCALHOST), CandidateKind::Host)), "{found:?}");
+        assert!(found.contains(&(address(outside), CandidateKind::ServerReflexive)), "{found:?}");
     }
 }

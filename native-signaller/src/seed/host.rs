@@ -8,7 +8,7 @@ use super::metrics::Counters;
 use super::rtc::{Links, Room};
 use super::socket::Socket;
 use super::store::Store;
-use super::{NEWS_MAX, Settings, Signaller};
+use super::{NEWS_MAX, Settings, Signaller, trust};
 use core::time::Duration;
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -23,6 +23,7 @@ use swarmlet_core::{
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time;
+use tokio_tungstenite::Connector;
 
 /// News that are taken in before the clock is looked at again.
 const BATCH: usize = 64;
@@ -95,6 +96,7 @@ pub(super) struct Host {
     /// The socket to the signaller, by the job that opened it, and whether it is open.
     socket: Option<(JobId, Socket, bool)>,
     signaller: Signaller,
+    tls: Option<Connector>,
     counters: Arc<Counters>,
     closing: Option<oneshot::Sender<()>>,
 }
@@ -126,6 +128,7 @@ impl Host {
             fetches: HashMap::new(),
             socket: None,
             signaller: settings.signaller.clone(),
+            tls: trust::config(&settings.authorities)?.map(Connector::Rustls),
             news: news.clone(),
             counters,
             closing: None,
@@ -298,7 +301,7 @@ impl Host {
     fn start(&mut self, job: JobId, work: Work) {
         match work {
             Work::OpenSignaller => {
-                let socket = Socket::open(job, &self.signaller, self.news.clone());
+                let socket = Socket::open(job, &self.signaller, self.tls.clone(), self.news.clone());
                 self.socket = Some((job, socket, false));
             }
             Work::CloseSignaller => {

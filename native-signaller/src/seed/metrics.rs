@@ -1,7 +1,7 @@
 //! What a peer counts, for logs and for whoever watches it. Everything else is in the node's snapshot.
 
 use core::sync::atomic::{AtomicU64, Ordering};
-use swarmlet_core::Event;
+use swarmlet_core::{Event, Snapshot};
 
 /// Counters of one peer since it started. Reading them costs and changes nothing.
 #[derive(Debug, Default)]
@@ -35,24 +35,25 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// Name, value and whether it only grows, of each, for a metrics page.
-    #[must_use]
-    pub fn list(&self) -> [(&'static str, u64, bool); 13] {
+    /// All of them, for a metrics page.
+    pub(super) fn list(&self) -> Vec<Measure> {
         let now = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        [
-            ("links", now(&self.links), false),
-            ("connections", now(&self.connections), false),
-            ("connections_made", now(&self.connections_made), true),
-            ("dials_failed", now(&self.dials_failed), true),
-            ("stuck", now(&self.stuck), true),
-            ("recycles", now(&self.recycles), true),
-            ("banned", now(&self.banned), true),
-            ("wire_in_bytes", now(&self.wire_in), true),
-            ("wire_out_bytes", now(&self.wire_out), true),
-            ("disk_read_bytes", now(&self.disk_read), true),
-            ("disk_written_bytes", now(&self.disk_written), true),
-            ("stored_bytes", now(&self.stored), false),
-            ("damaged", now(&self.damaged), true),
+        let gauge = |name, help, counter| Measure { name, help, value: now(counter), grows: false };
+        let count = |name, help, counter| Measure { name, help, value: now(counter), grows: true };
+        vec![
+            gauge("links", "Links with both channels open", &self.links),
+            gauge("connections", "Connections that hold sockets", &self.connections),
+            count("connections_made", "Connections ever begun", &self.connections_made),
+            count("dials_failed", "Attempts that never became a link", &self.dials_failed),
+            count("stuck", "Links of which no byte left for half a minute", &self.stuck),
+            count("recycles", "Times that the WebRTC stack was thrown away", &self.recycles),
+            count("banned", "Peers shut out", &self.banned),
+            count("wire_in_bytes", "Bytes received on data channels", &self.wire_in),
+            count("wire_out_bytes", "Bytes sent on data channels", &self.wire_out),
+            count("disk_read_bytes", "Bytes read from disk", &self.disk_read),
+            count("disk_written_bytes", "Bytes written to disk", &self.disk_written),
+            gauge("stored_bytes", "Bytes that the store holds", &self.stored),
+            count("damaged", "Stored bytes that were found to be wrong", &self.damaged),
         ]
     }
 
@@ -82,4 +83,30 @@ impl Counters {
             | Event::SignallerRefused { .. } => {}
         }
     }
+}
+
+/// One figure of a metrics page.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Measure {
+    pub(crate) name: &'static str,
+    pub(crate) help: &'static str,
+    pub(crate) value: u64,
+    /// Whether it only ever grows.
+    pub(crate) grows: bool,
+}
+
+/// What the node's own view adds.
+pub(super) fn of_node(view: &Snapshot) -> [Measure; 7] {
+    let gauge = |name, help, value| Measure { name, help, value, grows: false };
+    let count = |name, help, value| Measure { name, help, value, grows: true };
+    let totals = &view.totals;
+    [
+        gauge("shares", "Shares that it has or fetches", view.shares.len() as u64),
+        gauge("dialling", "Links in the making", view.dialling.into()),
+        gauge("signaller", "1: its signaller is there", view.signaller.into()),
+        count("sent_bytes", "Payload given to peers", totals.sent),
+        count("from_peers_bytes", "Verified payload from peers", totals.from_peers),
+        count("from_http_bytes", "Verified payload over HTTP", totals.from_http),
+        count("wasted_bytes", "Payload thrown away: duplicates and lies", totals.wasted),
+    ]
 }

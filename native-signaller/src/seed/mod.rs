@@ -15,6 +15,7 @@ mod get;
 mod guard;
 mod host;
 mod journal;
+pub(crate) mod known;
 mod limit;
 mod link;
 mod metrics;
@@ -26,10 +27,12 @@ mod socket;
 mod stack;
 mod store;
 mod tend;
+mod trust;
 mod watch;
 
 pub use get::get;
 pub use metrics::Counters;
+pub(crate) use metrics::Measure;
 pub use share::Made;
 pub use tend::seed;
 
@@ -43,11 +46,15 @@ use std::sync::Arc;
 use swarmlet_core::content::{Magnet, Torrent};
 use swarmlet_core::{Command, ContentId, Event, PeerId, Root, Snapshot};
 use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::time;
 
 /// News that wait for the node. Most are messages of at most 65 KiB: 16 MiB at the very worst.
 const NEWS_MAX: usize = 256;
 /// Events that a slow listener may be behind.
 const EVENTS_MAX: usize = 4096;
+
+/// How long a metrics page waits for the node.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(1);
 
 /// Who brings peers together.
 #[derive(Clone, Debug, Default)]
@@ -74,6 +81,8 @@ pub struct Here {
 pub struct Settings {
     /// Where the signaller is.
     pub signaller: Signaller,
+    /// Files (PEM) of authorities that are believed beside the public ones.
+    pub authorities: Vec<PathBuf>,
     /// The node's own limits.
     pub node: swarmlet_core::Config,
     /// Where fetched content and records are kept. `None`: nothing is kept, so nothing can be fetched.
@@ -102,6 +111,7 @@ impl Default for Settings {
         let node = swarmlet_core::Config { connections_max: u32::MAX, links_max: 100, ..Default::default() };
         Self {
             signaller: Signaller::None,
+            authorities: Vec::new(),
             node,
             data: None,
             quota: None,
@@ -142,7 +152,7 @@ impl Line {
     /// A line to go out by.
     #[must_use]
     pub fn new(bytes_per_second: u64, delay: Duration) -> Self {
-        Self { bucket: Arc::new(limit::Bucket::new(bytes_per_second)), delay }
+        Self { bucket: Arc::new(limit::Bucket::steady(bytes_per_second)), delay }
     }
 
     fn take(&self, bytes: usize) -> tokio::time::Instant {
@@ -208,6 +218,15 @@ impl Peer {
     #[must_use]
     pub fn counters(&self) -> &Arc<Counters> {
         &self.counters
+    }
+
+    /// Everything that it counts, for a metrics page: its own counters, and what the node says. Nothing of the node
+    /// when it does not answer.
+    pub(crate) async fn measures(&self) -> Vec<Measure> {
+        let mut all = self.counters.list();
+        let snapshot = time::timeout(ANSWER_DEADLINE, self.snapshot()).await.ok().flatten();
+        all.extend(snapshot.iter().flat_map(metrics::of_node));
+        all
     }
 
     /// What the node has to say from now on.

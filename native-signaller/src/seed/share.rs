@@ -1,5 +1,6 @@
 //! Files and folders of this machine, hashed into a torrent. They are read, never copied.
 
+use super::known::{self, Known};
 use crate::Error;
 use std::fs::{self, File};
 use std::io::Read;
@@ -33,16 +34,18 @@ impl Made {
     /// # Errors
     /// When something cannot be read, or cannot be shared.
     pub fn of(path: &Path, web_seeds: Vec<String>) -> Result<Self, Error> {
-        Self::watched(path, web_seeds, &mut |_, _| true)
+        Self::watched(path, web_seeds, None, &mut |_, _| true)
     }
 
-    /// The same; `progress` is told bytes hashed and bytes in all, and may end it by `false`.
+    /// The same; `cache` is the folder that remembers hashes, and `progress` is told bytes hashed and bytes in all,
+    /// and may end it by `false`.
     ///
     /// # Errors
     /// The same, and when it was ended.
     pub fn watched(
         path: &Path,
         web_seeds: Vec<String>,
+        cache: Option<&Path>,
         progress: &mut dyn FnMut(u64, u64) -> bool,
     ) -> Result<Self, Error> {
         let whole = path.canonicalize().map_err(|error| Error::Read(path.to_owned(), error))?;
@@ -59,10 +62,24 @@ impl Made {
         let listed: Vec<_> = found.iter().map(|file| (file.names.clone(), file.length)).collect();
         let total = found.iter().map(|file| file.length).sum();
         let mut builder = Builder::new(name, &listed, web_seeds).map_err(|error| unfit(&error))?;
+        let mut known = Known::open(cache, &whole, total);
+        let mut looks = Vec::with_capacity(found.len());
         for (index, file) in found.iter().enumerate() {
-            hash(&mut builder, index, &file.path, &mut |hashed| progress(hashed, total))?;
+            let look = known::look(&file.path);
+            match look.as_ref().and_then(|look| known.get(look)) {
+                Some(leaves) => builder.know(index, leaves.to_vec()).map_err(|error| unfit(&error))?,
+                None => hash(&mut builder, index, &file.path, &mut |hashed| progress(hashed, total))?,
+            }
+            looks.push(look);
         }
         let built = builder.finish().map_err(|error| unfit(&error))?;
+        for (entry, given) in built.torrent.info.files.iter().zip(&built.order) {
+            let leaves = entry.root.and_then(|root| built.leaves.get(&root));
+            if let (Some(Some(look)), Some(leaves)) = (looks.get(*given), leaves) {
+                known.put(look, leaves);
+            }
+        }
+        known.keep();
         let paths = built.order.iter().filter_map(|given| found.get(*given)).map(|file| file.path.clone());
         Ok(Self { paths: paths.collect(), built })
     }

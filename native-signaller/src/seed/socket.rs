@@ -15,7 +15,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
 
 /// The sub-protocol: a signaller that does not know it refuses the connection.
 const PROTOCOL: &str = "swarmlet.1";
@@ -36,11 +36,16 @@ pub(super) struct Socket {
 
 impl Socket {
     /// Begins to connect. What becomes of it is told under the number of the job.
-    pub(super) fn open(job: JobId, signaller: &Signaller, news: mpsc::Sender<News>) -> Self {
+    pub(super) fn open(
+        job: JobId,
+        signaller: &Signaller,
+        tls: Option<Connector>,
+        news: mpsc::Sender<News>,
+    ) -> Self {
         let (outbox, messages) = mpsc::channel(WAITING_MAX);
         let task = match signaller {
             Signaller::None => tokio::spawn(async move { drop(news.send(News::SocketClosed(job)).await) }),
-            Signaller::At(url) => tokio::spawn(run(job, url.clone(), news, messages)),
+            Signaller::At(url) => tokio::spawn(run(job, url.clone(), tls, news, messages)),
             Signaller::Here(here) => tokio::spawn(talk_here(job, here.hub.clone(), news, messages)),
         };
         Self { outbox, task }
@@ -58,8 +63,14 @@ impl Socket {
     }
 }
 
-async fn run(job: JobId, url: String, news: mpsc::Sender<News>, mut outbox: mpsc::Receiver<Vec<u8>>) {
-    match time::timeout(OPEN_DEADLINE, connect(&url)).await {
+async fn run(
+    job: JobId,
+    url: String,
+    tls: Option<Connector>,
+    news: mpsc::Sender<News>,
+    mut outbox: mpsc::Receiver<Vec<u8>>,
+) {
+    match time::timeout(OPEN_DEADLINE, connect(&url, tls)).await {
         Ok(Ok(stream)) => {
             if news.send(News::SocketOpen(job)).await.is_ok() {
                 talk(job, stream, &news, &mut outbox).await;
@@ -71,14 +82,14 @@ async fn run(job: JobId, url: String, news: mpsc::Sender<News>, mut outbox: mpsc
     let _ = news.send(News::SocketClosed(job)).await;
 }
 
-async fn connect(url: &str) -> Result<Stream, Error> {
+async fn connect(url: &str, tls: Option<Connector>) -> Result<Stream, Error> {
     let mut request = url.into_client_request()?;
     request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static(PROTOCOL));
     let limits = WebSocketConfig::default()
         .max_message_size(Some(SIGNAL_BYTES_MAX))
         .max_frame_size(Some(SIGNAL_BYTES_MAX));
     // Signals are small and every one of them is waited for.
-    let (stream, _) = connect_async_with_config(request, Some(limits), true).await?;
+    let (stream, _) = connect_async_tls_with_config(request, Some(limits), true, tls).await?;
     Ok(stream)
 }
 

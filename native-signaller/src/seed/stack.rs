@@ -28,6 +28,21 @@ pub(super) struct Shared {
     pub(super) counters: Arc<Counters>,
 }
 
+impl Shared {
+    /// What the settings say; `loopback`: others on this machine are to be reached.
+    pub(super) fn of(settings: &Settings, loopback: bool, counters: Arc<Counters>) -> Self {
+        Self {
+            addresses: addresses(settings, loopback),
+            loopback,
+            stun: settings.stun.clone(),
+            external: settings.external.clone(),
+            download: settings.download_rate_max.map(Bucket::new),
+            line: settings.line.clone(),
+            counters,
+        }
+    }
+}
+
 /// A runtime, and what runs on it.
 pub(super) struct Stack {
     runtime: Option<Runtime>,
@@ -38,16 +53,7 @@ pub(super) struct Stack {
 
 impl Stack {
     pub(super) fn start(settings: &Settings, counters: Arc<Counters>) -> Result<Self, Error> {
-        let loopback = settings.loopback();
-        let shared = Arc::new(Shared {
-            addresses: addresses(settings, loopback),
-            loopback,
-            stun: settings.stun.clone(),
-            external: settings.external.clone(),
-            download: settings.download_rate_max.map(Bucket::new),
-            line: settings.line.clone(),
-            counters,
-        });
+        let shared = Arc::new(Shared::of(settings, settings.loopback(), counters));
         let runtime = runtime(settings.threads)?;
         Ok(Self { runtime: Some(runtime), threads: settings.threads, tasks: TaskTracker::new(), shared })
     }

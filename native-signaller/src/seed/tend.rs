@@ -2,6 +2,7 @@
 
 use super::cli::SeedOptions;
 use super::get::because;
+use super::known;
 use super::link::{self, Target};
 use super::share::Made;
 use super::show::{Show, amount};
@@ -110,7 +111,7 @@ impl<'a> Tender<'a> {
         let mut hashing = tokio::task::spawn_blocking({
             let (hashed, total) = (Arc::clone(&hashed), Arc::clone(&total));
             move || {
-                Made::watched(&path, web_seeds, &mut |done, all| {
+                Made::watched(&path, web_seeds, known::folder().as_deref(), &mut |done, all| {
                     hashed.store(done, Ordering::Relaxed);
                     total.store(all, Ordering::Relaxed);
                     // The last one who would want the result is gone.
@@ -193,6 +194,8 @@ impl<'a> Tender<'a> {
         let value = json!({ "event": "status", "signaller": view.signaller, "links": view.links.len(),
             "sent": view.totals.sent, "received": view.totals.from_peers + view.totals.from_http,
             "up_rate": view.links.iter().map(|link| link.up_rate).sum::<u64>(),
+            "wire_sent": self.peer.counters().wire_out.load(Ordering::Relaxed),
+            "wire_received": self.peer.counters().wire_in.load(Ordering::Relaxed),
             "shares": view.shares.len() });
         let up: u64 = view.links.iter().map(|link| link.up_rate).sum();
         if up > 0 || self.options.peer.json {

@@ -11,6 +11,7 @@ pub(crate) const FIGURES: &[(&str, &str)] = &[
         "last_s median_s",
         "when the last and half of the peers that give had everything; null: somebody never had",
     ),
+    ("mean_s p95_s", "their mean time, and the time within which 95 % of them were done"),
     ("ratio_last ratio_median", "these over the bound"),
     ("origin_ratio", "payload that origin and HTTP sources sent, as copies of the content"),
     (

@@ -56,6 +56,8 @@ impl Outcome {
         outcome.tell("bound_s", bound);
         outcome.tell("last_s", last);
         outcome.tell("median_s", median);
+        outcome.tell("mean_s", none_if_stranded(mean(&times)));
+        outcome.tell("p95_s", none_if_stranded(nearest(&times, 0.95)));
         outcome.tell("ratio_last", last / bound);
         outcome.tell("ratio_median", median / bound);
         outcome.tell("origin_ratio", play.origin_bytes() as f64 / bytes as f64);

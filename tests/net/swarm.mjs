@@ -1,0 +1,163 @@
+// @ts-check
+// Native peers and pages that take one file from one seed, each behind a line of its own, and the simulator's prediction
+// for the same lines. Where namespaces cannot be made: native peers alone, each with a slower line inside its process.
+//   PEERS=30 PAGES=3 MIB=64 UP=2 DOWN=20 RTT=60 ORIGIN=4 QUEUE_KIB=96 node tests/net/swarm.mjs
+import { randomBytes } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { Command, sha256Of, withFolder } from '../browser/native.mjs';
+import { Signaller, World, within } from '../browser/harness.mjs';
+import { Bed, NotPermitted, run } from './bed.mjs';
+
+const of = (/** @type {string} */ name, /** @type {number} */ own) => Number(process.env[name] ?? own);
+const peers = of('PEERS', 30);
+const mib = of('MIB', 64);
+const [up, down, rtt, origin] = [of('UP', 2), of('DOWN', 20), of('RTT', 60), of('ORIGIN', 4)];
+const queue = of('QUEUE_KIB', 96) * 1024;
+const size = mib * 1024 * 1024;
+/** Ten times what a chain would take is a hang. */
+const LIMIT_MS = 10_000 * (60 + (size * 8) / (up * 1e6));
+/** Goal E3 of the simulator: how far it may be from what is measured. */
+const MEAN_OFF = 10;
+const P95_OFF = 15;
+
+/** @param {string} name @param {number} times */
+const access = (name, times) => ({
+  name,
+  up: { rate: up * times * 1e6, delay: rtt * 250, queue: queue * times },
+  down: { rate: down * 1e6, delay: rtt * 250 },
+});
+const names = Array.from({ length: peers }, (_, at) => `n${at}`);
+
+/** Where everybody is, and how to get there. @param {number} pages */
+async function place(pages) {
+  const tabs = Array.from({ length: pages }, (_, at) => `p${at}`);
+  try {
+    const bed = await Bed.make([{ name: 'hub' }, access('seed', origin), ...[...names, ...tabs].map((name) => access(name, 1))]);
+    return { bed, tabs };
+  } catch (error) {
+    if (!(error instanceof NotPermitted)) throw error;
+    console.error(`${error.message}: no pages, and each peer has its line inside its own process`);
+    return { bed: undefined, tabs: [] };
+  }
+}
+
+/** @param {Bed | undefined} bed @param {string} name @param {string[]} args @param {number} [times] */
+function peer(bed, name, args, times = 1) {
+  const line = ['--line', `${Math.round(up * times * 125)}k,${rtt / 2}`];
+  return new Command(['seed', ...args, '--links-max', '30', ...(bed ? [] : line)], bed?.within(name));
+}
+
+/** Waits for one event of a peer; when it came, in ms since the process began. @param {Command} command */
+async function whenDone(command) {
+  await command.hears('share', LIMIT_MS);
+  return performance.now();
+}
+
+/** @param {Bed} bed @param {string[]} tabs @param {string} base */
+async function openPages(bed, tabs, base) {
+  const found = [];
+  for (const tab of tabs) {
+    const browser = await bed.browser(tab, base);
+    const world = new World(/** @type {any} */ ({ base }), browser);
+    found.push({ browser, page: await world.page(tab) });
+  }
+  return found;
+}
+
+/** The value below which that share of them is. @param {number[]} times @param {number} share */
+const nearest = (times, share) => times.toSorted((a, b) => a - b)[Math.max(Math.ceil(times.length * share) - 1, 0)];
+/** @param {number[]} times */
+const mean = (times) => times.reduce((sum, time) => sum + time, 0) / times.length;
+
+/** What the simulator says for lines that carry that much in channels. @param {number} count @param {number} share */
+async function predict(count, share) {
+  const args = ['flash-crowd', '--peers', count, '--mib', mib, '--origin-ratio', origin, '--seeds', 5, '--json', '--threads', 1];
+  const values = { up: up * share, down: down * share, rtt_min: rtt, rtt_max: rtt, jitter: 1, links_max: 30 };
+  const set = Object.entries(values).flatMap(([key, value]) => ['--set', `${key}=${value}`]);
+  const target = resolve(import.meta.dirname, '../..', process.env.CARGO_TARGET_DIR ?? 'target');
+  const { stdout } = await run(join(target, 'release/sim'), [...args, ...set].map(String));
+  return JSON.parse(stdout);
+}
+
+/** Lets all of them fetch; seconds from the start of each to its end, and what the lines carried.
+ * @param {Bed | undefined} bed @param {string[]} tabs @param {string} base @param {string} folder */
+async function swarm(bed, tabs, base, folder) {
+  const path = join(folder, 'film.bin');
+  await writeFile(path, randomBytes(size));
+  const seed = peer(bed, 'seed', [path, '--signaller', base], origin);
+  const { link, content } = await seed.hears('share');
+  const pages = bed ? await openPages(bed, tabs, base) : [];
+  const began = performance.now();
+  const natives = names.map((name) => peer(bed, name, [link, '--signaller', base, '--data', join(folder, name)]));
+  const inPages = pages.map(async ({ page }) => {
+    await page.join({ storage: 'memory' });
+    await page.add(link);
+    await page.done(content, LIMIT_MS);
+    return performance.now();
+  });
+  const ended = await Promise.all([...natives.map(whenDone), ...inPages]);
+  const times = ended.map((at) => (at - began) / 1000);
+  const counted = await bed?.count();
+  const carried = await tally(natives, counted);
+  const wanted = await sha256Of(path);
+  for (const { page } of pages) {
+    const [{ sha256: found }] = await page.hashes(content);
+    if (found !== wanted) throw new Error('a page holds other bytes');
+  }
+  await Promise.all([...natives, seed].map((command) => command.stop()));
+  await Promise.all(pages.map(({ browser }) => browser.close()));
+  return { times, ...carried };
+}
+
+/** Bytes on channels of what native peers' lines carried, and packets for which a queue had no room.
+ * @param {Command[]} natives @param {Awaited<ReturnType<Bed['count']>> | undefined} counted */
+async function tally(natives, counted) {
+  if (!counted) return { share: 1, overflowed: 0 };
+  // A status comes every ten seconds: the next is of the time of the count, and little is sent when all are done.
+  const before = natives.map((native) => native.said.length);
+  const heard = natives.map((native, at) => within((async () => {
+    for (;;) {
+      const status = native.said.slice(before[at]).find((line) => line.event === 'status');
+      if (status) return status.wire_sent;
+      await new Promise((next) => setTimeout(next, 100));
+    }
+  })(), 'a status'));
+  const sent = (await Promise.all(heard)).reduce((sum, bytes) => sum + bytes, 0);
+  const lines = names.map((name) => counted.count[name].up);
+  const total = lines.reduce((sum, line) => sum + line.bytes, 0);
+  return { share: sent / total, overflowed: lines.reduce((sum, line) => sum + line.overflowed, 0) };
+}
+
+const { bed, tabs } = await place(of('PAGES', 3));
+/** @type {{ stop: () => unknown, base: string } | undefined} */ let signaller;
+try {
+  signaller = bed ? await bed.signaller('hub') : await new Signaller(of('PORT', 18787), []).start();
+  const { base } = signaller;
+  await withFolder(async (folder) => {
+    const { times, share, overflowed } = await swarm(bed, tabs, base, folder);
+    const said = await predict(times.length, share);
+    console.log(`${peers} native peers and ${tabs.length} pages, ${mib} MiB, ${up} Mbit/s up, ${down} down, ${rtt} ms, `
+      + `a seed of ${up * origin} Mbit/s; ${(share * 100).toFixed(1)} % of the lines' bytes were on channels, `
+      + `${overflowed} packets found no room`);
+    console.log('| completion | measured | simulated | off | at most |\n|---|---|---|---|---|');
+    let far = 0;
+    for (const [what, is, was, most] of /** @type {[string, number, number, number?][]} */ ([
+      ['first', Math.min(...times), Number.NaN],
+      ['median', nearest(times, 0.5), said.median_s],
+      ['mean', mean(times), said.mean_s, MEAN_OFF],
+      ['95 %', nearest(times, 0.95), said.p95_s, P95_OFF],
+      ['last', Math.max(...times), said.last_s],
+      ['pages alone, mean', mean(times.slice(peers)), Number.NaN],
+    ])) {
+      const off = (100 * (is - was)) / was;
+      far += most !== undefined && Math.abs(off) > most ? 1 : 0;
+      const seen = Number.isNaN(was) ? ['', ''] : [`${was.toFixed(1)} s`, `${off > 0 ? '+' : ''}${off.toFixed(1)} %`];
+      console.log(`| ${what} | ${is.toFixed(1)} s | ${seen.join(' | ')} | ${most === undefined ? '' : `${most} %`} |`);
+    }
+    process.exitCode = far ? 1 : 0;
+  });
+} finally {
+  await signaller?.stop();
+  await bed?.close();
+}
