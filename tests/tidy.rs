@@ -194,7 +194,7 @@ fn wrong_imports(source: &Source) -> Vec<String> {
     let module = inner.split('/').next().unwrap_or(inner).trim_end_matches(".rs");
     let above: &[&str] = match module {
         "lib" | "node" | "fuzz" => return Vec::new(),
-        "swarm" | "link" | "mesh" | "tracker" => &["content", "wire"],
+        "swarm" | "link" | "mesh" | "tracker" | "overlay" => &["content", "wire"],
         // What nodes and hosts exchange names values of both.
         "action" | "input" | "outbox" | "snapshot" | "keys" => &["content", "wire"],
         "content" | "wire" => &[],

@@ -38,6 +38,8 @@ mod link;
 mod mesh;
 pub mod node;
 mod outbox;
+#[cfg(feature = "overlay")]
+pub mod overlay;
 mod rate;
 pub mod rng;
 pub mod snapshot;

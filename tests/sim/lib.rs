@@ -23,6 +23,7 @@ pub mod host;
 mod life;
 pub mod net;
 pub mod origin;
+pub mod overlay;
 pub mod queue;
 pub mod report;
 pub mod rtc;

@@ -7,6 +7,8 @@
 pub mod bus;
 mod json;
 pub mod mesh;
+#[cfg(feature = "overlay")]
+pub mod overlay;
 pub mod peer;
 pub mod sdp;
 pub mod signal;

@@ -113,7 +113,14 @@ fn run_story(name: &str, args: &Args) -> Result<bool, String> {
 
 /// The story and its parameters.
 fn prepare(name: &str, args: &Args) -> Result<(&'static Story, Setup), String> {
-    let names = || stories::ALL.iter().map(|story| story.name).collect::<Vec<_>>().join(", ");
+    let names = || {
+        stories::ALL
+            .iter()
+            .chain(swarmlet_tests::overlay::ALL)
+            .map(|story| story.name)
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     let story = stories::find(name).ok_or_else(|| format!("no story `{name}`; there are {}", names()))?;
     let mut setup = story.setup();
     setup.seed = args.seed;
@@ -153,7 +160,7 @@ fn progress_bar(name: &str, seeds: u64) -> ProgressBar {
 fn list() -> String {
     let mut out =
         String::from("Stories (default size: peers, MiB, origin's upload as a multiple of a peer's):\n");
-    for story in stories::ALL {
+    for story in stories::ALL.iter().chain(swarmlet_tests::overlay::ALL) {
         let (peers, mib, ratio) = story.size;
         out += &format!("\n{} ({peers}, {mib}, {ratio})\n{}", story.name, wrapped(story.about, "    "));
         for knob in story.knobs {

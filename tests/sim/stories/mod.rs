@@ -22,7 +22,7 @@ mod tracker_down;
 
 pub use outcome::{Outcome, mean, nearest};
 pub use play::{Class, Play, Progress, Sample};
-pub use setup::{COMMON, Knob, Setup, Value};
+pub use setup::{COMMON, Knob, Setup, Value, number, word};
 
 /// A story as the command line knows it.
 #[derive(Debug)]
@@ -55,10 +55,10 @@ pub const ALL: &[&Story] = &[
     &streaming::STORY,
 ];
 
-/// A story by its name.
+/// A story by its name, of the swarm or of the mesh.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Story> {
-    ALL.iter().find(|story| story.name == name).copied()
+    ALL.iter().chain(crate::overlay::ALL).find(|story| story.name == name).copied()
 }
 
 impl Story {

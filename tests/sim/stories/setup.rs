@@ -30,12 +30,14 @@ pub enum Value {
 }
 
 /// A number by name.
-pub(super) const fn number(name: &'static str, default: f64, about: &'static str) -> Knob {
+#[must_use]
+pub const fn number(name: &'static str, default: f64, about: &'static str) -> Knob {
     Knob { name, default: Value::Number(default), about }
 }
 
 /// A word by name; the first is the default.
-pub(super) const fn word(name: &'static str, words: &'static [&'static str], about: &'static str) -> Knob {
+#[must_use]
+pub const fn word(name: &'static str, words: &'static [&'static str], about: &'static str) -> Knob {
     Knob { name, default: Value::Word(words[0], words), about }
 }
 

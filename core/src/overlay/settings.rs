@@ -1,0 +1,67 @@
+//! What can be set of the mesh; every default with its reason.
+
+use crate::wire::overlay::Role;
+
+/// The mesh's settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Leading zeros that the price of a place has: 20, about two million hashes, a second in a browser.
+    pub puzzle_bits: u8,
+    /// Nearest routers that are kept as neighbours: 4 (theory §3.3).
+    pub siblings: u8,
+    /// Links into a bucket, whoever chose them: 2. With half of all peers liars one would be as good as none.
+    pub per_bucket: u8,
+    /// Links of a bucket that others may choose: 3. Theory §3.3 says 2 with one link of our own; here there are two.
+    pub inbound_max: u8,
+    /// Links in all: 45 (theory C2).
+    pub links_max: u16,
+    /// Links that are kept even if nobody needs them: 28, so that most of what churn takes is there already.
+    pub links_kept: u16,
+    /// Links of leaves among them.
+    pub leaves_max: u16,
+    /// Links that a leaf keeps: 4 (theory §3.3).
+    pub leaf_links: u8,
+    /// Neighbours that a question goes to at once: 2 (theory §3.3).
+    pub first_hops: u8,
+    /// Lanes of the safe path that share no peer: 4 (theory §3.3, measured against half of all being liars).
+    pub lanes: u8,
+    /// Routers that a record is kept by, and that a lane looks at: 20 (theory §3.3, region store).
+    pub replicas: u8,
+    /// Questions on the safe path: 45 (theory C3).
+    pub budget: u8,
+    /// Seconds after which a leaf becomes a router: 300 (theory §3.3).
+    pub router_after_s: u32,
+    /// What this peer always is; `None`: a leaf first, a router later. Phones and hidden tabs are leaves, native peers
+    /// anchors.
+    pub role: Option<Role>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            puzzle_bits: 20,
+            siblings: 4,
+            per_bucket: 2,
+            inbound_max: 3,
+            links_max: 45,
+            links_kept: 28,
+            leaves_max: 12,
+            leaf_links: 4,
+            first_hops: 2,
+            lanes: 4,
+            replicas: 20,
+            budget: 45,
+            router_after_s: 300,
+            role: None,
+        }
+    }
+}
+
+impl Settings {
+    /// What a peer of this age is.
+    #[must_use]
+    pub fn role_at(&self, age_s: u32) -> Role {
+        let grown = if age_s >= self.router_after_s { Role::Router } else { Role::Leaf };
+        self.role.unwrap_or(grown)
+    }
+}
