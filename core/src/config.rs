@@ -10,8 +10,9 @@ pub const LEAF_BYTES: u32 = 16 * 1024;
 pub const BLOCK_LEAVES_MAX: u32 = 4;
 /// The largest data-channel message: a block of four leaves and its header. Browsers take 256 KiB.
 pub const MESSAGE_BYTES_MAX: usize = 64 * 1024 + 1024;
-/// The low-water mark that hosts set on both channels of a link.
-pub const CHANNEL_LOW_BYTES: u32 = 64 * 1024;
+/// The low-water mark that hosts set on both channels of a link: little, so that the next block is chosen when the last
+/// one has nearly left.
+pub const CHANNEL_LOW_BYTES: u32 = 16 * 1024;
 /// The largest message to and from a signaller.
 pub const SIGNAL_BYTES_MAX: usize = 16 * 1024;
 /// The largest `Command::Read`.

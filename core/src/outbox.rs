@@ -18,6 +18,8 @@ use alloc::vec::Vec;
 
 /// Control bytes that may wait for a peer that does not read.
 pub(crate) const CONTROL_BYTES_MAX: u64 = 1024 * 1024;
+/// A channel always has room for two blocks.
+const BUFFER_MIN: u64 = 128 * 1024;
 /// A channel holds this much of what the link carries in a second: enough to keep it busy between two
 /// reports, little enough that a cancel still helps (theory §1.3).
 const BUFFER_SHARE: u64 = 10;
@@ -166,9 +168,19 @@ impl Outbox {
     /// Bytes that may be put on the bulk channel now.
     pub(crate) fn room(&self, now: Instant, link: LinkId) -> u64 {
         let Some(outlet) = self.outlets.get(&link) else { return 0 };
-        let high = (outlet.sent.per_second(now) / BUFFER_SHARE)
-            .clamp(u64::from(CHANNEL_LOW_BYTES) * 2, u64::from(self.high_bytes));
+        let high = (outlet.sent.per_second(now) / BUFFER_SHARE).clamp(BUFFER_MIN, u64::from(self.high_bytes));
         high.saturating_sub(outlet.bulk)
+    }
+
+    /// Bytes on bulk channels that have not left yet, but for what is about to.
+    pub(crate) fn waiting(&self) -> u64 {
+        let mut waiting = 0;
+        for (_, outlet) in &self.outlets {
+            if outlet.bulk > u64::from(CHANNEL_LOW_BYTES) {
+                waiting += outlet.bulk;
+            }
+        }
+        waiting
     }
 
     /// Sent payload bytes per second.

@@ -56,6 +56,8 @@ pub struct Access {
 pub struct Flow {
     queue: VecDeque<Body>,
     head_sent: usize,
+    /// Bytes sent in the turn that it has now.
+    turn: usize,
     buffered: usize,
     /// Messages whose last chunk is on the way, with the time when their first comes in.
     transit: VecDeque<(Body, Instant)>,
@@ -266,9 +268,16 @@ impl World {
         }
         let low = CHANNEL_LOW_BYTES as usize;
         let report = flow.buffered > low && flow.buffered - chunk <= low;
+        // Small messages share a packet: a turn is so many bytes, and not one message.
+        flow.turn += chunk;
+        let goes_on = flow.turn < CHUNK_BYTES;
+        if flow.queue.is_empty() || !goes_on {
+            flow.turn = 0;
+        }
         if !flow.queue.is_empty() {
             flow.in_ring = true;
-            self.peers[peer].access.ring.push_back((end, channel));
+            let ring = &mut self.peers[peer].access.ring;
+            if goes_on { ring.push_front((end, channel)) } else { ring.push_back((end, channel)) }
         } else if !waiting && !report {
             return;
         }

@@ -300,7 +300,7 @@ impl Swarm {
         }
         let mut able = Vec::new();
         for (link, peer) in &self.peers {
-            if peer.has.get(root).is_some_and(|has| !has.is_empty()) && !peer.no_hashes.contains(root) {
+            if peer.has.contains_key(root) && !peer.no_hashes.contains(root) {
                 able.push(*link);
             }
         }

@@ -53,8 +53,8 @@ use upload::Throttle;
 
 /// Haves are collected for this long before they are told: that somebody else has a common piece is old news.
 const TELL_AFTER: u64 = SECOND / 5;
-/// That a rare piece is here helps at once.
-const TELL_RARE: u64 = SECOND / 100;
+/// That a rare piece is here is told to so few at once.
+const FEW: usize = 3;
 /// Rare is what so few links have.
 const RARE: u16 = 2;
 /// The record of stored pieces is written this long after a change, and never while the last one is being written.
@@ -528,7 +528,7 @@ impl Swarm {
             }
         }
         peer.idle = false;
-        // Who has a piece has the hashes that prove it; its first word may have been that it has nothing.
+        // Who has a piece has the hashes that prove it.
         if self.lacking.contains(root) {
             self.seek_hashes(cx);
         }
@@ -536,8 +536,11 @@ impl Swarm {
         Ok(())
     }
 
-    /// Tells a peer what we have of a file.
+    /// Tells a peer what we have of a file, which says too that we know the hashes of its pieces.
     fn tell_have(&mut self, link: LinkId, root: &Root, cx: &mut Cx) {
+        if self.files.get(root).is_none_or(|file| file.tree.missing_layer().is_some()) {
+            return;
+        }
         let shown = self.show(link, root);
         let Some(file) = self.files.get(root) else { return };
         let have = file.ledger.have();
@@ -548,6 +551,20 @@ impl Swarm {
         };
         cx.out.control(link, &Message::Have { root: *root, pieces });
         self.show_more(link, root, cx);
+    }
+
+    /// Tells a rare piece to those first who wait for nothing else from us, so that not everybody asks for the same.
+    fn tell_few(&self, root: &Root, piece: u32, cx: &mut Cx) {
+        let mut able = Vec::new();
+        for (link, peer) in &self.peers {
+            if peer.wants.contains(root) && !peer.has.get(root).is_some_and(|has| has.get(piece)) {
+                able.push((peer.queued_leaves, cx.rng.below(1 << 16), *link));
+            }
+        }
+        able.sort_unstable();
+        for (_, _, link) in able.iter().take(FEW) {
+            cx.out.control(*link, &Message::Gained { root: *root, pieces: alloc::vec![piece] });
+        }
     }
 
     /// Tells everybody who wants to know which pieces we have got.

@@ -111,10 +111,15 @@ impl Swarm {
             return;
         }
         let most = upload::ahead(rate, self.way, self.ahead.size());
-        while under_way < most {
+        let mut waiting = cx.out.waiting();
+        for (_, peer) in &self.peers {
+            waiting += peer.loading;
+        }
+        while under_way < most && waiting < upload::line(rate) {
             let Some((link, at)) = self.most_deserving(cx) else { break };
             let Some(bytes) = self.load_wish(link, at, cx) else { return };
             under_way += bytes;
+            waiting += bytes;
         }
         if under_way < most && self.spreading {
             self.show_everybody_more(cx);
@@ -134,10 +139,10 @@ impl Swarm {
             {
                 continue;
             }
-            let in_order = owes;
+            let (at, copies) = if owes { self.rarest(peer) } else { self.freshest(peer) };
+            // Classic peers are served in the order in which they asked.
             #[cfg(feature = "lab")]
-            let in_order = in_order || self.classic.is_on();
-            let (at, copies) = if in_order { (0, 0) } else { self.freshest(peer) };
+            let (at, copies) = if self.classic.is_on() { (0, 0) } else { (at, copies) };
             let (received, sent) = (peer.received, peer.sent + peer.loading);
             // Lines are shared evenly by those who may use them, not by what they got before.
             #[cfg(feature = "lab")]
@@ -204,6 +209,22 @@ impl Swarm {
         let mut best = (0, u32::MAX);
         for (at, wish) in peer.queue.iter().take(LOOK_MAX).enumerate() {
             let copies = self.copies(wish);
+            if copies < best.1 {
+                best = (at, copies);
+            }
+        }
+        best
+    }
+
+    /// Where in a peer's queue the piece stands that fewest others have, as far as we know, and how many that are:
+    /// whom we gave a piece does not tell us that it has it.
+    fn rarest(&self, peer: &Peer) -> (usize, u32) {
+        let mut best = (0, u32::MAX);
+        for (at, wish) in peer.queue.iter().take(LOOK_MAX).enumerate() {
+            let Some(file) = self.files.get(&wish.root) else { continue };
+            let Some(leaf) = file.layout.leaf(wish.span.start) else { continue };
+            let holders = u32::from(file.ledger.ranks.holders(file.layout.piece_of(leaf).get()));
+            let copies = holders + self.copies(wish);
             if copies < best.1 {
                 best = (at, copies);
             }

@@ -2,7 +2,7 @@
 
 use super::file::File;
 use super::share::Share;
-use super::{Fact, Job, RARE, Swarm, TELL_AFTER, TELL_RARE, WRITE_AFTER};
+use super::{Fact, Job, RARE, Swarm, TELL_AFTER, WRITE_AFTER};
 use crate::action::{Event, ShareFailure, Work};
 use crate::config::LEAF_BYTES;
 use crate::content::{Bitfield, PieceIndex};
@@ -120,8 +120,10 @@ impl Swarm {
         let complete = file.ledger.is_complete();
         let file_holders = file.ledger.ranks.holders(piece.get());
         self.untold.entry(*root).or_default().push(piece.get());
-        let span = if file_holders <= RARE { TELL_RARE } else { TELL_AFTER };
-        self.tell_at = earliest(self.tell_at, Some(cx.now.after(span)));
+        self.tell_at = earliest(self.tell_at, Some(cx.now.after(TELL_AFTER)));
+        if file_holders <= RARE {
+            self.tell_few(root, piece.get(), cx);
+        }
         self.unwritten.insert(*root);
         self.write_soon(cx);
         if complete {
@@ -165,6 +167,11 @@ impl Swarm {
     /// All piece hashes of a file are known: they are kept, and what waited for them goes on.
     pub(super) fn on_layer_known(&mut self, root: &Root, cx: &mut Cx) {
         self.wake_all();
+        for link in self.links() {
+            if self.is_served(root) && self.peers.get(&link).is_some_and(|peer| peer.wants.contains(root)) {
+                self.tell_have(link, root, cx);
+            }
+        }
         let Some(file) = self.files.get(root) else { return };
         if file.ledger.is_checking() {
             self.unchecked.insert(*root);

@@ -8,7 +8,7 @@ use core::cmp::Reverse;
 /// Milliseconds that blocks may wait in our own line and beyond. Whom we serve is decided late, when it is known who
 /// deserves it, and what is sent to two at once reaches both later than what is sent to one after the other (theory
 /// §1.1); but the line must not stand still while an answer is on its way.
-pub(crate) const AHEAD: u64 = 50;
+pub(crate) const AHEAD: u64 = 100;
 /// Bytes that may be under way to all peers together: two blocks at least.
 pub(crate) const AHEAD_MIN: u64 = 128 * 1024;
 /// And at the most.
@@ -57,6 +57,13 @@ pub(crate) fn ahead(rate: u64, way: u64, earned: u64) -> u64 {
     let rate = rate.min(1 << 36);
     let by_rate = rate * (way + AHEAD) / 1000 + AHEAD_MIN / 2;
     by_rate.max(earned).min(rate.max(AHEAD_MIN * 2))
+}
+
+/// Bytes that may wait in our own line, of bytes acknowledged per second. What is given to two channels at once reaches
+/// both peers later than what is given to one after the other (theory §1.1: serial is best), and their answers come
+/// together and leave the line idle until then.
+pub(crate) fn line(rate: u64) -> u64 {
+    (rate.min(1 << 36) * AHEAD / 2000).max(AHEAD_MIN)
 }
 
 /// Microseconds after which an unacknowledged block no longer holds up others.
