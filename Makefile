@@ -54,6 +54,7 @@ nostd: ## the core on a target that has no standard library
 	cargo build -p swarmlet-core --target $(BARE)
 
 unit: ## unit, property, integration tests and the simulator's stories
+	.ci/need redis
 	cargo test --workspace
 
 sim-wasm: ## the same simulated runs natively and in wasm under Node.js, event for event [SEEDS=20]

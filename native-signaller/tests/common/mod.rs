@@ -1,6 +1,7 @@
 //! A server on a free port inside the test, and clients as simple as can be.
 #![allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used, clippy::std_instead_of_alloc)]
 
+pub mod cluster;
 pub mod peers;
 
 use core::net::SocketAddr;

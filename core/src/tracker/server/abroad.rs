@@ -97,7 +97,7 @@ impl Server {
                 }
             }
             Word::Bye => drop(cluster.nodes.remove(&node)),
-            Word::Here { peer } => self.on_moved(node, &peer),
+            Word::Here { peer } => self.on_moved(now, node, &peer),
             Word::Relay { from, address, to, via, signal } => {
                 self.on_signal(now, node, (from, address), (to, via), signal);
             }
@@ -108,8 +108,9 @@ impl Server {
     }
 
     /// A peer has proven its key elsewhere, so what it had here is a connection that nobody uses.
-    fn on_moved(&mut self, node: NodeId, peer: &PeerId) {
+    fn on_moved(&mut self, now: Instant, node: NodeId, peer: &PeerId) {
         if let Some(cluster) = &mut self.cluster {
+            cluster.arrivals.note(now, *peer, node);
             cluster.routes.move_to(peer, node);
         }
         if let Some(conn) = self.peers.get(peer).copied() {
@@ -342,7 +343,8 @@ impl Server {
             for view in &digest.sample {
                 let is_of_use = !(complete && view.complete);
                 if is_of_use && view.peer != *asker && !self.peers.contains_key(&view.peer) {
-                    found.insert(view.peer, (*view, *node));
+                    let node = cluster.arrivals.find(&view.peer).unwrap_or(*node);
+                    found.insert(view.peer, (*view, node));
                 }
             }
         }

@@ -9,7 +9,7 @@
 mod stories;
 
 use super::ConnId;
-use super::routes::Routes;
+use super::routes::{Arrivals, Routes};
 use super::shelf::Shelf;
 use crate::id::Topic;
 use crate::time::{Instant, earliest};
@@ -64,6 +64,7 @@ pub(super) struct Cluster {
     waiting_bytes: usize,
     numbers: u64,
     pub(super) routes: Routes,
+    pub(super) arrivals: Arrivals,
     pub(super) beat_at: Option<Instant>,
     /// The last beat that went out: its number, and when.
     pub(super) beat: (u64, Instant),
@@ -194,6 +195,7 @@ impl Cluster {
     pub(super) fn expire(&mut self, now: Instant) {
         self.nodes.retain(|_, node| now.since(node.heard) < NODE_LIFE);
         self.routes.expire(now);
+        self.arrivals.expire(now);
     }
 
     /// The nodes whose members may be named.

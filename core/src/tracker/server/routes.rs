@@ -3,7 +3,7 @@
 use crate::id::{PeerId, Topic};
 use crate::time::Instant;
 use crate::wire::bus::NodeId;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, VecDeque};
 use core::time::Duration;
 
 /// How long a route is kept that nobody uses: about as long as a page is open.
@@ -84,6 +84,51 @@ impl Routes {
     }
 }
 
+/// How long it is remembered that a peer has come to a node: until what it was at another is forgotten.
+const ARRIVAL_LIFE: Duration = Duration::from_secs(10);
+/// Beyond, the first ones are forgotten.
+const ARRIVALS_MAX: usize = 100_000;
+
+/// The peers that have come to other nodes just now. What a node has kept that is gone still names them for a moment.
+#[derive(Debug, Default)]
+pub(super) struct Arrivals {
+    /// At most [`ARRIVALS_MAX`].
+    nodes: BTreeMap<PeerId, (NodeId, Instant)>,
+    order: VecDeque<(Instant, PeerId)>,
+}
+
+impl Arrivals {
+    /// A peer has come to a node.
+    pub(super) fn note(&mut self, now: Instant, peer: PeerId, node: NodeId) {
+        if self.order.len() >= ARRIVALS_MAX {
+            self.forget_first();
+        }
+        self.nodes.insert(peer, (node, now));
+        self.order.push_back((now, peer));
+    }
+
+    /// To which node a peer has come.
+    pub(super) fn find(&self, peer: &PeerId) -> Option<NodeId> {
+        self.nodes.get(peer).map(|(node, _)| *node)
+    }
+
+    /// Forgets what is long ago.
+    pub(super) fn expire(&mut self, now: Instant) {
+        while self.order.front().is_some_and(|(at, _)| now.since(*at) >= ARRIVAL_LIFE) {
+            self.forget_first();
+        }
+    }
+
+    /// Unless the peer has come again since.
+    fn forget_first(&mut self) {
+        if let Some((at, peer)) = self.order.pop_front()
+            && self.nodes.get(&peer).is_some_and(|(_, last)| *last == at)
+        {
+            self.nodes.remove(&peer);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,6 +152,18 @@ mod tests {
         assert_eq!(routes.topics(&peer).collect::<Vec<_>>(), [a, b], "it is not there any more anyway");
         routes.forget(&peer, node(2));
         assert_eq!((routes.routes.len(), routes.ages.len()), (0, 0));
+    }
+
+    #[test]
+    fn arrivals_are_forgotten_soon_and_the_last_one_counts() {
+        let (mut arrivals, peer) = (Arrivals::default(), PeerId([1; 32]));
+        let later = Instant::ZERO + ARRIVAL_LIFE / 2;
+        arrivals.note(Instant::ZERO, peer, node(1));
+        arrivals.note(later, peer, node(2));
+        arrivals.expire(Instant::ZERO + ARRIVAL_LIFE);
+        assert_eq!(arrivals.find(&peer), Some(node(2)));
+        arrivals.expire(later + ARRIVAL_LIFE);
+        assert_eq!((arrivals.find(&peer), arrivals.nodes.len(), arrivals.order.len()), (None, 0, 0));
     }
 
     #[test]
