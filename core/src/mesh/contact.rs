@@ -61,10 +61,17 @@ impl Contact {
         }
     }
 
+    /// A neighbour does not lead to it any more. Answers whether it did.
+    pub(super) fn unlead(&mut self, by: LinkId) -> bool {
+        let at = self.by.iter().position(|other| *other == by);
+        at.map(|at| self.by.remove(at)).is_some()
+    }
+
     /// Something to say. Each knock tries the next way.
     pub(super) fn give(&mut self, signal: Signal) {
         if matches!(signal, Signal::Knock { .. }) && !self.by.is_empty() {
-            self.by.rotate_left(1);
+            let by = self.by.remove(0);
+            self.by.push(by);
         }
         if self.out.len() < WAITING_MAX {
             self.out.push(signal);
@@ -117,7 +124,7 @@ impl Contact {
                 && let Some((signal, [])) = Signal::take(plain)
             {
                 // Answers go back as this came.
-                self.by.retain(|other| *other != by);
+                self.unlead(by);
                 self.by.insert(0, by);
                 self.by.truncate(WAYS_MAX);
                 return Some(signal);

@@ -45,8 +45,7 @@ pub(crate) struct Mesh {
     routes: Vec<Route>,
     /// Parcels sealed so far.
     number: u64,
-    read: Vec<(PeerId, Signal)>,
-    unreached: Vec<PeerId>,
+    news: Vec<(PeerId, Option<Signal>)>,
 }
 
 /// Our own card.
@@ -87,8 +86,7 @@ impl Mesh {
             contacts: Vec::new(),
             routes: Vec::new(),
             number: 0,
-            read: Vec::new(),
-            unreached: Vec::new(),
+            news: Vec::new(),
         }
     }
 
@@ -108,7 +106,7 @@ impl Mesh {
         self.neighbours.retain(|other| other.link != link);
         self.routes.retain(|route| route.by != link);
         for contact in &mut self.contacts {
-            contact.by.retain(|by| *by != link);
+            contact.unlead(link);
         }
     }
 
@@ -172,22 +170,11 @@ impl Mesh {
         self.pay_and_send(link, link, &Message::Peers { topic }, &rows, cx)
     }
 
-    /// A neighbour names peers of a swarm, since we asked.
-    pub(crate) fn on_peers(
-        &mut self,
-        link: LinkId,
-        topic: &Topic,
-        peers: &[Met],
-        cx: &Cx,
-    ) -> Result<(), Fault> {
+    /// A neighbour names peers of a swarm, since we asked: they are for [`Self::learn`].
+    pub(crate) fn on_peers(&mut self, link: LinkId, topic: &Topic) -> Result<(), Fault> {
         let asked = self.neighbour(link)?.asked.iter_mut().find(|(of, _, awaited)| of == topic && *awaited);
         let Some((_, _, awaited)) = asked else { return Err(Fault::Unexpected) };
         *awaited = false;
-        for met in peers {
-            if met.peer != self.me {
-                self.learn(met.peer, met.card, link, cx.now);
-            }
-        }
         Ok(())
     }
 
@@ -250,9 +237,8 @@ impl Mesh {
     pub(crate) fn on_unreached(&mut self, link: LinkId, peer: PeerId) {
         self.routes.retain(|route| route.to != peer || route.by != link);
         for contact in &mut self.contacts {
-            if contact.peer == peer && contact.by.contains(&link) {
-                contact.by.retain(|by| *by != link);
-                self.unreached.push(peer);
+            if contact.peer == peer && contact.unlead(link) {
+                self.news.push((peer, None));
             }
         }
     }
@@ -265,14 +251,9 @@ impl Mesh {
         self.advance(&peer, cx);
     }
 
-    /// Signals that came through neighbours.
-    pub(crate) fn take_read(&mut self) -> Vec<(PeerId, Signal)> {
-        core::mem::take(&mut self.read)
-    }
-
-    /// Peers to whom nothing that was posted came.
-    pub(crate) fn take_unreached(&mut self) -> Vec<PeerId> {
-        core::mem::take(&mut self.unreached)
+    /// Signals that came through neighbours; `None`: what was posted to this peer did not come there.
+    pub(crate) fn take_news(&mut self) -> Vec<(PeerId, Option<Signal>)> {
+        core::mem::take(&mut self.news)
     }
 
     /// The host made our key, signed, verified or agreed. `false`: not our job.
@@ -310,7 +291,7 @@ impl Mesh {
             self.advance(&peer, cx);
         } else {
             self.contacts.remove(at);
-            self.unreached.push(peer);
+            self.news.push((peer, None));
         }
         true
     }
@@ -324,7 +305,7 @@ impl Mesh {
             Step::Verifying(_) | Step::Agreeing(_) => {}
             Step::Agreed { .. } => {
                 while let Some(signal) = contact.read() {
-                    self.read.push((*peer, signal));
+                    self.news.push((*peer, Some(signal)));
                 }
                 for signal in contact.take_out() {
                     self.number += 1;

@@ -117,7 +117,8 @@ impl Net {
     }
 
     fn read(&mut self, of: usize) -> Vec<(PeerId, Signal)> {
-        self.0[of].mesh.take_read()
+        let news = self.0[of].mesh.take_news();
+        news.into_iter().map(|(peer, signal)| (peer, signal.expect("it came"))).collect()
     }
 }
 
@@ -131,7 +132,11 @@ impl End {
                 let members: Vec<_> = mesh.neighbours.iter().map(|other| (other.link, false)).collect();
                 mesh.on_get_peers(by, *topic, &members, cx)
             }
-            Message::Peers { topic } => mesh.on_peers(by, topic, &Met::list(tail), cx),
+            Message::Peers { topic } => mesh.on_peers(by, topic).map(|()| {
+                for met in Met::list(tail) {
+                    mesh.learn(met.peer, met.card, by, cx.now);
+                }
+            }),
             Message::Parcel { .. } => mesh.on_parcel(by, &Frame { message: message.clone(), tail }, cx),
             Message::Unreached { peer } => {
                 mesh.on_unreached(by, *peer);
@@ -289,7 +294,7 @@ fn a_neighbour_that_names_a_false_key_is_found_out_before_anything_is_said() {
         assert!(!matches!(message.0, Message::Parcel { .. }));
         vec![message]
     });
-    assert_eq!(net.0[0].mesh.take_unreached(), [c]);
+    assert_eq!(net.0[0].mesh.take_news(), [(c, None)]);
     // The truth, from whomever, is as good as ever.
     net.ask(0, 1);
     net.post(0, 2, knock(8));
@@ -304,7 +309,7 @@ fn who_knows_no_way_says_so() {
     net.0[1].mesh.on_down(link(2));
     net.post(0, 2, knock(7));
     net.run();
-    assert_eq!(net.0[0].mesh.take_unreached(), [c]);
+    assert_eq!(net.0[0].mesh.take_news(), [(c, None)]);
     assert!(!net.0[0].mesh.reaches(&c));
 }
 
@@ -398,6 +403,6 @@ fn nobody_can_make_us_remember_without_end() {
     let mesh = &net.0[0].mesh;
     assert!(mesh.contacts.len() <= CONTACTS_MAX && mesh.routes.len() <= ROUTES_MAX);
     net.run();
-    assert!(net.read(0).is_empty());
+    assert!(net.0[0].mesh.take_news().iter().all(|(_, signal)| signal.is_none()));
     assert_eq!(net.0[0].mesh.contacts.len(), 0, "a card that is not its peer's is forgotten");
 }

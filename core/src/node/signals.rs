@@ -49,10 +49,10 @@ impl Node {
         }
     }
 
-    /// Somebody says that a peer is in a swarm.
-    fn on_member(&mut self, peer: PeerId, topic: Topic, complete: bool, way: Way) {
+    /// Somebody says that a peer is in a swarm. Answers whether we may want a link with it.
+    fn on_member(&mut self, peer: PeerId, topic: Topic, complete: bool, way: Way) -> bool {
         if peer == self.me || self.banned.contains(&peer) {
-            return;
+            return false;
         }
         self.dialer.learn(peer, topic, complete, way == Way::Signaller);
         if let Some(link) = self.links.with(&peer)
@@ -60,13 +60,16 @@ impl Node {
         {
             self.swarm.on_topic(link, topic, &mut self.cx);
         }
+        true
     }
 
     /// A neighbour names peers that it is linked with.
     pub(super) fn on_met(&mut self, link: LinkId, topic: Topic, peers: &[Met]) -> Result<(), Fault> {
-        self.mesh.on_peers(link, &topic, peers, &self.cx)?;
+        self.mesh.on_peers(link, &topic)?;
         for met in peers {
-            self.on_member(met.peer, topic, met.complete, Way::Peers);
+            if self.on_member(met.peer, topic, met.complete, Way::Peers) {
+                self.mesh.learn(met.peer, met.card, link, self.cx.now);
+            }
         }
         self.stirred = true;
         Ok(())
@@ -94,15 +97,15 @@ impl Node {
             for (peer, signal) in self.cx.out.take_posts() {
                 self.mesh.post(peer, signal, &mut self.cx);
             }
-            for peer in self.mesh.take_unreached() {
-                self.dialer.absent(&peer, Way::Peers, &mut self.cx);
-            }
-            let read = self.mesh.take_read();
-            if read.is_empty() {
+            let news = self.mesh.take_news();
+            if news.is_empty() {
                 break;
             }
-            for (peer, signal) in read {
-                self.on_signal(peer, Way::Peers, signal);
+            for (peer, signal) in news {
+                match signal {
+                    Some(signal) => self.on_signal(peer, Way::Peers, signal),
+                    None => self.dialer.absent(&peer, Way::Peers, &mut self.cx),
+                }
             }
         }
     }
