@@ -30,6 +30,8 @@ const CONTROL_REPORT_BYTES: usize = 16 * 1024;
 const HIDDEN_TIMER: u64 = 1_000_000;
 const HIDDEN_LONG: Duration = Duration::from_secs(300);
 const HIDDEN_LONG_TIMER: u64 = 60_000_000;
+/// The first byte of a parcel on the wire.
+const PARCEL: u8 = 23;
 
 /// One peer: what outlives its node, and its node.
 pub struct Peer {
@@ -263,6 +265,9 @@ impl World {
                 let open = self.end_of(peer, link).filter(|end| self.ends[*end].is_open());
                 let Some(end) = open else { return };
                 let Some(bytes) = self.twist(end, bytes) else { return };
+                if is_parcel_of_another(&bytes, &self.peers[peer].key.peer_id()) {
+                    self.passed_on += bytes.len() as u64;
+                }
                 let body = Body::of(bytes, channel, &self.files);
                 self.enqueue(end, channel, body);
                 if !written.contains(&(link, channel)) {
@@ -299,6 +304,11 @@ impl World {
         }
         this.notes.push((now, event));
     }
+}
+
+/// Variant, receiver, sender: 1, 32 and 32 bytes.
+fn is_parcel_of_another(bytes: &[u8], me: &swarmlet_core::PeerId) -> bool {
+    bytes.first() == Some(&PARCEL) && bytes.get(33..65).is_some_and(|from| from != me.bytes())
 }
 
 #[cfg(test)]

@@ -221,6 +221,17 @@ pub(crate) const ROWS: &[Row] = &[
         checks: &[at_most("C4", "last_over_calm", 1.05), at_most("C4", "stranded", 0.0)],
     },
     Row {
+        title: "ten come after the signaller died, each knows one",
+        command: "newcomers --peers 100 --mib 32 --seeds 5",
+        checks: &[
+            at_least("C4", "guest_links", 12.0),
+            at_least("C5", "relayed_success", 0.99),
+            at_most("C5", "carried_kib", 2.5),
+            at_most("C5", "set_up_excess_s", 0.6),
+            at_most("C4", "stranded", 0.0),
+        ],
+    },
+    Row {
         title: "half of the peers cut off for 20 s",
         command: "partition --peers 100 --mib 8 --seeds 10",
         checks: &[at_most("C8", "stranded", 0.0), seen("C8", "last_over_calm")],

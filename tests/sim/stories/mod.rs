@@ -8,6 +8,7 @@ mod flash_crowd;
 mod free_riders;
 mod large_view;
 mod mixed;
+mod newcomers;
 mod outcome;
 mod partition;
 mod play;
@@ -50,6 +51,7 @@ pub const ALL: &[&Story] = &[
     &sybil_idle::STORY,
     &slow_origin::STORY,
     &tracker_down::STORY,
+    &newcomers::STORY,
     &tab_hidden::STORY,
     &partition::STORY,
     &streaming::STORY,
