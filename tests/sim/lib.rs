@@ -26,6 +26,7 @@ pub mod origin;
 pub mod overlay;
 pub mod queue;
 pub mod report;
+pub mod rounds;
 pub mod rtc;
 pub mod signaller;
 pub mod spec;

@@ -48,6 +48,7 @@ pub(crate) const ROWS: &[Row] = &[
         checks: &[
             at_most("A1", "ratio_last", 1.10),
             at_most("A1", "ratio_median", 1.06),
+            seen("A1", "last_over_rounds"),
             at_most("A7", "overhead", 0.02),
             at_most("A7", "duplicates", 0.01),
             at_most("E2", "run_wall_s", 120.0),
@@ -74,6 +75,7 @@ pub(crate) const ROWS: &[Row] = &[
         checks: &[
             at_most("A1", "ratio_last", 1.10),
             at_most("A1", "ratio_median", 1.06),
+            seen("A1", "last_over_rounds"),
             at_most("A7", "overhead", 0.02),
             at_most("A7", "duplicates", 0.01),
         ],

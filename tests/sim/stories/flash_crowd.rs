@@ -1,13 +1,17 @@
 //! All come at once, to one origin.
 
 use super::outcome::copies_until_out;
+use super::setup::mbit;
 use super::{Class, Outcome, Play, Progress, Setup, Story};
+use crate::rounds::{self, Crowd};
+use swarmlet_core::config::{BLOCK_LEAVES_MAX, LEAF_BYTES};
 
 /// The story.
 pub(super) static STORY: Story = Story {
     name: "flash-crowd",
     about: "Equal peers all come at once to one origin (goals A1, A2, A7). origin_until_out: copies that the \
-            origin had sent when the last distinct piece was with a peer.",
+            origin had sent when the last distinct piece was with a peer. rounds_last_s, last_over_rounds: when the last \
+            peer has everything in a model without messages and delays, in rounds (tests/sim/rounds.rs), and last_s over it.",
     size: (100, 16.0, 4.0),
     knobs: &[],
     run,
@@ -18,7 +22,27 @@ fn run(setup: &Setup, progress: Progress<'_>) -> Outcome {
     play.run(setup, progress, &mut |_| {});
     let mut outcome = Outcome::of(&mut play);
     outcome.tell("origin_until_out", copies_until_out(&play));
+    if setup.number("arrive") <= 0.0 {
+        let last_s = in_rounds(setup, &play);
+        outcome.tell("rounds_last_s", last_s);
+        outcome.tell("last_over_rounds", outcome.figure("last_s") / last_s);
+    }
     outcome
+}
+
+/// When the last peer has everything in the model of rounds, with the median set-up of a connection.
+fn in_rounds(setup: &Setup, play: &Play) -> f64 {
+    let block = f64::from(LEAF_BYTES * BLOCK_LEAVES_MAX).min(setup.bytes() as f64);
+    let crowd = Crowd {
+        peers: setup.peers,
+        blocks: (setup.bytes() as f64 / block).ceil() as usize,
+        origin: setup.origin_ratio,
+        down: (mbit(setup.number("down")) / setup.up()).max(1.0) as usize,
+        links: 2 * setup.config().links_wanted as usize,
+        seed: setup.seed,
+    };
+    let rounds = rounds::run(&crowd).last().copied().map_or(f64::NAN, f64::from);
+    play.world.options.set_up.median().as_secs_f64() + rounds * block / setup.up()
 }
 
 /// An origin and equal peers.
