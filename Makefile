@@ -103,6 +103,9 @@ net-test: build $(NODE_MODULES) ## peers and pages over shaped lines in network 
 	cargo build --quiet --release -p swarmlet-net
 	for scene in $(or $(SCENE),check ladder); do DEADLINE_MS=120000 node tests/net/$$scene.mjs || exit 1; done
 
+soak: ## peers that come, take and go all the time: what the process holds before and after [MINUTES=30]
+	SOAK_MINUTES=$(or $(MINUTES),30) cargo test -p swarmlet-signaller --test seed_soak -- --nocapture
+
 bench-signaller: tests/browser/webtorrent/node_modules ## our signaller beside other trackers, a JSON line each [SCENE=announces SECONDS=10 AQUATIC_WS=]
 	cargo build --release -p swarmlet-signaller
 	node tests/signaller/bench.mjs $(SCENE)
@@ -127,4 +130,4 @@ clean: ## remove what was built
 	npm ci --prefix $* --no-audit --no-fund --ignore-scripts
 	touch $@
 
-.PHONY: help run build wasm test check nostd unit sim-wasm cross-check wasm-test e2e operate size bench-browser bench-native net-test bench-signaller bench sim results fuzz clean
+.PHONY: help run build wasm test check nostd unit sim-wasm cross-check wasm-test e2e operate size bench-browser bench-native net-test soak bench-signaller bench sim results fuzz clean

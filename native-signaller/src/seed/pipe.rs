@@ -26,8 +26,10 @@ use webrtc::data_channel::DataChannelEvent;
 /// Between two looks at a channel that holds more than the mark: the crate tells of the moment too, but only
 /// of the bytes that it has cut into packets.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// The same while it holds less: only to see whether that leaves at all.
+const CHECK_EVERY: Duration = Duration::from_secs(1);
 /// How long a channel may hold bytes of which none leaves: a window that stays shut for ever was seen in the
-/// field (webrtc-rs PR 887).
+/// field (webrtc-rs PR 887), and the crate sends nothing again, for ever, when the sixth try in a row was lost.
 const STUCK_AFTER: Duration = Duration::from_secs(30);
 /// How long a server listens before it speaks: a client that is there has spoken by then.
 const LISTEN: Duration = Duration::from_millis(150);
@@ -138,12 +140,16 @@ struct Tally {
 impl Pipe {
     async fn drive(&mut self) -> End {
         let mut looks = time::interval(LOOK_EVERY);
-        looks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
+        let mut checks = time::interval(CHECK_EVERY);
+        for interval in [&mut looks, &mut checks] {
+            interval.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
+        }
         loop {
             let linked = self.open == [true; 2];
             // What comes on one channel before the other is open waits in the crate: the node knows no half links.
             let listen = |channel| linked || !self.open[slot(channel)];
             let above = self.tallies.iter().any(|tally| tally.above);
+            let waits = linked && self.tallies.iter().any(|tally| tally.given > tally.released);
             let line = self.held.front().map(|(due, ..)| *due);
             let reading = self.wait_until.is_none();
             let end = tokio::select! {
@@ -171,6 +177,7 @@ impl Pipe {
                     None
                 }
                 _ = looks.tick(), if above => self.look().await,
+                _ = checks.tick(), if waits => self.look().await,
             };
             if let Some(end) = end {
                 return end;
