@@ -80,6 +80,25 @@ async function predict(count, share) {
   return JSON.parse(stdout);
 }
 
+/** Looks at the lines every second, until it is stopped: what the native peers' lines sent of what they could, from
+ * 10 % to 90 % of the time, as the simulator counts it. @param {Bed | undefined} bed */
+function watch(bed) {
+  /** @type {{ at: number, bytes: number }[]} */ const seen = [];
+  const look = async () => {
+    const counted = await bed?.count();
+    if (!counted) return;
+    const bytes = names.reduce((sum, name) => sum + counted.count[name].up.bytes, 0);
+    seen.push({ at: counted.micros / 1e6, bytes });
+  };
+  const timer = setInterval(look, 1000);
+  return () => {
+    clearInterval(timer);
+    const [from, to] = [0.1, 0.9].map((part) => seen[Math.round((seen.length - 1) * part)]);
+    if (!from || !to || from === to) return Number.NaN;
+    return (to.bytes - from.bytes) / (to.at - from.at) / (peers * up * 125_000);
+  };
+}
+
 /** Lets all of them fetch; seconds from the start of each to its end, and what the lines carried.
  * @param {Bed | undefined} bed @param {string[]} tabs @param {string} base @param {string} folder */
 async function swarm(bed, tabs, base, folder) {
@@ -89,6 +108,7 @@ async function swarm(bed, tabs, base, folder) {
   const { link, content } = await seed.hears('share');
   const pages = bed ? await openPages(bed, tabs, base) : [];
   const began = performance.now();
+  const stopWatch = watch(bed);
   const natives = names.map((name) => peer(bed, name, [link, '--signaller', base, '--data', join(folder, name)]));
   const inPages = pages.map(async ({ page }) => {
     await page.join({ storage: 'memory' });
@@ -97,6 +117,7 @@ async function swarm(bed, tabs, base, folder) {
     return performance.now();
   });
   const ended = await Promise.all([...natives.map(whenDone), ...inPages]);
+  const use = stopWatch();
   const times = ended.map((at) => (at - began) / 1000);
   const counted = await bed?.count();
   const carried = await tally(natives, counted);
@@ -107,7 +128,7 @@ async function swarm(bed, tabs, base, folder) {
   }
   await Promise.all([...natives, seed].map((command) => command.stop()));
   await Promise.all(pages.map(({ browser }) => browser.close()));
-  return { times, ...carried };
+  return { times, use, ...carried };
 }
 
 /** Bytes on channels of what native peers' lines carried, and packets for which a queue had no room.
@@ -135,11 +156,12 @@ try {
   signaller = bed ? await bed.signaller('hub') : await new Signaller(of('PORT', 18787), []).start();
   const { base } = signaller;
   await withFolder(async (folder) => {
-    const { times, share, overflowed } = await swarm(bed, tabs, base, folder);
+    const { times, use, share, overflowed } = await swarm(bed, tabs, base, folder);
     const said = await predict(times.length, share);
     console.log(`${peers} native peers and ${tabs.length} pages, ${mib} MiB, ${up} Mbit/s up, ${down} down, ${rtt} ms, `
       + `a seed of ${up * origin} Mbit/s; ${(share * 100).toFixed(1)} % of the lines' bytes were on channels, `
-      + `${overflowed} packets found no room`);
+      + `${overflowed} packets found no room; lines used: ${(use * 100).toFixed(1)} %, `
+      + `simulated ${(said.uplink_use * 100).toFixed(1)} %`);
     console.log('| completion | measured | simulated | off | at most |\n|---|---|---|---|---|');
     let far = 0;
     for (const [what, is, was, most] of /** @type {[string, number, number, number?][]} */ ([
