@@ -28,6 +28,10 @@ help: ## list the targets
 run: build ## build, then serve the page and a peer with a sample on http://127.0.0.1:8787
 	$(SERVER) serve --addr 127.0.0.1:8787 --www www --seed www/sample
 
+demo: build $(NODE_MODULES) ## a web site of somebody else's, on nginx, that its visitors share
+	.ci/need nginx && .ci/need ffmpeg
+	node tests/browser/demo.mjs
+
 build: wasm ## release server, and the wasm module in www/pkg
 	cargo build --release -p swarmlet-signaller
 
@@ -75,7 +79,7 @@ wasm-test: ## the wasm crate's tests in headless Chromium
 		cargo test -p swarmlet-wasm --target $(WASM)
 
 e2e: build $(NODE_MODULES) tests/browser/webtorrent/node_modules ## pages that swarm in a real browser [SPEC=tests/browser/x.spec.mjs]
-	.ci/need browser
+	.ci/need browser && .ci/need nginx && .ci/need ffmpeg
 	node --test --test-concurrency=1 --test-reporter=spec $(or $(SPEC),$(wildcard tests/browser/*.spec.mjs))
 
 operate: build ## the steps of docs/OPERATING.md on a clean folder, with the release server
@@ -130,4 +134,4 @@ clean: ## remove what was built
 	npm ci --prefix $* --no-audit --no-fund --ignore-scripts
 	touch $@
 
-.PHONY: help run build wasm test check nostd unit sim-wasm cross-check wasm-test e2e operate size bench-browser bench-native net-test soak bench-signaller bench sim results fuzz clean
+.PHONY: help run demo build wasm test check nostd unit sim-wasm cross-check wasm-test e2e operate size bench-browser bench-native net-test soak bench-signaller bench sim results fuzz clean

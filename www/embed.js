@@ -98,7 +98,8 @@
       const text = await signed(new URL(given.policy ?? 'swarmlet-policy.json', manifestUrl), 'swarmlet site policy');
       const said = JSON.parse(text);
       if (memory('policy', said.made) > said.made) return mode;
-      return ['off', 'shadow', 'on'].includes(said.mode) ? said.mode : 'off';
+      if (said.mode === 'page') return given.mode ?? 'shadow';
+      return ['shadow', 'on'].includes(said.mode) ? said.mode : 'off';
     } catch {
       return state.reason === 'starting' ? given.mode ?? 'shadow' : mode;
     }

@@ -13,8 +13,10 @@ const swarmlet = (() => {
   const MEDIA_BYTES = 4 * 1024 * 1024;
   // A page that is too busy to say yes within this time is not asked to deliver.
   const YES_MS = 250;
-  // The swarm itself falls back to HTTP long before; this is for a page that went away.
-  const STALL_MS = 6000;
+  // The swarm itself falls back to HTTP long before; this is for a page that went away, or is stuck.
+  const STALL_MS = 8000;
+  // What is fetched from the network then, before the page is asked again.
+  const DETOUR_BYTES = 2 * 1024 * 1024;
   // Headers of requests that are not for everybody, or that depend on what the browser has.
   const SPECIAL = ['authorization', 'if-range', 'if-none-match', 'if-modified-since', 'if-match', 'if-unmodified-since'];
   const FRESH = new Set(['default', 'force-cache']);
@@ -127,40 +129,52 @@ const swarmlet = (() => {
   }
 
   /**
-   * The same bytes from the network, from some place on. `undefined`: the network does not have them either.
-   * @param {Request} request @param {number} at @param {Found} found
+   * Asks a page to deliver bytes. `null`: it does not.
+   * @param {string} page @param {Found} found @param {number} start
    */
-  async function rest(request, at, { entry, end }) {
+  async function connect(page, { entry, end, media }, start) {
+    const client = await clients.get(page);
+    if (!client) return null;
+    const { port1, port2 } = new MessageChannel();
+    const worker = line(port1);
+    client.postMessage({ t: 'swarmlet', ask: 'read', index: entry.index, start, end, media }, [port2]);
+    if (await worker.next(YES_MS) === 'yes') return worker;
+    worker.say('stop');
+    return null;
+  }
+
+  /**
+   * Some bytes from the network. `null`: it does not have them either.
+   * @param {string} url @param {number} start @param {number} end @param {number} size
+   */
+  async function fetched(url, start, end, size) {
     try {
-      const headers = { range: `bytes=${at}-${end - 1}` };
-      const answer = await fetch(request.url, { headers, credentials: 'same-origin' });
-      if (answer.status === 206 && answer.headers.get('content-range') === `bytes ${at}-${end - 1}/${entry.size}`) {
-        return answer.body?.getReader();
+      const headers = { range: `bytes=${start}-${end - 1}` };
+      const answer = await fetch(url, { headers, credentials: 'same-origin', cache: 'no-store' });
+      const whole = answer.status === 200 && size === end - start;
+      if (whole || (answer.status === 206 && answer.headers.get('content-range') === `bytes ${start}-${end - 1}/${size}`)) {
+        const bytes = new Uint8Array(await answer.arrayBuffer());
+        return bytes.length === end - start ? bytes : null;
       }
       await answer.body?.cancel();
     } catch {
       // No network: the swarm may still come.
     }
-    return undefined;
+    return null;
   }
 
   /**
-   * A body that is pulled from the page's worker, and from the network where that stops.
-   * @param {Request} request @param {Found} found @param {ReturnType<typeof line>} worker
+   * A body that is pulled from a page's worker, and around it through the network where that stops.
+   * @param {Request} request @param {Found} found @param {string} page @param {ReturnType<typeof line>} first
    */
-  function body(request, found, worker) {
-    let at = found.start;
-    let network = /** @type {ReadableStreamDefaultReader<Uint8Array> | undefined} */ (undefined);
+  function body(request, found, page, first) {
+    const { entry, start, end } = found;
+    let at = start;
     let asked = false;
-    let failed = false;
-    /** @returns {Promise<Uint8Array | undefined>} */
-    async function part() {
-      if (network) {
-        const { value, done } = await network.read();
-        if (!done) return value;
-        throw new TypeError('The answer ended early.');
-      }
-      if (!failed) {
+    let worker = /** @type {ReturnType<typeof line> | null} */ (first);
+    const part = async () => {
+      worker ??= await connect(page, found, at);
+      if (worker) {
         if (!asked) worker.say('more');
         asked = true;
         const message = await worker.next(STALL_MS);
@@ -168,46 +182,35 @@ const swarmlet = (() => {
           asked = false;
           return new Uint8Array(message.bytes);
         }
-        failed = message !== null;
+        // A slow one is waited for if the network cannot help; one that failed is not asked again.
+        if (message) worker = null;
       }
-      network = await rest(request, at, found);
-      if (network) worker.say('stop');
-      else if (failed) throw new TypeError('Neither swarm nor network has this.');
-      return undefined;
-    }
+      const bytes = await fetched(request.url, at, Math.min(end, at + DETOUR_BYTES), entry.size);
+      if (!bytes) return null;
+      worker?.say('stop');
+      [worker, asked] = [null, false];
+      clients.get(page).then((client) => client?.postMessage({ t: 'swarmlet', ask: 'count', bytes: bytes.length }));
+      return bytes;
+    };
     return new ReadableStream({
       async pull(controller) {
         let bytes = await part();
-        while (!bytes) bytes = await part();
-        const left = found.end - at;
-        if (bytes.length > left) bytes = bytes.subarray(0, left);
+        while (!bytes && worker) bytes = await part();
+        if (!bytes) throw new TypeError('Neither the swarm nor the network has this.');
         at += bytes.length;
         controller.enqueue(bytes);
-        if (at < found.end) return;
+        if (at < end) return;
         controller.close();
-        worker.say('stop');
+        worker?.say('stop');
       },
-      cancel() {
-        worker.say('stop');
-        return network?.cancel();
-      },
+      cancel: () => worker?.say('stop'),
     }, { highWaterMark: 0 });
   }
 
   /** @param {FetchEvent} event @param {Found} found @param {string} page Who has the bytes. */
-  async function answer(event, found, page) {
-    const { request } = event;
-    const client = await clients.get(page);
-    if (!client) return fetch(request);
-    const { port1, port2 } = new MessageChannel();
-    const worker = line(port1);
-    const { entry, start, end, media } = found;
-    client.postMessage({ t: 'swarmlet', ask: 'read', index: entry.index, start, end, media }, [port2]);
-    if (await worker.next(YES_MS) !== 'yes') {
-      worker.say('stop');
-      return fetch(request);
-    }
-    return new Response(body(request, found, worker), head(found));
+  async function answer({ request }, found, page) {
+    const worker = await connect(page, found, found.start);
+    return worker ? new Response(body(request, found, page, worker), head(found)) : fetch(request);
   }
 
   /** What each page lets us answer. @type {Map<string, Table>} */

@@ -78,6 +78,7 @@ function tick() {
 function take(engine, message) {
   if (message.t === 'call') answer(engine, message);
   else if (message.t === 'serve') servings.begin(message);
+  else if (message.t === 'watch') servings.watch();
   else engine.hear(message);
 }
 

@@ -8,6 +8,8 @@ import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 
 const BUDGET_BROTLI = 100 * 1024;
 const PAGE_BUDGET_BROTLI = 48 * 1024;
+// What a site's page loads before there is anybody to share with.
+const EMBED_BUDGET_BROTLI = 8 * 1024;
 const www = resolve(dirname(fileURLToPath(import.meta.url)), '../../www');
 
 /** A script and everything it imports statically. @param {string} path @param {Set<string>} seen */
@@ -52,10 +54,12 @@ const wasm = join(www, 'pkg/swarmlet_wasm_bg.wasm');
 const scripts = [...new Set([...page, ...api])];
 const critical = report('critical path of the page', [join(www, 'index.html'), join(www, 'style.css'), ...scripts]);
 const budgeted = report('module and glue', [wasm, glue]);
+const embed = report('critical path of an embedding site', [join(www, 'embed.js'), join(www, 'sw.js')]);
 report('the worker\'s scripts', [...worker].filter((path) => path !== glue));
 report('only where Ed25519 is missing', ['pkg/swarmlet_keys_bg.wasm', 'pkg/swarmlet_keys.js'].map((path) => join(www, path)));
 for (const [what, bytes, budget] of /** @type {[string, number, number][]} */ ([
   ['page', critical.brotli, PAGE_BUDGET_BROTLI],
+  ['embedding', embed.brotli, EMBED_BUDGET_BROTLI],
   ['module and glue', budgeted.brotli, BUDGET_BROTLI],
 ])) {
   console.log(`${what}: ${bytes} of ${budget} bytes with brotli${bytes > budget ? ': over the budget' : ''}`);

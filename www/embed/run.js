@@ -57,15 +57,17 @@ class Site {
   #selected = new Set();
   #listening = new AbortController();
   #served = { requests: 0, bytes: 0 };
-  /** Loaded by the browser itself, from the network. */
-  #direct = 0;
+  /** Bytes that the site's server sent: to the page, to the node, and around a node that was stuck. */
+  #origin = { page: 0, node: 0, detour: 0 };
   #observer;
+  #paths;
 
   /** @param {any} node @param {Options} options @param {import('../swarmlet.js').Share} share */
   constructor(node, options, share) {
     this.#node = node;
     this.#options = options;
     this.#share = share;
+    this.#paths = new Set(options.site.files.map(([path]) => path));
     const byPath = new Map(share.files.map((file) => [file.path, file]));
     this.#files = options.site.files.map(([path, size, root]) => {
       const file = byPath.get(path);
@@ -78,7 +80,11 @@ class Site {
   async open() {
     const { worker } = this.#options;
     const { signal } = this.#listening;
+    this.#node.events.addEventListener('loaded', (/** @type {CustomEvent} */ { detail }) => {
+      if (this.#isOurs(detail.url)) this.#origin.node += overNetwork(detail.bytes);
+    }, { signal });
     const container = navigator.serviceWorker;
+    this.#node.watch();
     this.#observer.observe({ type: 'resource', buffered: true });
     container.addEventListener('message', (event) => this.#hear(event), { signal });
     container.addEventListener('controllerchange', () => this.#tell(true), { signal });
@@ -100,7 +106,8 @@ class Site {
   stats() {
     const { totals, links, timings } = this.#node.stats();
     const { fromPeers, fromHttp, sent, wasted } = totals;
-    return { fromPeers, fromHttp: fromHttp + this.#direct, direct: this.#direct, sent, wasted, peers: links.length, served: this.#served, timings };
+    const { page, node, detour } = this.#origin;
+    return { fromPeers, fromHttp, fromOrigin: page + node + detour, sent, wasted, peers: links.length, served: this.#served, timings };
   }
 
   /** Tells the service worker what it may answer for this page. @param {boolean | undefined} open */
@@ -117,6 +124,7 @@ class Site {
   #hear({ data, ports }) {
     if (data?.t !== 'swarmlet') return;
     if (data.ask === 'table') this.#tell(true);
+    else if (data.ask === 'count') this.#origin.detour += data.bytes;
     else if (data.ask === 'read') this.#read(data, ports[0]);
   }
 
@@ -150,14 +158,22 @@ class Site {
     this.#share.select([...this.#selected]).catch(() => {});
   }
 
-  /** What the browser loaded of the site without us. @param {PerformanceEntryList} entries */
+  /** What the browser loaded of the site without us; what a service worker answered has no size on the wire.
+   * @param {PerformanceEntryList} entries */
   #see(entries) {
-    const { base, site } = this.#options;
     for (const entry of /** @type {PerformanceResourceTiming[]} */ (entries)) {
-      // What a service worker answered has no size on the wire.
-      if (!entry.name.startsWith(base) || entry.transferSize === 0) continue;
-      const path = decodeURIComponent(entry.name.slice(base.length).split(/[?#]/)[0]);
-      if (site.files.some(([listed]) => listed === path)) this.#direct += entry.encodedBodySize;
+      if (this.#isOurs(entry.name)) this.#origin.page += overNetwork(entry.transferSize);
     }
   }
+
+  /** Whether visitors may share what is there. @param {string} url */
+  #isOurs(url) {
+    const { base } = this.#options;
+    return url.startsWith(base) && this.#paths.has(decodeURIComponent(url.slice(base.length).split(/[?#]/)[0]));
+  }
+}
+
+/** Bytes of a body: browsers add a fixed amount for the header (Resource Timing §4.3). @param {number} transferred */
+function overNetwork(transferred) {
+  return Math.max(0, transferred - 300);
 }

@@ -178,6 +178,11 @@ class Node {
     this.#worker.postMessage({ t: 'serve', id, what, port }, [port]);
   }
 
+  /** Has the worker tell by `loaded` events what it loads over the network. */
+  watch() {
+    this.#worker.postMessage({ t: 'watch' });
+  }
+
   async close() {
     if (this.closed) return;
     await this.#call('close', []).catch(() => {});
@@ -260,6 +265,7 @@ class Node {
       case 'reply': return this.#reply(message);
       case 'event': return this.#news(message);
       case 'served': return this.#served(message);
+      case 'loaded': return this.#dispatch('loaded', { url: message.url, bytes: message.bytes });
       case 'hashed': return this.#hashing.get(message.id)?.(message);
       case 'started': return this.#began(message);
       case 'failed': return this.#die(new SwarmletError(message.error.code, message.error.message));

@@ -7,18 +7,25 @@ const FIRST_BYTES = 64 * 1024;
 // Reads under way for one reader. Alone with an HTTP server: as much as one connection carries.
 const AHEAD = 4;
 const AHEAD_ALONE = 2;
-// Up to 2 s ahead the node asks an HTTP server for what no peer was asked for; later needs leave peers the time to send.
+// Up to 2 s ahead the node asks an HTTP server for what no peer was asked for; later needs leave peers the time to send,
+// and visitors who are at the same place of a large file the time to share what each of them fetches.
 const SOON_MS = 1900;
+const LARGE_MS = 4000;
 const NEXT_MS = 1500;
+const LARGE_BYTES = 8 * 1024 * 1024;
 // The numbers of our reads: the page's begin with 1.
 const FIRST_READ = 0x8000_0000;
 
 /** @typedef {{ call: (id: number, method: string, args: unknown[]) => void, run: () => void }} Engine */
 /** @typedef {{ root: string, share: string, start: number, end: number, media: boolean }} What */
 
-/** How soon the read after `ahead` others is needed, in milliseconds. @param {number} ahead @param {number} peers */
-export function needed(ahead, peers) {
-  return peers === 0 ? 0 : SOON_MS + ahead * NEXT_MS;
+/**
+ * How soon a read is needed, in milliseconds: the one after `ahead` others.
+ * @param {{ start: number, end: number, media: boolean }} what @param {number} ahead @param {number} peers
+ */
+export function needed({ start, end, media }, ahead, peers) {
+  if (peers === 0) return 0;
+  return (media || end - start < LARGE_BYTES ? SOON_MS : LARGE_MS) + ahead * NEXT_MS;
 }
 
 export class Servings {
@@ -34,6 +41,15 @@ export class Servings {
   constructor(engine, tell) {
     this.#engine = engine;
     this.#tell = tell;
+  }
+
+  /** Tells the page what came over the network, as the browser counts it: a range may come from its cache. */
+  watch() {
+    new PerformanceObserver((list) => {
+      for (const entry of /** @type {PerformanceResourceTiming[]} */ (list.getEntries())) {
+        this.#tell({ t: 'loaded', url: entry.name, bytes: entry.transferSize });
+      }
+    }).observe({ type: 'resource' });
   }
 
   /** Notes how many peers there are. @param {any} snapshot */
@@ -125,14 +141,14 @@ class Serving {
   }
 
   #ask() {
-    const { end, media } = this.#what;
+    const { end } = this.#what;
     const peers = this.#node.peers();
     let asked = false;
     while (!this.#over && this.#at < end && this.#reads.length < (peers > 0 ? AHEAD : AHEAD_ALONE)) {
       const first = this.#given === 0 && this.#reads.length === 0;
       const most = first ? FIRST_BYTES : READ_BYTES;
       const length = Math.min(most - (this.#at % most), end - this.#at);
-      const within = first && media ? 0 : needed(this.#reads.length, peers);
+      const within = first ? 0 : needed(this.#what, this.#reads.length, peers);
       this.#reads.push({ number: this.#node.read(this, [this.#at, length, within]) });
       this.#at += length;
       asked = true;

@@ -76,6 +76,13 @@ pub(super) fn write(
     Ok(text)
 }
 
+/// What pages are told to do now, if anything.
+pub(super) fn policy(folder: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(folder.join(POLICY)).ok()?;
+    let policy: serde_json::Value = serde_json::from_str(&text).ok()?;
+    policy["mode"].as_str().map(str::to_owned)
+}
+
 /// Writes what pages are to do now.
 pub(super) fn write_policy(folder: &Path, mode: &str, key: Option<&SigningKey>) -> Result<(), Error> {
     let now = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH);

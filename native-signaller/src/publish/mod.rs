@@ -28,6 +28,8 @@ const CHUNK_BYTES: usize = 1024 * 1024;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// What a page does until its owner says otherwise.
 const FIRST_MODE: &str = "shadow";
+/// What the policy says until its owner says otherwise: do what the page's tag says.
+const NO_POLICY: &str = "page";
 
 /// What to publish, and how.
 #[derive(Clone, Debug, Args)]
@@ -56,8 +58,9 @@ pub struct PublishOptions {
     /// Read every file again, whatever its size and time say
     #[arg(long)]
     pub rehash: bool,
-    /// Write what every visitor's page is to do now, `off`, `shadow` or `on`, and nothing else: the switch to stop it all
-    #[arg(long, value_name = "MODE", value_parser = ["off", "shadow", "on"])]
+    /// Write what every visitor's page is to do now, `off`, `shadow`, `on` or `page` (what its tag says), and nothing
+    /// else: the switch to stop it all
+    #[arg(long, value_name = "MODE", value_parser = ["off", "shadow", "on", "page"])]
     pub policy: Option<String>,
 }
 
@@ -127,6 +130,8 @@ fn publish(
     }
     let made = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let text = manifest::write(&options.folder, &built, found, base, made, key)?;
+    let policy = manifest::policy(&options.folder).unwrap_or_else(|| NO_POLICY.to_owned());
+    manifest::write_policy(&options.folder, &policy, key)?;
     // Without it the next time takes longer, and that is all.
     if let Err(error) = next.write(&cache_path) {
         eprintln!("{}: {error}; the next time will hash everything again", cache_path.display());

@@ -113,6 +113,9 @@ fn manifest_and_policy_are_signed_each_for_its_purpose() {
     assert!(verify("swarmlet site manifest", "swarmlet.json"));
     assert!(verify("swarmlet site policy", "swarmlet-policy.json"));
     assert!(!verify("swarmlet site policy", "swarmlet.json"));
+    run(&options).unwrap();
+    assert!(site.read("swarmlet-policy.json").contains("\"off\""), "publishing does not switch it on again");
+    assert!(verify("swarmlet site policy", "swarmlet-policy.json"));
     run(&PublishOptions { sign: None, ..options }).unwrap();
     assert!(!site.0.join("swarmlet.json.sig").exists(), "an old signature does not stay");
 }

@@ -1,0 +1,101 @@
+// @ts-check
+// The service worker's one decision, without a browser: what is answered from the swarm, and all that is not.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { runInNewContext } from 'node:vm';
+
+const source = readFileSync(new URL('../../www/sw.js', import.meta.url), 'utf8');
+/** @type {(asked: any, table: any, origin: string) => any} */
+const route = runInNewContext(`${source}; swarmlet.route`);
+
+const ORIGIN = 'https://shop.example';
+const MiB = 1024 * 1024;
+const types = {
+  'a.png': 'image/png', 'ü b,c.webp': 'image/webp', 'a.svg': 'image/svg+xml', 'x.woff2': 'font/woff2', 'f.mp4': 'video/mp4',
+  'big.zip': 'application/zip', 'page.html': 'text/html; charset=utf-8', 'app.js': 'text/javascript', 'm.wasm': 'application/wasm',
+  's.css': 'text/css', 'hls/1.ts': 'video/mp2t', 'd.bin': 'application/octet-stream', 'feed.xml': 'application/xml', 'p.pdf': 'application/pdf',
+};
+const files = new Map(Object.entries(types).map(([path, type], index) => [path, { path, index, size: 10 * MiB, type }]));
+const table = { base: `${ORIGIN}/`, files, classes: new Set(['image', 'font', 'media', 'fetch', 'download']), wholeMax: 256 * MiB };
+
+/** @param {string} path @param {Record<string, any>} [more] @param {any} [of] */
+function ask(path, { headers = {}, ...more } = {}, of = table) {
+  const header = (/** @type {string} */ name) => headers[name] ?? null;
+  const asked = { method: 'GET', url: `${ORIGIN}/${path}`, mode: 'no-cors', destination: 'image', cache: 'default', header, ...more };
+  const found = route(asked, of, ORIGIN);
+  return found && { path: found.entry.path, start: found.start, end: found.end, partial: found.partial };
+}
+
+/** @param {string} path @param {string} destination @param {string} [mode] */
+const at = (path, destination, mode = 'cors') => ask(path, { destination, mode });
+
+test('content in its place is answered whole', () => {
+  const whole = { start: 0, end: 10 * MiB, partial: false };
+  assert.deepEqual(ask('a.png'), { path: 'a.png', ...whole });
+  assert.deepEqual(ask('a.png#top'), { path: 'a.png', ...whole });
+  assert.deepEqual(ask('%C3%BC%20b,c.webp'), { path: 'ü b,c.webp', ...whole });
+  for (const [path, destination] of [['x.woff2', 'font'], ['f.mp4', 'video'], ['hls/1.ts', ''], ['d.bin', ''], ['big.zip', ''], ['f.mp4', '']]) {
+    assert.deepEqual(at(path, destination), { path, ...whole }, `${path} as ${destination}`);
+  }
+  assert.deepEqual(at('big.zip', 'document', 'navigate'), { path: 'big.zip', ...whole }, 'a download');
+});
+
+test('nothing is answered in a place where it does not belong', () => {
+  const places = ['document', 'iframe', 'frame', 'object', 'embed', 'worker', 'sharedworker', 'serviceworker', 'script', 'style', 'manifest',
+    'xslt', 'report', 'audioworklet', 'paintworklet', 'json', 'unheard-of'];
+  for (const path of Object.keys(types)) {
+    for (const destination of places) assert.equal(at(path, destination), null, `${path} as ${destination}`);
+    for (const destination of ['iframe', 'document', '']) {
+      if (destination === 'document' && /zip|bin/.test(path)) continue;
+      assert.equal(at(path, destination, 'navigate'), null, `${path} navigated to as ${destination}`);
+    }
+  }
+  for (const [path, destination] of [['d.bin', 'image'], ['a.png', 'font'], ['a.png', 'video'], ['page.html', 'image'], ['x.woff2', 'track']]) {
+    assert.equal(at(path, destination), null, `${path} as ${destination}`);
+  }
+});
+
+test('what can run is answered only where the owner asks for it', () => {
+  for (const path of ['page.html', 'app.js', 'm.wasm', 's.css', 'a.svg', 'feed.xml']) assert.equal(at(path, ''), null, path);
+  const more = { ...table, classes: new Set([...table.classes, 'script', 'style']) };
+  assert.ok(ask('app.js', { destination: 'script', mode: 'no-cors' }, more));
+  assert.ok(ask('s.css', { destination: 'style', mode: 'no-cors' }, more));
+  assert.ok(ask('m.wasm', { destination: '', mode: 'cors' }, more));
+  assert.equal(ask('page.html', { destination: 'iframe', mode: 'navigate' }, more), null);
+  assert.equal(ask('d.bin', { destination: 'script', mode: 'no-cors' }, more), null, 'not a script by its type');
+});
+
+test('doubt is left to the browser', () => {
+  const doubts = [
+    { method: 'POST' }, { method: 'HEAD' }, { cache: 'no-store' }, { cache: 'reload' }, { cache: 'no-cache' }, { cache: 'only-if-cached' },
+    ...['authorization', 'if-range', 'if-none-match', 'if-modified-since'].map((name) => ({ headers: { [name]: 'x' } })),
+  ];
+  for (const doubt of doubts) assert.equal(ask('a.png', doubt), null, JSON.stringify(doubt));
+  for (const path of ['a.png?v=2', 'b.png', 'a.png/', '', '%', 'A.png', '../a.png', '__proto__', 'constructor']) assert.equal(ask(path), null, path);
+  assert.equal(ask('a.png', { url: 'https://evil.example/a.png' }), null);
+  assert.equal(route({ method: 'GET', url: `${ORIGIN}/a.png`, mode: 'no-cors', destination: 'image', cache: 'default', header: () => null }, undefined, ORIGIN), null);
+  assert.equal(ask('a.png', {}, { ...table, classes: new Set() }), null);
+  assert.equal(ask('a.png', {}, { ...table, wholeMax: MiB }), null, 'too long for one answer');
+});
+
+test('another origin is answered only where it had allowed that', () => {
+  const cdn = { ...table, base: 'https://cdn.example/' };
+  assert.equal(ask('a.png', { url: 'https://cdn.example/a.png' }, cdn), null);
+  assert.ok(ask('a.png', { url: 'https://cdn.example/a.png', mode: 'cors' }, cdn));
+  assert.equal(ask('a.png', { url: 'https://cdn.example.evil/a.png', mode: 'cors' }, cdn), null);
+});
+
+test('ranges are exact, or none of ours', () => {
+  const of = (/** @type {string} */ range, destination = '') => ask('f.mp4', { headers: { range }, destination, mode: 'cors' });
+  const cut = (/** @type {number} */ start, /** @type {number} */ end) => ({ path: 'f.mp4', start, end, partial: true });
+  assert.deepEqual(of('bytes=0-1'), cut(0, 2));
+  assert.deepEqual(of('bytes=5-'), cut(5, 10 * MiB));
+  assert.deepEqual(of('bytes=-7'), cut(10 * MiB - 7, 10 * MiB));
+  assert.deepEqual(of('bytes=0-99999999999'), cut(0, 10 * MiB));
+  assert.deepEqual(of('bytes=0-', 'video'), cut(0, 4 * MiB), 'players get parts');
+  assert.deepEqual(of('bytes=0-9999999', 'video'), cut(0, 10_000_000), 'and what they name, whole');
+  for (const range of ['bytes=9-5', 'bytes=99999999-', 'bytes=-0', 'bytes=-', 'bytes=0-1,3-4', 'lines=0-1', 'bytes=a-b', '']) {
+    assert.equal(of(range), null, range);
+  }
+});

@@ -1,0 +1,227 @@
+// @ts-check
+// A web site of somebody else's: the demo's folder with pictures, a font, a large file and films, published, and served by
+// nginx, which knows nothing of Swarmlet.
+import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { binary, bytes, freePort, KiB, MiB, sha256, within } from './harness.mjs';
+
+const here = dirname(fileURLToPath(import.meta.url));
+const root = resolve(here, '../..');
+
+/** @typedef {{ path: string, status: number, bytes: number, visitor: string }} Line */
+
+export class Site {
+  /** @type {import('node:child_process').ChildProcess | undefined} */ #nginx;
+
+  /** @param {string} home @param {number} port */
+  constructor(home, port) {
+    this.home = home;
+    this.port = port;
+    this.folder = join(home, 'site');
+    this.base = `http://127.0.0.1:${port}/`;
+  }
+
+  /**
+   * @param {{ signaller: string, film?: boolean, large?: number, rate?: string, tag?: Record<string, string>, sign?: boolean,
+   *   csp?: boolean }} options
+   * `film`: with MP4 and HLS (needs ffmpeg). `large`: bytes of the download. `rate`: bytes per second of each answer of nginx.
+   * `tag`: more `data-` options of the script tag.
+   */
+  static async make({ signaller, film = false, large = 40 * MiB, rate = '0', tag = {}, sign = true, csp = true }) {
+    const site = new Site(mkdtempSync(join(tmpdir(), 'swarmlet-site-')), await freePort());
+    site.#fill(large, film);
+    site.publish({ signaller, tag, sign });
+    site.#configure({ rate, csp, signaller });
+    return site.start();
+  }
+
+  /** @param {number} large @param {boolean} film */
+  #fill(large, film) {
+    const { folder } = this;
+    cpSync(join(root, 'www/demo'), folder, { recursive: true });
+    for (const name of ['pictures', 'fonts', 'files', 'vendor']) mkdirSync(join(folder, name));
+    const sample = join(root, 'www/sample');
+    const pictures = readdirSync(sample).filter((name) => name.endsWith('.webp'));
+    for (const name of pictures) cpSync(join(sample, name), join(folder, 'pictures', name));
+    writeFileSync(join(folder, 'pictures/index.json'), JSON.stringify(pictures));
+    writeFileSync(join(folder, 'fonts/site.woff2'), bytes(71, 60 * KiB));
+    writeFileSync(join(folder, 'files/large.bin'), bytes(72, large));
+    cpSync(join(here, 'node_modules/hls.js/dist/hls.light.min.js'), join(folder, 'vendor/hls.js'));
+    if (!film) return;
+    for (const name of ['film', 'hls']) mkdirSync(join(folder, name));
+    const input = ['-v', 'error', '-stream_loop', '14', '-i', join(sample, '05 Swarm.mp4'), '-c', 'copy'];
+    execFileSync('ffmpeg', [...input, '-movflags', '+faststart', join(folder, 'film/film.mp4')]);
+    execFileSync('ffmpeg', [...input, '-f', 'hls', '-hls_time', '4', '-hls_playlist_type', 'vod',
+      '-hls_segment_filename', join(folder, 'hls/%03d.ts'), join(folder, 'hls/index.m3u8')]);
+  }
+
+  /** Runs `publish` and puts the tag that it prints into the page.
+   * @param {{ signaller: string, tag?: Record<string, string>, sign?: boolean, args?: string[] }} options */
+  publish({ signaller, tag = {}, sign = true, args = [] }) {
+    const key = join(this.home, 'key');
+    if (sign) writeFileSync(key, execFileSync(binary, ['token', '--new-key'], { encoding: 'utf8' }), { flag: 'a' });
+    const signed = sign ? ['--sign', key] : [];
+    const said = execFileSync(binary, ['publish', this.folder, '--signaller', signaller, ...signed, ...args], { encoding: 'utf8' });
+    const script = /<script .*<\/script>/.exec(said)?.[0] ?? '';
+    assert.ok(script, said);
+    const extra = Object.entries(tag).map(([name, value]) => ` data-${name}="${value}"`).join('');
+    const [, listeners] = /service worker that the site has:\n([\s\S]*)/.exec(said) ?? [];
+    writeFileSync(join(this.folder, 'swarmlet-sw.js'), listeners ?? '');
+    const page = join(root, 'www/demo/index.html');
+    const whole = script.replace(' data-mode="shadow"', tag.mode ? '' : ' data-mode="on"').replace('></script>', `${extra}></script>`);
+    writeFileSync(join(this.folder, 'index.html'), readFileSync(page, 'utf8').replace('<!-- swarmlet -->', whole));
+  }
+
+  /** @param {'off' | 'shadow' | 'on'} mode */
+  policy(mode) {
+    execFileSync(binary, ['publish', this.folder, '--policy', mode, '--sign', join(this.home, 'key')]);
+  }
+
+  /** Changes a file that is served. @param {string} path @param {(text: string) => string} change */
+  spoil(path, change) {
+    const file = join(this.folder, path);
+    writeFileSync(file, change(readFileSync(file, 'utf8')));
+  }
+
+  /** @param {{ rate: string, csp: boolean, signaller: string }} options */
+  #configure({ rate, csp, signaller }) {
+    const socket = signaller.replace('http', 'ws');
+    // The lines that docs/EMBEDDING.md gives, for this signaller.
+    const policy = `default-src 'self'; script-src 'self' ${signaller} 'wasm-unsafe-eval'; worker-src 'self' blob: ${signaller}; `
+      + `connect-src 'self' ${signaller} ${socket}; img-src 'self' data:; style-src 'self'; media-src 'self' blob:`;
+    const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${this.home}/${name};`);
+    writeFileSync(join(this.home, 'nginx.conf'), `
+      daemon off; master_process off; pid ${this.home}/nginx.pid; error_log ${this.home}/error.log;
+      events { worker_connections 512; }
+      http {
+        include /etc/nginx/mime.types;
+        log_format told '$uri\\t$status\\t$body_bytes_sent\\t$http_user_agent';
+        access_log ${this.home}/access.log told;
+        ${temporary.join(' ')}
+        server {
+          listen 127.0.0.1:${this.port};
+          root ${this.folder};
+          limit_rate ${rate};
+          ${csp ? `add_header Content-Security-Policy "${policy}";` : ''}
+        }
+      }`);
+  }
+
+  async start() {
+    const nginx = spawn(existsSync('/usr/sbin/nginx') ? '/usr/sbin/nginx' : 'nginx', ['-c', join(this.home, 'nginx.conf'), '-p', this.home, '-e', join(this.home, 'error.log')], { stdio: 'ignore' });
+    this.#nginx = nginx;
+    const ready = async () => {
+      while (nginx.exitCode === null) {
+        if ((await fetch(`${this.base}swarmlet-sw.js`).catch(() => undefined))?.ok) return;
+        await new Promise((next) => setTimeout(next, 10));
+      }
+      throw new Error(readFileSync(join(this.home, 'error.log'), 'utf8'));
+    };
+    await within(ready(), 'nginx serves');
+    return this;
+  }
+
+  async stop() {
+    const nginx = this.#nginx;
+    this.#nginx = undefined;
+    if (!nginx || nginx.exitCode !== null) return;
+    const ended = new Promise((done) => nginx.once('exit', done));
+    nginx.kill('SIGKILL');
+    await ended;
+  }
+
+  async close() {
+    await this.stop();
+    rmSync(this.home, { recursive: true, force: true });
+  }
+
+  /** What visitors may share: path → size. @returns {Map<string, number>} */
+  eligible() {
+    const { files } = JSON.parse(readFileSync(join(this.folder, 'swarmlet.json'), 'utf8'));
+    return new Map(files.map((/** @type {[string, number]} */ [path, size]) => [path, size]));
+  }
+
+  /** @param {string} path */
+  hash(path) {
+    return sha256(readFileSync(join(this.folder, path)));
+  }
+
+  /** What nginx says that it sent of what visitors may share. @returns {Line[]} */
+  log() {
+    const eligible = this.eligible();
+    const lines = readFileSync(join(this.home, 'access.log'), 'utf8').trim().split('\n').map((line) => line.split('\t'));
+    return lines.map(([uri, status, sent, visitor]) => ({ path: uri?.slice(1) ?? '', status: Number(status), bytes: Number(sent), visitor: visitor ?? '' }))
+      .filter(({ path }) => eligible.has(path));
+  }
+}
+
+/** Somebody who opens the site. */
+export class Visitor {
+  /** @type {string[]} */ console = [];
+
+  /** @param {string} name @param {import('playwright-core').BrowserContext} context @param {import('playwright-core').Page} page */
+  constructor(name, context, page) {
+    this.name = name;
+    this.context = context;
+    this.page = page;
+    page.on('console', (message) => this.console.push(`${message.type()}: ${message.text()}`));
+    page.on('pageerror', (error) => this.console.push(`error: ${error.stack ?? error}`));
+  }
+
+  /** @param {import('playwright-core').Browser} browser @param {Site} site @param {string} name
+   * @param {{ path?: string, init?: () => void, context?: object }} [options] */
+  static async open(browser, site, name, { path = '', init, context: more = {} } = {}) {
+    const context = await browser.newContext({ serviceWorkers: 'allow', userAgent: `Mozilla/5.0 Test ${name}`, ...more });
+    if (init) await context.addInitScript(init);
+    const visitor = new Visitor(name, context, await context.newPage());
+    await visitor.page.goto(site.base + path);
+    return visitor;
+  }
+
+  /** @returns {Promise<any>} */
+  stats() {
+    return this.page.evaluate('globalThis.swarmletSite?.stats()');
+  }
+
+  async seen() {
+    return { console: this.console.slice(-20), stats: await this.stats() };
+  }
+
+  /** Resolves when an expression holds in the page. @param {string} expression @param {number} [ms] */
+  async when(expression, ms) {
+    const run = this.page.evaluate(`(async () => { for (;;) { const v = await (${expression}); if (v) return v;
+      await new Promise((next) => setTimeout(next, 50)); } })()`);
+    return within(/** @type {Promise<any>} */ (run), `${this.name}: ${expression}`, () => this.seen(), ms);
+  }
+
+  /** Waits until it shares. */
+  async sharing() {
+    await this.when(`swarmletSite.stats().gate === 'open' && navigator.serviceWorker.controller !== null`);
+    return this;
+  }
+
+  /** Reads files as the site's scripts would, one after the other, and hashes what came.
+   * @param {string[]} paths @param {number} [ms] @returns {Promise<Record<string, string>>} */
+  read(paths, ms = 60_000) {
+    const run = this.page.evaluate(`(async () => {
+      const found = {};
+      for (const path of ${JSON.stringify(paths)}) {
+        const answer = await fetch(path.split('/').map(encodeURIComponent).join('/'));
+        const whole = await answer.arrayBuffer();
+        const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', whole));
+        const hash = Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
+        found[path] = answer.ok && whole.byteLength === Number(answer.headers.get('content-length')) ? hash : answer.status + ' ' + whole.byteLength;
+      }
+      return found;
+    })()`);
+    return within(/** @type {Promise<any>} */ (run), `${this.name} reads`, () => this.seen(), ms);
+  }
+
+  async close() {
+    await this.context.close();
+  }
+}

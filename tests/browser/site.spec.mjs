@@ -1,0 +1,116 @@
+// @ts-check
+// A web site whose visitors carry its traffic: nginx as an origin that knows nothing of it, and visitors a second apart.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { MiB, World } from './harness.mjs';
+import { Site, Visitor } from './site.mjs';
+
+/** @type {World} */ let world;
+before(async () => { world = await World.start(); });
+after(async () => { await world?.close(); });
+
+/** @param {import('./site.mjs').Line[]} lines */
+const sum = (lines) => lines.reduce((all, line) => all + line.bytes, 0);
+
+/** What a page's scripts and players read; the rest is the page itself. @param {Site} site */
+const contents = (site) => [...site.eligible().keys()].filter((path) => !/\.(js|html|css)$/.test(path));
+
+/** @param {Site} site @param {string[]} paths */
+const hashes = (site, paths) => Object.fromEntries(paths.map((path) => [path, site.hash(path)]));
+
+/** Somebody comes and reads. `peers`: who is to be there before. @param {Site} site @param {string} name
+ * @param {string[]} paths @param {number} [peers] */
+async function visit(site, name, paths, peers = 0) {
+  const visitor = await Visitor.open(world.browser, site, name);
+  await visitor.sharing();
+  await visitor.when(`swarmletSite.stats().peers >= ${peers}`);
+  assert.deepEqual(await visitor.read(paths), hashes(site, paths), name);
+  return visitor;
+}
+
+test('visitors after the first take most of it from each other, and both counts agree', async () => {
+  const site = await Site.make({ signaller: world.base, film: true, rate: '4m', tag: { peers: '0' } });
+  const paths = contents(site);
+  const first = await visit(site, 'visitor-1', paths);
+  assert.equal((await first.stats()).fromPeers, 0);
+  const coming = [];
+  for (let number = 2; number <= 6; number += 1) {
+    coming.push(visit(site, `visitor-${number}`, paths, 1));
+    await new Promise((next) => setTimeout(next, 1000));
+  }
+  const visitors = [first, ...await Promise.all(coming)];
+  const told = await Promise.all(visitors.map((visitor) => visitor.stats()));
+  const log = site.log();
+  const all = sum(log);
+  const counted = told.reduce((sum, { fromOrigin }) => sum + fromOrigin, 0);
+  assert.ok(Math.abs(all - counted) <= 0.01 * all, `${counted} by our count, ${all} by nginx's`);
+  const later = sum(log.filter(({ visitor }) => !visitor.endsWith('visitor-1')));
+  const eligible = 5 * paths.reduce((sum, path) => sum + (site.eligible().get(path) ?? 0), 0);
+  console.log(`from visitors: ${(100 * (1 - later / eligible)).toFixed(1)} %; by our count ${counted} from the origin, by nginx's ${all}`);
+  assert.ok(later <= 0.2 * eligible, `${later} of ${eligible} bytes from the origin: ${JSON.stringify(told)}`);
+  await Promise.all(visitors.map((visitor) => visitor.close()));
+  await site.close();
+});
+
+test('without the origin later visitors still get it all, and without the signaller there is the web', async () => {
+  const site = await Site.make({ signaller: world.base, large: 6 * MiB, tag: { peers: '0' } });
+  const paths = contents(site);
+  const first = await visit(site, 'visitor-1', paths);
+  const second = await Visitor.open(world.browser, site, 'visitor-2');
+  await second.sharing();
+  await second.when('swarmletSite.stats().peers > 0');
+  await site.stop();
+  assert.deepEqual(await second.read(paths), hashes(site, paths), 'without the origin');
+  assert.equal((await second.page.evaluate(`fetch('swarmlet.json').then(() => 'there', () => 'gone')`)), 'gone');
+  await Promise.all([first.close(), second.close()]);
+  await site.start();
+  await world.signaller.stop();
+  const third = await Visitor.open(world.browser, site, 'visitor-3');
+  await third.page.waitForLoadState('load');
+  assert.deepEqual(await third.read(paths), hashes(site, paths), 'without the signaller');
+  await third.close();
+  await world.signaller.start();
+  await site.close();
+});
+
+/** Counts what a page must not have made. */
+function countConnections() {
+  const made = /** @type {any} */ (globalThis).made = { connections: 0, modules: 0, workers: 0 };
+  globalThis.RTCPeerConnection = new Proxy(RTCPeerConnection, { construct: (target, args) => (made.connections++, Reflect.construct(target, args)) });
+  globalThis.Worker = new Proxy(Worker, { construct: (target, args) => (made.workers++, Reflect.construct(target, args)) });
+}
+
+test('nothing is loaded or connected before there is somebody to share with', async () => {
+  const site = await Site.make({ signaller: world.base, large: 4 * MiB });
+  const paths = contents(site);
+  const alone = await Visitor.open(world.browser, site, 'alone', { init: countConnections });
+  await alone.when(`swarmletSite.stats().reason === 'too few visitors'`);
+  assert.deepEqual(await alone.read(paths), hashes(site, paths));
+  assert.deepEqual(await alone.page.evaluate('made'), { connections: 0, modules: 0, workers: 0 });
+  assert.equal(await alone.page.evaluate(`performance.getEntriesByType('resource').filter(({ name }) => name.endsWith('.wasm')).length`), 0);
+  assert.equal(await alone.page.evaluate('navigator.serviceWorker.controller'), null);
+  // Somebody comes: the gate opens on both sides, in time.
+  const other = await Visitor.open(world.browser, site, 'other');
+  await Promise.all([alone.sharing(), other.sharing()]);
+  await Promise.all([alone, other].map((visitor) => visitor.when('swarmletSite.stats().peers > 0')));
+  await Promise.all([alone.close(), other.close(), site.close()]);
+});
+
+test('the owner stops it all with a signed word, and a stranger cannot', async () => {
+  const site = await Site.make({ signaller: world.base, large: 4 * MiB, tag: { peers: '0' } });
+  const visitor = await visit(site, 'visitor', contents(site));
+  site.policy('off');
+  await visitor.when(`swarmletSite.stats().reason === 'off'`);
+  assert.deepEqual(await visitor.read(contents(site)), hashes(site, contents(site)));
+  site.policy('on');
+  await visitor.sharing();
+  site.spoil('swarmlet-policy.json', (text) => text.replace('"on"', '"off"').replace(/"made":\d+/, '"made":99999999999999'));
+  // Heard, and judged before it is asked for once more.
+  for (let heard = 0; heard < 2; heard += 1) await visitor.page.waitForResponse(/swarmlet-policy\.json$/);
+  assert.equal((await visitor.stats()).gate, 'open', 'a word that nobody signed counts for nothing');
+  await visitor.close();
+  site.spoil('swarmlet.json', (text) => text.replace('application/octet-stream', 'text/html'));
+  const wary = await Visitor.open(world.browser, site, 'wary');
+  await wary.when(`swarmletSite.stats().reason.includes('signature')`);
+  await Promise.all([wary.close(), site.close()]);
+});
