@@ -16,8 +16,8 @@ export function hasWebRtc(): boolean;
 export interface JoinOptions {
   /** Address of the signaller's socket (`wss://…/signal`). Default: `/signal` where this script came from. `false`: none. */
   signaller?: string | URL | false;
-  /** Handed to a signaller that asks for one. */
-  token?: string;
+  /** Handed to a signaller that asks for one. A function is called for the first, and for the next one before each ends. */
+  token?: string | (() => string | Promise<string>);
   /** Upload limit in bytes per second; `false` or 0: upload nothing; default: no limit. */
   upload?: number | boolean;
   /** Where content is kept. Default `auto`: the browser's private files where they exist, else memory. */

@@ -5,6 +5,7 @@ use crate::id::{ContentId, Hash, JobId, LinkId, Root};
 use crate::util::Map;
 use crate::wire::{Candidate, Description};
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -149,6 +150,8 @@ pub enum Command {
     Online,
     /// The network is gone: do not try.
     Offline,
+    /// What to show to a signaller from now on.
+    Token(String),
     /// Say goodbye to everybody.
     Close,
 }

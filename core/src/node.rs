@@ -193,6 +193,7 @@ impl Node {
             Command::CancelRead(read) => swarm.cancel_read(read, cx.now),
             Command::Online => self.client.set_online(true, cx),
             Command::Offline => self.client.set_online(false, cx),
+            Command::Token(token) => cx.config.token = token,
             Command::Close => {
                 self.closed = true;
                 for link in self.links.ids() {

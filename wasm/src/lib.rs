@@ -174,6 +174,7 @@ impl Engine {
             }
             "online" if first.is_truthy() => self.command(Command::Online),
             "online" => self.command(Command::Offline),
+            "token" => self.command(Command::Token(text(&first))),
             "close" => {
                 self.host.news(News::Command(Command::Close));
                 self.host.close();

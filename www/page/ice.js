@@ -8,17 +8,24 @@ export class IceServers {
   /** @type {RTCIceServer[]} */
   #servers;
   #url;
+  /** @type {string | undefined} */
   #token;
   #askAt = 0;
 
   /**
    * @param {RTCIceServer[] | undefined} given By the application: then nobody is asked.
    * @param {string | undefined} signaller Address of its socket.
-   * @param {string | undefined} token
    */
-  constructor(given, signaller, token) {
+  constructor(given, signaller) {
     this.#servers = given ?? [];
     this.#url = given || !signaller ? undefined : new URL('/swarmlet/config.json', signaller.replace(/^ws/, 'http')).href;
+  }
+
+  /**
+   * Asks with this token from now on.
+   * @param {string | undefined} token
+   */
+  bear(token) {
     this.#token = token;
     this.now();
   }

@@ -8,6 +8,7 @@ import { fetchFrom } from './fetch.js';
 import { IceServers } from './ice.js';
 import { Connections } from './rtc.js';
 import { Share } from './share.js';
+import { keepToken } from './token.js';
 
 /** @typedef {import('../swarmlet.js').JoinOptions} Options */
 /** @typedef {import('../swarmlet.js').SeedOptions} SeedOptions */
@@ -66,20 +67,27 @@ class Node {
     this.#worker = worker;
     const send = (/** @type {object} */ message, /** @type {Transferable[]} */ given = []) => worker.postMessage(message, given);
     const signaller = signallerUrl(options.signaller);
-    const ice = new IceServers(options.iceServers, signaller, options.token);
+    const ice = new IceServers(options.iceServers, signaller);
     this.#connections = new Connections(send, { ice, transfer: options.transfer !== false });
     worker.onmessage = ({ data }) => this.#hear(data);
     worker.onerror = (event) => this.#die(new SwarmletError('internal', event.message));
     this.#first = !slotTaken;
     slotTaken = true;
     const slot = this.#first ? Number.parseInt(sessionStorageItem() ?? '', 10) : NaN;
-    worker.postMessage({
-      t: 'start',
-      options: { signaller, token: options.token, upload: uploadLimit(options.upload) },
-      storage: options.storage ?? 'auto',
-      slot: Number.isNaN(slot) ? undefined : slot,
-    });
     const { signal } = this.#listening;
+    let begun = false;
+    keepToken(options.token, signal, (token) => {
+      ice.bear(token);
+      if (begun && token !== undefined) this.#tell('token', [token]);
+      if (begun) return;
+      begun = true;
+      worker.postMessage({
+        t: 'start',
+        options: { signaller, token, upload: uploadLimit(options.upload) },
+        storage: options.storage ?? 'auto',
+        slot: Number.isNaN(slot) ? undefined : slot,
+      });
+    });
     globalThis.addEventListener('online', () => this.#tell('online', [true]), { signal });
     globalThis.addEventListener('offline', () => this.#tell('online', [false]), { signal });
   }
