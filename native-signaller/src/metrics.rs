@@ -201,10 +201,13 @@ impl Scrape {
         let dropped = [([("reason", "address")], c.candidates_dropped)];
         lines.counters("candidates_dropped", "Candidates not passed on", dropped.into_iter())?;
         let limits = Refusal::ALL.into_iter().map(|r| ([("limit", r.name())], c.refusals[r as usize]));
+        let limits = limits.chain([([("limit", "peers")], c.unnamed)]);
         lines.counters("limit_hits", "Requests refused", limits)?;
         let faults =
             TokenFault::ALL.into_iter().map(|f| ([("reason", f.name())], c.token_faults[f as usize]));
         lines.counters("auth_failures", "Tokens that were not good", faults)?;
+        let evictions = [([("reason", "network")], c.evictions)];
+        lines.counters("tracker_evictions", "Closed to make room for others", evictions.into_iter())?;
         let shed = [([("class", "connection")], c.closes[CloseReason::Full as usize])];
         lines.counters("shed", "Turned away for want of room", shed.into_iter())
     }

@@ -1,7 +1,9 @@
 //! TLS by rustls: the certificate, its exchange while connections run, and the way in.
 
 use crate::config::Tls;
+use crate::hub::gate::HalfOpen;
 use crate::{Error, State, accept, http, log};
+use core::net::IpAddr;
 use core::time::Duration;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
@@ -10,7 +12,7 @@ use rustls::server::{ClientHello, ResolvesServerCert, ServerConfig};
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time;
@@ -113,6 +115,7 @@ pub(crate) async fn run(
 ) {
     let router = http::router(Arc::clone(&state));
     let room = Arc::new(Semaphore::new(state.config().socket.connections_max as usize));
+    let half_open = Arc::new(Mutex::new(HalfOpen::new(state.config().socket.half_open_per_network_max)));
     state.tasks.spawn(watch(Arc::clone(&state), ending.clone()));
     loop {
         let permit = Arc::clone(&room).acquire_owned();
@@ -129,17 +132,41 @@ pub(crate) async fn run(
                 continue;
             }
         };
+        let Some(shaking) = Shaking::begin(&half_open, address.ip().to_canonical()) else { continue };
         let patience = Duration::from_secs(state.config().socket.header_seconds.into());
         let (acceptor, router, ending) = (acceptor.clone(), router.clone(), ending.clone());
         let owner = Arc::clone(&state);
         state.tasks.spawn(async move {
-            if let Some(stream) = shake(&owner, &acceptor, stream, patience).await {
+            let shaken = shake(&owner, &acceptor, stream, patience).await;
+            drop(shaking);
+            if let Some(stream) = shaken {
                 accept::serve(router, stream, address, patience, ending).await;
             } else {
                 tracing::debug!(event = "tls", near = %log::Near(address.ip()));
             }
             drop(permit);
         });
+    }
+}
+
+/// A connection whose TLS handshake is under way, counted for as long as it is.
+struct Shaking {
+    half_open: Arc<Mutex<HalfOpen>>,
+    address: IpAddr,
+}
+
+impl Shaking {
+    fn begin(half_open: &Arc<Mutex<HalfOpen>>, address: IpAddr) -> Option<Self> {
+        let may = half_open.lock().is_ok_and(|mut counts| counts.enters(address));
+        may.then(|| Self { half_open: Arc::clone(half_open), address })
+    }
+}
+
+impl Drop for Shaking {
+    fn drop(&mut self) {
+        if let Ok(mut counts) = self.half_open.lock() {
+            counts.left(self.address);
+        }
     }
 }
 

@@ -14,6 +14,7 @@ struct Program {
 }
 
 impl Program {
+    /// With nearly no limits for clients.
     fn start() -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_swarmlet-signaller"));
         let much = [("PER_MINUTE", "100000000"), ("BURST", "1000000")];
@@ -22,7 +23,17 @@ impl Program {
         {
             command.envs(much.map(|(half, value)| (format!("SWARMLET_{limit}__{half}"), value)));
         }
+        Self::run(command)
+    }
+
+    /// With the limits that everybody has.
+    fn strict() -> Self {
+        Self::run(Command::new(env!("CARGO_BIN_EXE_swarmlet-signaller")))
+    }
+
+    fn run(mut command: Command) -> Self {
         command
+            .envs([("SWARMLET_PROXIES", "127.0.0.1"), ("SWARMLET_OPEN", "true")])
             .args(["--addr", "127.0.0.1:0", "--drain-seconds", "1"])
             .env("SWARMLET_LOG", "info,swarmlet_signaller::files=debug")
             .current_dir(env!("CARGO_TARGET_TMPDIR"));
@@ -88,4 +99,18 @@ fn a_storm_leaves_no_memory_behind() {
     program.load("storm --connections 100 --seconds 0");
     let report = program.load("storm --connections 900 --swarms 50 --seconds 3");
     assert!(report["rss_kept"].as_f64().unwrap() < 1.1, "{report}");
+}
+
+#[test]
+fn hostile_clients_of_every_kind_reach_nobody_else() {
+    let program = Program::strict();
+    let report =
+        program.load("hostile --connections 20 --swarms 2 --rate 20 --seconds 2 --networks --offers 3");
+    let number = |name: &str| report[name].as_f64().unwrap();
+    assert_eq!(report["honest_lost"], 0, "{report}");
+    assert!(number("amplification") <= 1.1, "{report}");
+    assert!(number("bad_inputs") >= 200.0 && number("bad_inputs_sent") > 0.0, "{report}");
+    // It is still there for others.
+    let report = program.load("idle --connections 20 --networks --seconds 0");
+    assert_eq!(report["lost"], 0, "{report}");
 }

@@ -38,6 +38,13 @@ introductions = ${much}
 knocks = ${much}
 details = ${much}
 `;
+// Among hostile clients every limit counts, and each client seems to come from an address of its own.
+const strict = `
+addr = "127.0.0.1:${ports.swarmlet}"
+drain_seconds = 1
+proxies = ["127.0.0.1"]
+open = true
+`;
 const aquatic = `
 [network]
 address = "127.0.0.1:${ports.aquatic_ws}"
@@ -58,14 +65,16 @@ const servers = {
   },
 };
 
-/** @type {Record<string, { args: string[], ours?: boolean }>} */
+/** @type {Record<string, { args: string[], ours?: boolean, strict?: boolean }>} */
 const scenes = {
   announces: { args: ['announces', '--seconds', seconds] },
   latency: { args: ['latency', '--seconds', seconds] },
+  joins: { args: ['joins', '--seconds', seconds] },
+  'joins-own': { args: ['joins', '--speech', 'swarmlet', '--seconds', seconds], ours: true },
   accepts: { args: ['accepts', '--seconds', seconds] },
   idle: { args: ['idle', '--connections', idle, '--offers', '0', '--seconds', '2', '--swarms', '1000'] },
   storm: { args: ['storm', '--connections', '10000', '--seconds', '5', '--swarms', '1000'] },
-  hostile: { args: ['hostile', '--seconds', seconds] },
+  hostile: { args: ['hostile', '--rate', '100', '--networks', '--seconds', seconds], strict: true },
   'idle-own': { args: ['idle', '--speech', 'swarmlet', '--connections', idle, '--seconds', '2', '--swarms', '1000'], ours: true },
   'accepts-own': { args: ['accepts', '--speech', 'swarmlet', '--seconds', seconds], ours: true },
 };
@@ -95,12 +104,13 @@ async function listening(port) {
 
 const wanted = process.argv.slice(2);
 const chosen = process.env.SERVERS?.split(',') ?? Object.keys(servers);
-for (const [scene, { args, ours }] of Object.entries(scenes)) {
+for (const [scene, { args, ours, strict: isStrict }] of Object.entries(scenes)) {
   if (wanted.length > 0 && !wanted.includes(scene)) continue;
   for (let repetition = 0; repetition < repetitions; repetition += 1) {
     for (const [name, { command, path, ready }] of Object.entries(servers)) {
       if (!chosen.includes(name) || !ready || (ours && name !== 'swarmlet')) continue;
-      const [program, ...rest] = pinned(0, command);
+      const limited = [binary, 'serve', '--config', file('strict.toml', strict)];
+      const [program, ...rest] = pinned(0, isStrict && name === 'swarmlet' ? limited : command);
       // Its working folder is empty: no page to hash and to compress.
       const server = spawn(program, rest, { cwd: folder, stdio: ['ignore', 'ignore', 'ignore'] });
       const port = ports[/** @type {keyof typeof ports} */ (name)];

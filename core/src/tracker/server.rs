@@ -10,9 +10,11 @@ mod bucket;
 mod candidates;
 mod cluster;
 mod door;
+mod evict;
 mod flocks;
 mod gate;
 mod limits;
+mod named;
 mod prefix;
 mod routes;
 mod shelf;
@@ -46,9 +48,12 @@ use candidates::Scope;
 use cluster::Cluster;
 use core::net::IpAddr;
 use core::time::Duration;
+use evict::Scarce;
 use flocks::Flocks;
 use gate::Gate;
+use named::Named;
 use swarms::Swarms;
+use token::TokenId;
 
 /// The machine. Input by [`Server::handle`], output by [`Server::poll_action`] until it is empty, then one
 /// timer at [`Server::poll_timeout`].
@@ -67,6 +72,9 @@ pub struct Server {
     gate: Gate,
     /// Other nodes; `None` where there never were any.
     cluster: Option<Box<Cluster>>,
+    named: Named,
+    /// When somebody was last looked for who holds too much.
+    searched_at: Option<Instant>,
     /// When offers that nobody answered are next forgotten.
     sweep_at: Option<Instant>,
     /// In order, since the time allowed is the same for all. May name connections that are gone.
@@ -82,6 +90,8 @@ struct Conn {
     address: Option<IpAddr>,
     /// The page that it says it is on. Kept only where tokens are asked for, and until one was shown.
     origin: Option<Box<str>>,
+    /// The token that let it in, where tokens are asked for.
+    bearer: Option<Box<TokenId>>,
     /// Networks of addresses that it says are its own too, since they are of the other family than the one that it
     /// connects from.
     elsewhere: [Option<Network>; 2],
@@ -126,6 +136,8 @@ impl Server {
             flocks: Flocks::default(),
             gate: Gate::default(),
             cluster: None,
+            named: Named::default(),
+            searched_at: None,
             sweep_at: None,
             hellos: VecDeque::new(),
             drained_at: None,
@@ -147,7 +159,10 @@ impl Server {
                 self.forget(conn);
             }
             ServerInput::Drain { spread } => self.on_drain(now, spread),
-            ServerInput::Clock { unix_s } => self.gate.tell(now, unix_s),
+            ServerInput::Clock { unix_s } => {
+                self.gate.tell(now, unix_s);
+                self.named.prune(now);
+            }
             ServerInput::Configure(config) => self.on_configure(*config),
             ServerInput::Bus(news) => self.on_bus(now, news),
             ServerInput::Timeout => self.on_timeout(now),
@@ -188,13 +203,17 @@ impl Server {
         }
     }
 
-    /// Whether another connection of `address` would be taken.
+    /// Whether its network may have another connection. At the limit for all together the heaviest network gives way,
+    /// if there is one that is much heavier.
     #[must_use]
     pub fn has_room_for(&self, address: Option<IpAddr>) -> bool {
         let network = limited_network(address);
         let neighbours = network.and_then(|network| self.networks.get(&network)).copied().unwrap_or(0);
-        let limits = &self.config;
-        self.conns.len() < limits.connections_max as usize && neighbours < limits.connections_per_network_max
+        neighbours < self.config.connections_per_network_max
+    }
+
+    fn is_crowded(&self) -> bool {
+        self.conns.len() >= self.config.connections_max as usize
     }
 
     fn on_opened(
@@ -206,7 +225,8 @@ impl Server {
         origin: Option<&str>,
     ) {
         let network = limited_network(address);
-        let full = !self.has_room_for(address);
+        let is_crowded = self.is_crowded() && !self.make_room(now, address, Scarce::Connections);
+        let full = is_crowded || !self.has_room_for(address);
         let nonce = self.rng.bytes32();
         let limits = &self.config;
         let stage = match dialect {
@@ -217,6 +237,7 @@ impl Server {
         let opened = Conn {
             address,
             origin: origin.filter(|_| asks).map(Box::from),
+            bearer: None,
             elsewhere: [None; 2],
             stage,
             messages: Bucket::new(limits.messages, now),
@@ -268,10 +289,18 @@ impl Server {
         let bearer = (conn.address, conn.origin.as_deref(), peer);
         let admitted = self.gate.admit(&self.config.tokens, now, token, bearer);
         match &admitted {
-            Ok(_) => conn.origin = None,
+            Ok((_, bearer)) => (conn.origin, conn.bearer) = (None, bearer.map(Box::new)),
             Err(fault) => self.counts.token_faults[*fault as usize] += 1,
         }
-        admitted
+        admitted.map(|(contents, _)| contents)
+    }
+
+    /// Whether a client may be told of a peer, or handed to one: its token is good for so many different ones.
+    fn may_meet(&mut self, now: Instant, id: ConnId, mark: u32) -> bool {
+        let Some(bearer) = self.conns.get(&id).and_then(|conn| conn.bearer.as_deref()) else { return true };
+        let allowed = self.named.allows(now, bearer, mark, self.config.tokens.peers_per_hour_max);
+        self.counts.unnamed += u64::from(!allowed);
+        allowed
     }
 
     /// Takes over other rules. Members of swarms that are served no more are in them no more.

@@ -183,6 +183,7 @@ impl Tokens {
             skew_s: self.skew_seconds,
             resume_s: self.resume_seconds,
             uses_max: self.uses_max,
+            peers_per_hour_max: self.peers_per_hour_max,
         }
     }
 }

@@ -88,6 +88,8 @@ pub struct Tokens {
     pub resume_seconds: u32,
     /// How often one token lets somebody in.
     pub uses_max: u32,
+    /// Different peers that the bearers of one token are told of in an hour.
+    pub peers_per_hour_max: u32,
 }
 
 /// STUN tells a browser its public address, which it otherwise would ask a third party for.
@@ -139,6 +141,8 @@ pub struct Socket {
     pub half_open_per_network_max: u32,
     /// WebSockets that may be opened, by all together. Others are told to come back.
     pub opens: PerMinute,
+    /// WebSockets that one IPv4 address or IPv6 /64 may open. Others of it are told to come back.
+    pub opens_per_network: PerMinute,
     /// Between pings.
     pub ping_seconds: u32,
     /// Without a sign of life, pongs count.
@@ -211,7 +215,8 @@ impl Default for Config {
 
 impl Default for Tokens {
     fn default() -> Self {
-        let TokenRules { lifetime_s, skew_s, resume_s, uses_max, .. } = TokenRules::default();
+        let TokenRules { lifetime_s, skew_s, resume_s, uses_max, peers_per_hour_max, .. } =
+            TokenRules::default();
         let (secrets, public_keys) = (Vec::new(), Vec::new());
         Self {
             secrets,
@@ -220,6 +225,7 @@ impl Default for Tokens {
             skew_seconds: skew_s,
             resume_seconds: resume_s,
             uses_max,
+            peers_per_hour_max,
         }
     }
 }
@@ -250,6 +256,8 @@ impl Default for Socket {
             header_seconds: 5,
             half_open_per_network_max: 16,
             opens: PerMinute { per_minute: 30_000, burst: 1000 },
+            // Twice as many as one network may have at once: an office comes back after an outage without a wait.
+            opens_per_network: PerMinute { per_minute: 120, burst: 128 },
             ping_seconds: 25,
             idle_seconds: 60,
             queue_messages: 256,

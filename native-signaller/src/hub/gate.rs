@@ -1,6 +1,7 @@
 //! Who may come in at all, before anything is known but an address: connections that have asked for nothing yet, and
 //! how many WebSockets are opened at once.
 
+use crate::Socket;
 use crate::ws::head::Refusal;
 use core::net::IpAddr;
 use std::collections::BTreeMap;
@@ -10,34 +11,28 @@ use swarmlet_core::tracker::server::{Bucket, Network, Rate, Server, limited_netw
 
 /// Seconds within which those who found the server busy come back, each at a random point.
 const RETRY_SECONDS: u64 = 30;
+/// Networks whose openings are counted at the same time. At about 60 bytes each, 4 MB. Above it those are forgotten
+/// that are owed nothing, and if there are none, all.
+const NETWORKS_MAX: usize = 1 << 16;
 
-/// Keeps count.
+/// Connections that have asked for nothing yet, by network.
 #[derive(Debug)]
-pub(super) struct Gate {
-    half_open_max: u32,
-    half_open: BTreeMap<Network, u32>,
-    rate: Rate,
-    fresh: Bucket,
-    rng: Rng,
+pub(crate) struct HalfOpen {
+    most: u32,
+    counts: BTreeMap<Network, u32>,
 }
 
-impl Gate {
-    /// `half_open_max` for each network; `rate` of WebSockets from all.
-    pub(super) fn new(half_open_max: u32, rate: Rate, seed: [u8; 32]) -> Self {
-        let (half_open, fresh) = (BTreeMap::new(), Bucket::new(rate, Instant::ZERO));
-        Self { half_open_max, half_open, rate, fresh, rng: Rng::new(seed) }
-    }
-
-    /// Other limits from now on.
-    pub(super) const fn configure(&mut self, half_open_max: u32, rate: Rate) {
-        (self.half_open_max, self.rate) = (half_open_max, rate);
+impl HalfOpen {
+    /// So many of each network.
+    pub(crate) const fn new(most: u32) -> Self {
+        Self { most, counts: BTreeMap::new() }
     }
 
     /// Whether another connection may begin. Each that may is followed by [`left`](Self::left).
-    pub(super) fn enters(&mut self, address: IpAddr) -> bool {
+    pub(crate) fn enters(&mut self, address: IpAddr) -> bool {
         let Some(network) = limited_network(Some(address)) else { return true };
-        let count = self.half_open.entry(network).or_default();
-        if *count >= self.half_open_max {
+        let count = self.counts.entry(network).or_default();
+        if *count >= self.most {
             return false;
         }
         *count += 1;
@@ -45,13 +40,39 @@ impl Gate {
     }
 
     /// A connection has asked for something, or is gone.
-    pub(super) fn left(&mut self, address: IpAddr) {
+    pub(crate) fn left(&mut self, address: IpAddr) {
         let Some(network) = limited_network(Some(address)) else { return };
-        let Some(count) = self.half_open.get_mut(&network) else { return };
+        let Some(count) = self.counts.get_mut(&network) else { return };
         *count -= 1;
         if *count == 0 {
-            self.half_open.remove(&network);
+            self.counts.remove(&network);
         }
+    }
+}
+
+/// Keeps count.
+#[derive(Debug)]
+pub(super) struct Gate {
+    pub(super) half_open: HalfOpen,
+    rate: Rate,
+    fresh: Bucket,
+    rate_each: Rate,
+    fresh_each: BTreeMap<Network, Bucket>,
+    rng: Rng,
+}
+
+impl Gate {
+    pub(super) fn new(socket: &Socket, seed: [u8; 32]) -> Self {
+        let (rate, rate_each) = (socket.opens.into(), socket.opens_per_network.into());
+        let half_open = HalfOpen::new(socket.half_open_per_network_max);
+        let fresh = Bucket::new(rate, Instant::ZERO);
+        Self { half_open, rate, fresh, rate_each, fresh_each: BTreeMap::new(), rng: Rng::new(seed) }
+    }
+
+    /// Other limits from now on.
+    pub(super) fn configure(&mut self, socket: &Socket) {
+        self.half_open.most = socket.half_open_per_network_max;
+        (self.rate, self.rate_each) = (socket.opens.into(), socket.opens_per_network.into());
     }
 
     /// Whether a WebSocket may be opened.
@@ -64,22 +85,42 @@ impl Gate {
         if !server.has_room_for(address) {
             return Err(Refusal::Network);
         }
-        match self.fresh.take(self.rate, now) {
+        // Its own first: who comes too often must not use up what all others have together.
+        let own = limited_network(address).map_or(Ok(()), |network| self.take_own(now, network));
+        match own.and_then(|()| self.fresh.take(self.rate, now).map_err(drop)) {
             Ok(()) => Ok(()),
-            Err(_) => Err(Refusal::Busy(1 + self.rng.below(RETRY_SECONDS))),
+            Err(()) => Err(Refusal::Busy(1 + self.rng.below(RETRY_SECONDS))),
         }
+    }
+
+    fn take_own(&mut self, now: Instant, network: Network) -> Result<(), ()> {
+        let rate = self.rate_each;
+        if self.fresh_each.len() >= NETWORKS_MAX && !self.fresh_each.contains_key(&network) {
+            self.fresh_each.retain(|_, bucket| !bucket.is_full(rate, now));
+            if self.fresh_each.len() >= NETWORKS_MAX {
+                self.fresh_each.clear();
+            }
+        }
+        self.fresh_each.entry(network).or_insert_with(|| Bucket::new(rate, now)).take(rate, now).map_err(drop)
+    }
+
+    /// Forgets networks that have not come for a while.
+    pub(super) fn prune(&mut self, now: Instant) {
+        let rate = self.rate_each;
+        self.fresh_each.retain(|_, bucket| !bucket.is_full(rate, now));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::PerMinute;
     use swarmlet_core::tracker::server::ServerConfig;
 
     #[test]
     fn sixteen_of_one_network_wait_and_loopback_is_free() {
-        let mut gate = Gate::new(2, Rate { per_minute: 60, burst: 1 }, [0; 32]);
-        let enters = |gate: &mut Gate, address: &str| gate.enters(address.parse().unwrap());
+        let mut gate = HalfOpen::new(2);
+        let enters = |gate: &mut HalfOpen, address: &str| gate.enters(address.parse().unwrap());
         assert!(enters(&mut gate, "8.8.8.8") && enters(&mut gate, "::ffff:8.8.8.8"));
         assert!(!enters(&mut gate, "8.8.8.8") && enters(&mut gate, "8.8.8.9"));
         assert!((0..9).all(|_| enters(&mut gate, "127.0.0.1")));
@@ -88,18 +129,37 @@ mod tests {
         for address in ["8.8.8.8", "8.8.8.8", "8.8.8.9", "127.0.0.1"] {
             gate.left(address.parse().unwrap());
         }
-        assert!(gate.half_open.is_empty());
+        assert!(gate.counts.is_empty());
     }
 
     #[test]
     fn a_storm_is_told_to_come_back_at_different_times() {
         let server = Server::new(ServerConfig::default(), [0; 32], Instant::ZERO);
-        let mut gate = Gate::new(16, Rate { per_minute: 60, burst: 2 }, [1; 32]);
+        let opens = PerMinute { per_minute: 60, burst: 2 };
+        let mut gate = Gate::new(&Socket { opens, ..Socket::default() }, [1; 32]);
         let now = Instant::from_micros(1);
         assert!((0..2).all(|_| gate.admits(now, None, &server).is_ok()));
         let waits: Vec<_> = (0..50).map(|_| gate.admits(now, None, &server)).collect();
         assert!(waits.iter().all(|wait| matches!(wait, Err(Refusal::Busy(1..=30)))), "{waits:?}");
         assert!(waits.iter().any(|wait| *wait != waits[0]));
         assert!(gate.admits(Instant::from_micros(1_000_001), None, &server).is_ok());
+    }
+
+    #[test]
+    fn one_network_that_comes_again_and_again_keeps_nobody_else_out() {
+        let server = Server::new(ServerConfig::default(), [0; 32], Instant::ZERO);
+        let (opens, each) = (PerMinute { per_minute: 60, burst: 10 }, PerMinute { per_minute: 60, burst: 3 });
+        let socket = Socket { opens, opens_per_network: each, ..Socket::default() };
+        let (mut gate, now) = (Gate::new(&socket, [2; 32]), Instant::from_micros(1));
+        let mut comes = |address: &str, now| gate.admits(now, address.parse().ok(), &server).is_ok();
+        assert_eq!((0..50).filter(|_| comes("8.8.8.8", now)).count(), 3);
+        assert_eq!((0..50).filter(|_| comes("2600::1", now)).count(), 3);
+        assert!(comes("9.9.9.9", now) && comes("2600:0:0:1::1", now));
+        // A proxy speaks for everybody.
+        assert_eq!((0..50).filter(|_| comes("127.0.0.1", now)).count(), 2, "what all have left");
+        let later = Instant::from_micros(1_000_001);
+        assert!(comes("8.8.8.8", later) && !comes("8.8.8.8", later));
+        gate.prune(Instant::from_micros(5_000_001));
+        assert!(gate.fresh_each.is_empty());
     }
 }

@@ -6,7 +6,7 @@
 //! It never waits for a socket: one that does not take what it asked for is cut.
 
 mod bus;
-mod gate;
+pub(crate) mod gate;
 mod owner;
 mod plain;
 mod wire;

@@ -109,7 +109,7 @@ impl Owner {
             full: false,
             inbox,
             arrivals,
-            gate: Gate::new(socket.half_open_per_network_max, socket.opens.into(), seed.map(|byte| !byte)),
+            gate: Gate::new(socket, seed.map(|byte| !byte)),
             wires: Slab::new(),
             serial: 0,
             taken: Arc::new(AtomicU32::new(0)),
@@ -235,7 +235,7 @@ impl Owner {
             }
             Event::Configure(both) => {
                 let (config, rules) = *both;
-                self.gate.configure(config.socket.half_open_per_network_max, config.socket.opens.into());
+                self.gate.configure(&config.socket);
                 self.queue = Queue {
                     messages: config.socket.queue_messages,
                     bytes: config.socket.queue_bytes as usize,

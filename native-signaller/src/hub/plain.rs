@@ -48,7 +48,7 @@ impl Owner {
 
     fn welcome(&mut self, mut stream: TcpStream, address: SocketAddr) {
         let ip = address.ip().to_canonical();
-        if !self.gate.enters(ip) {
+        if !self.gate.half_open.enters(ip) {
             return;
         }
         // Signals are small and somebody waits for each.
@@ -59,7 +59,7 @@ impl Owner {
         let entry = self.wires.vacant_entry();
         let (at, both) = (entry.key(), Interest::READABLE | Interest::WRITABLE);
         if self.poll.registry().register(&mut stream, Token(at + FIRST), both).is_err() {
-            return self.gate.left(ip);
+            return self.gate.half_open.left(ip);
         }
         let conn = id(serial, u32::try_from(at).unwrap_or(ELSEWHERE));
         entry.insert(Box::new(Wire::new(stream, ip, conn, now)));
@@ -140,7 +140,7 @@ impl Owner {
     fn on_request(&mut self, at: usize, request: &Request<'_>) -> bool {
         let (now, second) = (self.now(), self.second());
         let Some(wire) = self.wires.get_mut(at) else { return false };
-        self.gate.left(wire.address);
+        self.gate.half_open.left(wire.address);
         wire.address = caller::forwarded_for(wire.address, &request.forwarded, &self.config.proxies);
         let address = Some(wire.address);
         let verdict = request.check(&self.config.origins);
@@ -167,7 +167,7 @@ impl Owner {
 
     fn hand_over(&mut self, at: usize, bytes: &[u8]) {
         let Some(mut wire) = self.wires.try_remove(at) else { return };
-        self.gate.left(wire.address);
+        self.gate.half_open.left(wire.address);
         let _ = self.poll.registry().deregister(&mut wire.stream);
         let stream: std::net::TcpStream = wire.stream.into();
         let place = Place::take(&self.taken);
@@ -238,7 +238,7 @@ impl Owner {
         let Some(wire) = self.wires.try_remove(at) else { return };
         self.taken.fetch_sub(1, Ordering::Relaxed);
         match wire.stage {
-            Stage::Head => self.gate.left(wire.address),
+            Stage::Head => self.gate.half_open.left(wire.address),
             Stage::Open(_) => self.handle(ServerInput::Closed { conn: wire.conn }),
             Stage::Closing => {}
         }
@@ -288,6 +288,7 @@ impl Owner {
             (self.pool, self.dirty, self.again) = (Pool::default(), Vec::new(), Vec::new());
             memory::give_back();
         }
+        self.gate.prune(self.now());
         self.ticked = std::time::Instant::now();
     }
 }

@@ -1,6 +1,6 @@
 //! Many WebSocket clients in one thread. As lean as the server has to be, so that the server is what is measured.
 
-use core::net::SocketAddr;
+use core::net::{Ipv4Addr, SocketAddr};
 use core::time::Duration;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
@@ -18,6 +18,10 @@ pub(super) enum Heard<'a> {
 struct Client {
     stream: TcpStream,
     open: bool,
+    /// Sends what it is told to, and asks for no WebSocket.
+    raw: bool,
+    /// Reads nothing once its WebSocket is open.
+    deaf: bool,
     unread: Vec<u8>,
     out: Vec<u8>,
     written: usize,
@@ -29,6 +33,8 @@ pub(super) struct Crowd {
     events: Events,
     address: SocketAddr,
     request: Vec<u8>,
+    /// Clients name addresses from here on, so many the same one.
+    proxied: Option<(Ipv4Addr, usize)>,
     clients: Vec<Option<Client>>,
     scratch: Vec<u8>,
     /// Clients whose WebSocket is open.
@@ -44,18 +50,24 @@ impl Crowd {
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-             Origin: http://load.example\r\n{protocol}\r\n"
+             Origin: http://load.example\r\n{protocol}"
         );
         Ok(Self {
             poll: Poll::new()?,
             events: Events::with_capacity(1024),
             address,
             request: request.into_bytes(),
+            proxied: None,
             clients: Vec::new(),
             scratch: vec![0; 256 * 1024],
             open: 0,
             lost: 0,
         })
+    }
+
+    /// The same, whose clients seem to come through a proxy: each `each` of them from another address.
+    pub(super) fn behind_a_proxy(self, first: Ipv4Addr, each: usize) -> Self {
+        Self { proxied: Some((first, each)), ..self }
     }
 
     /// How many there are, open or not.
@@ -65,6 +77,34 @@ impl Crowd {
 
     /// Begins a connection at a place, in place of the one that is there.
     pub(super) fn connect(&mut self, at: usize) -> io::Result<()> {
+        let mut request = self.request.clone();
+        if let Some((first, each)) = self.proxied {
+            let address = Ipv4Addr::from_bits(first.to_bits().wrapping_add((at / each) as u32));
+            request.extend_from_slice(format!("X-Forwarded-For: {address}\r\n").as_bytes());
+        }
+        request.extend_from_slice(b"\r\n");
+        self.begin(at, request)
+    }
+
+    /// The same, with one that will not read what is sent to it.
+    pub(super) fn connect_deaf(&mut self, at: usize) -> io::Result<()> {
+        self.connect(at)?;
+        if let Some(client) = &mut self.clients[at] {
+            client.deaf = true;
+        }
+        Ok(())
+    }
+
+    /// The same, with one that says nothing by itself.
+    pub(super) fn connect_raw(&mut self, at: usize) -> io::Result<()> {
+        self.begin(at, Vec::new())?;
+        if let Some(client) = &mut self.clients[at] {
+            client.raw = true;
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, at: usize, out: Vec<u8>) -> io::Result<()> {
         self.hang_up(at);
         if self.clients.len() <= at {
             self.clients.resize_with(at + 1, || None);
@@ -73,14 +113,27 @@ impl Crowd {
         let both = Interest::READABLE | Interest::WRITABLE;
         self.poll.registry().register(&mut stream, Token(at), both)?;
         let _ = stream.set_nodelay(true);
-        let out = self.request.clone();
-        self.clients[at] = Some(Client { stream, open: false, unread: Vec::new(), out, written: 0 });
+        let (open, raw, deaf) = (false, false, false);
+        self.clients[at] = Some(Client { stream, open, raw, deaf, unread: Vec::new(), out, written: 0 });
         Ok(())
     }
 
     /// Whether there is a connection at a place, open or not.
     pub(super) fn is_connected(&self, at: usize) -> bool {
         self.clients.get(at).is_some_and(Option::is_some)
+    }
+
+    /// Whether its WebSocket is open.
+    pub(super) fn is_open(&self, at: usize) -> bool {
+        self.clients.get(at).and_then(Option::as_ref).is_some_and(|client| client.open)
+    }
+
+    /// Whether its WebSocket is open, and all that it was to send has left.
+    pub(super) fn has_room(&self, at: usize) -> bool {
+        self.clients
+            .get(at)
+            .and_then(Option::as_ref)
+            .is_some_and(|client| client.open && client.out.is_empty())
     }
 
     /// Sends bytes as they are, frames or not.
@@ -110,7 +163,7 @@ impl Crowd {
     pub(super) fn send(&mut self, at: usize, write: impl FnOnce(&mut Vec<u8>)) {
         let Some(client) = self.clients.get_mut(at).and_then(Option::as_mut) else { return };
         write(&mut client.out);
-        if client.open && client.flush().is_err() {
+        if (client.open || client.raw) && client.flush().is_err() {
             self.lose(at);
         }
     }
@@ -149,6 +202,9 @@ impl Crowd {
 impl Client {
     fn advance(&mut self, scratch: &mut [u8], mut on: impl FnMut(Heard<'_>, &mut Vec<u8>)) -> io::Result<()> {
         self.flush()?;
+        if self.deaf && self.open {
+            return Ok(());
+        }
         loop {
             let count = match self.stream.read(scratch) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),

@@ -4,8 +4,10 @@
 //! It is one thread, to be pinned to a core of its own. Nothing here protects anybody: it talks to a server of whoever
 //! runs it, and refuses more than `CONNECTIONS_MAX` connections.
 
+mod bad;
 mod crowd;
 mod hostile;
+mod joins;
 mod process;
 mod report;
 mod scenes;
@@ -15,7 +17,6 @@ use crate::Error;
 use clap::{Args, ValueEnum};
 use core::net::SocketAddr;
 use report::Report;
-use swarmlet_core::tracker::server::Dialect;
 
 /// More than one process may have files open for, nearly everywhere.
 const CONNECTIONS_MAX: usize = 100_000;
@@ -29,11 +30,13 @@ pub enum Scene {
     Latency,
     /// Join a swarm and say no more; the server's memory before and after
     Idle,
+    /// Connect, join, be introduced to others, and hang up, again and again
+    Joins,
     /// Connect and hang up, again and again
     Accepts,
     /// Join, all lose their connection at once, and come back
     Storm,
-    /// Honest clients at a rate, first alone, then among drips, floods and nonsense
+    /// Clients at a rate, first alone, then among five times as many hostile ones: drips, deaf readers, floods, nonsense
     Hostile,
 }
 
@@ -67,7 +70,7 @@ pub struct LoadOptions {
     /// How many swarms they are in, the first ones larger (Zipf)
     #[arg(long, default_value_t = 100)]
     pub swarms: usize,
-    /// Offers of each announce
+    /// Offers of each announce; in our dialect, knocks of each newcomer
     #[arg(long, default_value_t = 5)]
     pub offers: usize,
     /// How long to measure
@@ -79,6 +82,10 @@ pub struct LoadOptions {
     /// The server answers answers, too (as aquatic does)
     #[arg(long)]
     pub answers_answers: bool,
+    /// Each client seems to come from an address of its own, as a proxy would say (`X-Forwarded-For`), hostile ones from
+    /// one for each 32: the server must believe it (`proxies`)
+    #[arg(long)]
+    pub networks: bool,
     /// The process of the server, to see its memory and processor time
     #[arg(long)]
     pub pid: Option<u32>,
@@ -89,13 +96,6 @@ impl Speech {
         match self {
             Self::Webtorrent => None,
             Self::Swarmlet => Some("swarmlet.1"),
-        }
-    }
-
-    const fn dialect(self) -> Dialect {
-        match self {
-            Self::Webtorrent => Dialect::WebTorrent,
-            Self::Swarmlet => Dialect::Swarmlet,
         }
     }
 }
@@ -120,6 +120,7 @@ pub fn run(options: &LoadOptions) -> Result<String, Error> {
         Scene::Announces => scenes::announces(options),
         Scene::Latency => scenes::latency(options),
         Scene::Idle => scenes::idle(options),
+        Scene::Joins => joins::run(options),
         Scene::Accepts => scenes::accepts(options),
         Scene::Storm => scenes::storm(options),
         Scene::Hostile => hostile::run(options),

@@ -2,6 +2,7 @@
 
 use super::LoadOptions;
 use super::process::Usage;
+use super::scenes::Tally;
 use serde_json::{Map, Value, json};
 
 /// Figures by name, in the order in which they were found.
@@ -34,6 +35,13 @@ impl Report {
         };
         let value = json!({ "count": micros.len(), "p50": at(0.5), "p99": at(0.99), "p999": at(0.999) });
         self.put(name, value);
+    }
+
+    /// How clients at a rate have fared.
+    pub(super) fn tally(&mut self, name: &str, tally: &Tally) {
+        self.put(&format!("{name}_announces"), tally.sent);
+        self.put(&format!("{name}_answers"), tally.answers);
+        self.latency(&format!("{name}_offer_ms"), &mut tally.times.clone());
     }
 
     /// What the server's process has used in between.

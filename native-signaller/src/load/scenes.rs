@@ -5,6 +5,7 @@ use super::process::{rested, usage};
 use super::report::Report;
 use super::words::{self, Announce, Word};
 use super::{LoadOptions, Speech};
+use core::net::Ipv4Addr;
 use core::time::Duration;
 use std::io;
 use std::time::Instant;
@@ -32,6 +33,9 @@ pub(super) fn zipf(connections: usize, swarms: usize) -> Vec<usize> {
 /// A crowd of which everybody has joined a swarm.
 pub(super) fn joined(options: &LoadOptions) -> io::Result<Crowd> {
     let mut crowd = Crowd::new(options.target, &options.path, options.speech.protocol())?;
+    if options.networks {
+        crowd = crowd.behind_a_proxy(Ipv4Addr::new(11, 0, 0, 0), 1);
+    }
     join(&mut crowd, options, 0..options.connections)?;
     Ok(crowd)
 }
@@ -130,62 +134,93 @@ pub(super) fn announces(options: &LoadOptions) -> io::Result<Report> {
     Ok(report)
 }
 
-/// Honest clients at a rate; each offer is timed.
+/// Clients at a rate; each offer is timed.
 pub(super) struct Pace {
     announces: Vec<Announce>,
+    /// Names from here on are of others, whose offers are not timed.
+    others: usize,
+    origin: Instant,
     next: usize,
-    sent: u64,
+    tally: Tally,
+}
+
+/// How they fared.
+#[derive(Default)]
+pub(super) struct Tally {
+    /// Announces.
+    pub(super) sent: u64,
+    /// That were answered.
+    pub(super) answers: u64,
     /// Microseconds from who offers to who gets it.
     pub(super) times: Vec<u64>,
+    /// Of offers of others.
+    pub(super) foreign_bytes: u64,
 }
 
 impl Pace {
-    pub(super) fn new(options: &LoadOptions, offers: usize) -> Self {
+    pub(super) fn new(options: &LoadOptions, offers: usize, others: usize) -> Self {
         let swarms = zipf(options.connections, options.swarms);
         let announce = |(at, swarm): (usize, &usize)| Announce::new(at, *swarm, offers, 1);
         let announces = swarms.iter().enumerate().map(announce).collect();
-        Self { announces, next: 0, sent: 0, times: Vec::new() }
+        Self { announces, others, origin: Instant::now(), next: 0, tally: Tally::default() }
     }
 
-    /// For a while; gives back how many announces were sent.
-    pub(super) fn run(&mut self, crowd: &mut Crowd, rate: u32, span: Duration) -> io::Result<u64> {
-        let origin = Instant::now();
-        (self.sent, self.times) = (0, Vec::new());
-        while origin.elapsed() < span {
-            let due = (origin.elapsed().as_secs_f64() * f64::from(rate)) as u64;
-            while self.sent < due {
-                let (at, micros) = (self.next, origin.elapsed().as_micros() as u64);
+    /// What came since the last time.
+    pub(super) fn take(&mut self) -> Tally {
+        core::mem::take(&mut self.tally)
+    }
+
+    /// For a while.
+    pub(super) fn run(&mut self, crowd: &mut Crowd, rate: u32, span: Duration) -> io::Result<()> {
+        let (began, mut sent) = (Instant::now(), 0u64);
+        while began.elapsed() < span {
+            let due = (began.elapsed().as_secs_f64() * f64::from(rate)) as u64;
+            while sent < due {
+                let (at, micros) = (self.next, self.origin.elapsed().as_micros() as u64);
                 let announce = &mut self.announces[at];
                 crowd.send(at, |out| announce.push(out, at, micros));
                 self.next = (at + 1) % self.announces.len();
-                self.sent += 1;
+                sent += 1;
             }
-            let wait =
-                Duration::from_secs_f64((due + 1) as f64 / f64::from(rate)).saturating_sub(origin.elapsed());
-            let times = &mut self.times;
-            crowd.turn(wait, |_, heard, _| {
-                let Heard::Message(bytes) = heard else { return };
-                let Word::Offer { id, .. } = Word::read(bytes) else { return };
-                let sent = core::str::from_utf8(&id[..13]).ok().and_then(|digits| digits.parse::<u64>().ok());
-                let now = origin.elapsed().as_micros() as u64;
-                times.extend(sent.map(|sent| now.saturating_sub(sent)));
-            })?;
+            let next =
+                Duration::try_from_secs_f64((due + 1) as f64 / f64::from(rate)).unwrap_or(span).min(span);
+            crowd.turn(next.saturating_sub(began.elapsed()), |_, heard, _| self.hear(&heard))?;
         }
-        Ok(self.sent)
+        self.tally.sent += sent;
+        Ok(())
+    }
+
+    fn hear(&mut self, heard: &Heard<'_>) {
+        let Heard::Message(bytes) = heard else { return };
+        match Word::read(bytes) {
+            Word::Offer { peer, .. } if words::is_named_from(self.others, peer) => {
+                self.tally.foreign_bytes += bytes.len() as u64;
+            }
+            Word::Offer { id, .. } => {
+                let sent = id.get(..13).and_then(|digits| core::str::from_utf8(digits).ok());
+                let sent = sent.and_then(|digits| digits.parse::<u64>().ok());
+                let now = self.origin.elapsed().as_micros() as u64;
+                self.tally.times.extend(sent.map(|sent| now.saturating_sub(sent)));
+            }
+            Word::Counts => self.tally.answers += 1,
+            Word::Answer | Word::Other => {}
+        }
     }
 }
 
 /// See [`Scene::Latency`](super::Scene::Latency).
 pub(super) fn latency(options: &LoadOptions) -> io::Result<Report> {
     let mut crowd = joined(options)?;
-    let mut pace = Pace::new(options, 1);
+    let mut pace = Pace::new(options, 1, usize::MAX);
     pace.run(&mut crowd, options.rate, Duration::from_secs(1))?;
+    drop(pace.take());
     let before = usage(options.pid);
-    let sent = pace.run(&mut crowd, options.rate, Duration::from_secs(options.seconds.into()))?;
+    pace.run(&mut crowd, options.rate, Duration::from_secs(options.seconds.into()))?;
+    let mut tally = pace.take();
     let mut report = Report::new(options);
-    report.put("announces", sent);
-    report.latency("offer_ms", &mut pace.times);
-    report.usage(before, usage(options.pid), sent as f64);
+    report.put("announces", tally.sent);
+    report.latency("offer_ms", &mut tally.times);
+    report.usage(before, usage(options.pid), tally.sent as f64);
     Ok(report)
 }
 

@@ -2,10 +2,12 @@
 
 use super::crowd::push;
 use memchr::memmem;
-use swarmlet_core::Topic;
 use swarmlet_core::keys::Key;
 use swarmlet_core::tracker::challenge_bytes;
-use swarmlet_core::wire::{Signature, ToTracker, VERSION};
+use swarmlet_core::wire::{
+    Address, Candidate, CandidateKind, Description, Role, Signal, Signature, ToTracker, VERSION,
+};
+use swarmlet_core::{Fingerprint, PeerId, Topic};
 
 /// A description as Chromium writes one, 1,100 bytes as in JSON.
 const SDP: &str = "v=0\\r\\no=- 4611731400430051336 2 IN IP4 127.0.0.1\\r\\ns=-\\r\\nt=0 0\\r\\na=group:BUNDLE 0\\r\\n\
@@ -36,6 +38,12 @@ pub(super) fn peer(at: usize) -> String {
     format!("-LD0001-{at:012}")
 }
 
+/// Whether a name is that of a client from `first` on.
+pub(super) fn is_named_from(first: usize, peer: &[u8]) -> bool {
+    let digits = peer.get(8..).and_then(|digits| core::str::from_utf8(digits).ok());
+    digits.and_then(|digits| digits.parse::<usize>().ok()).is_some_and(|number| number >= first)
+}
+
 impl Announce {
     /// Of client `at` in a swarm, with so many offers.
     pub(super) fn new(at: usize, swarm: usize, offers: usize, left: u32) -> Self {
@@ -50,6 +58,11 @@ impl Announce {
         );
         let names = memmem::find_iter(text.as_bytes(), mark.as_bytes()).collect();
         Self { text: text.into_bytes(), names }
+    }
+
+    /// As it is sent, but for the names of its offers.
+    pub(super) fn into_text(self) -> Vec<u8> {
+        self.text
     }
 
     /// Appends it, with the time in the names of the offers.
@@ -119,6 +132,16 @@ pub(super) fn push_answer(out: &mut Vec<u8>, at: usize, id: &[u8], to: &[u8], sw
     push(out, 1, &text);
 }
 
+/// How many there are in a swarm, by an answer that counts them.
+pub(super) fn members(text: &[u8]) -> usize {
+    let count = |name: &str| {
+        let from = memmem::find(text, name.as_bytes())? + name.len();
+        let mut digits = text.get(from..)?.iter().copied().take_while(u8::is_ascii_digit);
+        digits.try_fold(0usize, |sum, digit| sum.checked_mul(10)?.checked_add(usize::from(digit - b'0')))
+    };
+    count("\"complete\":").unwrap_or(0) + count("\"incomplete\":").unwrap_or(0)
+}
+
 /// A key of its own for each client of our dialect.
 pub(super) fn key(at: usize) -> Key {
     let mut seed = [7; 32];
@@ -139,4 +162,43 @@ pub(super) fn push_join(out: &mut Vec<u8>, swarm: usize, want: u8) {
     let mut topic = [3; 32];
     topic[..8].copy_from_slice(&(swarm as u64).to_be_bytes());
     push(out, 2, &ToTracker::Announce { topic: Topic(topic), complete: false, want }.encode());
+}
+
+/// Appends a signal to another peer.
+pub(super) fn push_signal(out: &mut Vec<u8>, to: PeerId, signal: Signal) {
+    push(out, 2, &ToTracker::Relay { to, signal }.encode());
+}
+
+/// What a browser says of its side, with the lengths that Chromium chooses.
+fn description(role: Role) -> Description {
+    Description {
+        ufrag: "aB3+".to_owned(),
+        pwd: "0123456789abcdefghijklmn".to_owned(),
+        fingerprint: Fingerprint([5; 32]),
+        role,
+    }
+}
+
+/// The answer to a knock.
+pub(super) fn offer(attempt: u32, topic: Topic) -> Signal {
+    Signal::Offer { attempt, topic, description: description(Role::Actpass) }
+}
+
+/// The answer to an offer.
+pub(super) fn answer(attempt: u32) -> Signal {
+    Signal::Answer { attempt, description: description(Role::Active) }
+}
+
+/// Appends what a browser finds out about its addresses: one that mDNS hides, and the one that STUN has seen. Gives back
+/// how many.
+pub(super) fn push_candidates(out: &mut Vec<u8>, to: PeerId, attempt: u32) -> u64 {
+    let found = [
+        (Address::Mdns([9; 16]), 51_234, CandidateKind::Host, 2_113_937_151),
+        (Address::V4([93, 184, 216, 34]), 51_235, CandidateKind::ServerReflexive, 1_677_729_535),
+    ];
+    for (address, port, kind, priority) in found {
+        let candidate = Candidate { address, port, kind, priority };
+        push_signal(out, to, Signal::Candidate { attempt, candidate });
+    }
+    found.len() as u64
 }

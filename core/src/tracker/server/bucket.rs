@@ -29,15 +29,26 @@ impl Bucket {
         Self { level: rate.burst as u64 * TOKEN, at: now }
     }
 
+    /// Whether there is as much as there can be: a bucket that need not be remembered.
+    #[must_use]
+    pub fn is_full(mut self, rate: Rate, now: Instant) -> bool {
+        self.fill(rate, now);
+        self.level >= u64::from(rate.burst) * TOKEN
+    }
+
+    fn fill(&mut self, rate: Rate, now: Instant) {
+        let elapsed_us = now.micros().saturating_sub(self.at.micros());
+        let gained = elapsed_us.saturating_mul(u64::from(rate.per_minute));
+        self.level = self.level.saturating_add(gained).min(u64::from(rate.burst) * TOKEN);
+        self.at = self.at.max(now);
+    }
+
     /// Takes one token.
     ///
     /// # Errors
     /// When there is none: how long to wait for it.
     pub fn take(&mut self, rate: Rate, now: Instant) -> Result<(), Duration> {
-        let elapsed_us = now.micros().saturating_sub(self.at.micros());
-        let gained = elapsed_us.saturating_mul(u64::from(rate.per_minute));
-        self.level = self.level.saturating_add(gained).min(u64::from(rate.burst) * TOKEN);
-        self.at = self.at.max(now);
+        self.fill(rate, now);
         match self.level.checked_sub(TOKEN) {
             Some(rest) => {
                 self.level = rest;

@@ -269,6 +269,10 @@ pub struct ServerSnapshot {
     pub refusals: [u64; Refusal::ALL.len()],
     /// Tokens that were not good, ever, by `TokenFault as usize`.
     pub token_faults: [u64; TokenFault::ALL.len()],
+    /// Connections that gave way because their network held the most of what there was too little of, ever.
+    pub evictions: u64,
+    /// Peers that were not named since their asker's token was good for no more, ever.
+    pub unnamed: u64,
     /// Connections closed by this side, ever, by `CloseReason as usize`.
     pub closes: [u64; CloseReason::ALL.len()],
     /// Whether the host is about to stop.

@@ -23,11 +23,20 @@ pub struct TokenRules {
     pub resume_s: u32,
     /// How often one token lets somebody in. More than one: pages reconnect, and have several tabs.
     pub uses_max: u32,
+    /// Different peers that the bearers of one token are told of in an hour (reliability G25).
+    pub peers_per_hour_max: u32,
 }
 
 impl Default for TokenRules {
     fn default() -> Self {
-        Self { keys: Keys::default(), lifetime_s: 600, skew_s: 60, resume_s: 3600, uses_max: 32 }
+        Self {
+            keys: Keys::default(),
+            lifetime_s: 600,
+            skew_s: 60,
+            resume_s: 3600,
+            uses_max: 32,
+            peers_per_hour_max: 60,
+        }
     }
 }
 
@@ -69,24 +78,24 @@ impl Gate {
         self.clock.map(|(at, unix_s)| unix_s.saturating_add(now.since(at).as_secs()))
     }
 
-    /// Lets the bearer in, for everything (empty) or for some contents.
+    /// Lets the bearer in, for everything (empty) or for some contents, and tells which token it was.
     pub(super) fn admit(
         &mut self,
         rules: &TokenRules,
         now: Instant,
         token: &str,
         (address, origin, peer): (Option<IpAddr>, Option<&str>, Option<PeerId>),
-    ) -> Result<Vec<ContentId>, TokenFault> {
+    ) -> Result<(Vec<ContentId>, Option<TokenId>), TokenFault> {
         // Who has no address runs in this very process.
         if rules.keys.is_empty() || address.is_none() {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), None));
         }
         let (claims, id) = rules.keys.read(token)?;
         let now_s = self.now_s(now).ok_or(TokenFault::Clock)?;
         let checked = claims.check(now_s, (rules.lifetime_s, rules.skew_s), address, origin);
         let is_back = |peer| self.known.get(&peer).is_some_and(|(old, until)| *old == id && *until >= now_s);
         if checked == Err(TokenFault::Expired) && peer.is_some_and(is_back) {
-            return Ok(claims.contents);
+            return Ok((claims.contents, Some(id)));
         }
         checked?;
         if !self.spent.contains_key(&id) && self.spent.len() >= COUNTED_MAX {
@@ -106,6 +115,6 @@ impl Gate {
         {
             self.known.insert(peer, (id, u64::MAX));
         }
-        Ok(claims.contents)
+        Ok((claims.contents, Some(id)))
     }
 }

@@ -55,7 +55,7 @@ impl Default for ServerConfig {
         Self {
             tokens: TokenRules::default(),
             hello_deadline: Duration::from_secs(5),
-            connections_max: 100_000,
+            connections_max: 90_000,
             connections_per_network_max: 64,
             swarms_max: 1_000_000,
             memberships_max: 2_000_000,

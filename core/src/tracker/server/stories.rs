@@ -1,5 +1,7 @@
 //! Stories of the tracker, told in bytes: what clients send and what comes back, by the clock of the test.
 
+mod crowds;
+
 use super::token::{Claims, Minter};
 use super::*;
 use crate::config::SIGNAL_BYTES_MAX;
@@ -12,6 +14,7 @@ use crate::wire::{
 use alloc::collections::BTreeSet;
 use ed25519_dalek::{Signer, SigningKey};
 use proptest::prelude::*;
+use std::format;
 use std::string::{String, ToString};
 use std::vec;
 
@@ -116,7 +119,7 @@ impl World {
 
     /// Client `number`, welcomed, from a stranger's address.
     fn client(&mut self, number: u8) -> ConnId {
-        self.client_at(number, &std::format!("8.8.{number}.1"))
+        self.client_at(number, &format!("8.8.{number}.1"))
     }
 
     fn client_at(&mut self, number: u8, address: &str) -> ConnId {

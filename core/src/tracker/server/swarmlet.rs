@@ -4,6 +4,7 @@ use super::bucket::Bucket;
 use super::candidates::Network;
 use super::cluster::Request;
 use super::door::{MESSAGE_OTHER, message_kind, signal_kind};
+use super::evict::Scarce;
 use super::limits::ServerConfig;
 use super::{CloseReason, ConnId, Server, ServerAction, Stage};
 use crate::config::SIGNAL_BYTES_MAX;
@@ -57,6 +58,10 @@ impl Member {
         self.peer
     }
 
+    pub(super) const fn topics(&self) -> usize {
+        self.topics.len()
+    }
+
     pub(super) fn find(&self, topic: &Topic) -> Result<usize, usize> {
         self.topics.binary_search_by(|joined| joined.topic.cmp(topic))
     }
@@ -64,6 +69,11 @@ impl Member {
     fn shares_a_topic(&self, other: &Self) -> bool {
         self.topics.iter().any(|joined| other.find(&joined.topic).is_ok())
     }
+}
+
+/// Keys are as good as random.
+fn mark(peer: &PeerId) -> u32 {
+    peer.bytes().first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes))
 }
 
 impl Server {
@@ -141,6 +151,11 @@ impl Server {
                 }
                 let is_new = !self.swarms.contains(&topic);
                 if self.config.is_full(self.swarms.len() + self.flocks.len(), is_new, memberships) {
+                    let address = conn.address;
+                    if self.make_room(now, address, Scarce::Memberships) {
+                        // Once: room is not made again for a while.
+                        return self.on_announce(now, id, topic, complete, want);
+                    }
                     return self.refuse(id, Refusal::Full, Duration::from_secs(60));
                 }
                 member.topics.insert(at, Joined { topic, lists: Bucket::new(self.config.lists, now) });
@@ -167,10 +182,11 @@ impl Server {
             return;
         };
         let complete = self.swarms.is_complete(&topic, &peer);
-        let peers = self.name_members(now, topic, (peer, complete), want);
+        let mut peers = self.name_members(now, topic, (peer, complete), want);
         if peers.len() < want {
             self.is_hungry(topic, id);
         }
+        peers.retain(|view| self.may_meet(now, id, mark(&view.peer)));
         let [seeds, leeches, _] = self.everywhere(SwarmId::Topic(topic));
         self.send(id, &ToClient::Peers { topic, seeds, leeches, peers });
     }

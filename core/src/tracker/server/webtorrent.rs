@@ -10,6 +10,7 @@ use super::cluster::Request as Asked;
 use super::door::{
     MESSAGE_ANNOUNCE, MESSAGE_ANSWER, MESSAGE_OTHER, MESSAGE_SCRAPE, SIGNAL_ANSWER, SIGNAL_OFFER,
 };
+use super::evict::Scarce;
 use super::limits::ServerConfig;
 use super::{CloseReason, Conn, ConnId, Server, ServerAction, Stage};
 use crate::rng::Rng;
@@ -98,6 +99,10 @@ impl Client {
     /// Whether it has sent something good.
     pub(super) const fn has_spoken(&self) -> bool {
         self.admitted
+    }
+
+    pub(super) const fn swarms(&self) -> usize {
+        self.swarms.len()
     }
 
     fn joined(&self, info_hash: &InfoHash) -> Option<&Joined> {
@@ -219,7 +224,16 @@ impl Server {
             return Err("swarms");
         }
         let is_new = !self.flocks.contains(&announce.info_hash);
-        if self.config.is_full(swarms, is_new, memberships) { Err("full") } else { Ok(()) }
+        if !self.config.is_full(swarms, is_new, memberships) {
+            return Ok(());
+        }
+        let address = self.conns.get(&id).and_then(|conn| conn.address);
+        // Once: room is not made again for a while.
+        if self.make_room(now, address, Scarce::Memberships) {
+            self.admit(now, id, announce)
+        } else {
+            Err("full")
+        }
     }
 
     /// Makes it a member, or updates it; gives back whether it is complete. Who does not say what is left stays
@@ -319,6 +333,14 @@ impl Server {
             }
             let taker = self.taker(now, announce.peer, &info_hash, &mut chosen, &mut abroad);
             let Some(taker) = taker else { return };
+            // Numbers of connections are not used twice; who is elsewhere is always somebody new.
+            let mark = match taker {
+                Taker::Here(target) => target.0 ^ target.0.rotate_right(32),
+                Taker::Abroad(_) => self.rng.below(u64::from(u32::MAX)),
+            };
+            if !self.may_meet(now, id, mark as u32) {
+                return;
+            }
             let envelope = Envelope { info_hash, peer: announce.peer, id: *offer, answer: false };
             let bytes = match taker {
                 Taker::Here(target) => {

@@ -1,0 +1,103 @@
+//! Stories of too many: who gives way when everything is full, and how many peers one token is good for.
+
+use super::*;
+
+/// A client of a network, in the given swarms.
+fn member(w: &mut World, number: u8, address: &str, topics: core::ops::Range<u8>) -> ConnId {
+    let conn = w.client_at(number, address);
+    for topic in topics {
+        w.say(conn, &announce(Topic([topic; 32]), 0));
+    }
+    conn
+}
+
+#[test]
+fn the_network_with_the_most_connections_gives_way() {
+    let mut w = world(|config| config.connections_max = 20);
+    for number in 0..16 {
+        w.client_at(number, "8.8.8.8");
+    }
+    let others = [w.client_at(20, "9.9.9.1"), w.client_at(21, "9.9.9.2"), w.client_at(22, "127.0.0.1")];
+    w.client_at(23, "8.8.8.8");
+    assert_eq!(w.closed.len(), 0);
+    let newcomer = w.open(50, "9.9.9.3");
+    assert_eq!(w.closed.len(), 8, "half of the seventeen");
+    assert!(w.closed.values().all(|reason| *reason == CloseReason::Full));
+    assert!(w.closed.contains_key(&ConnId(23)) && !w.closed.contains_key(&ConnId(0)), "the newest first");
+    assert!(!w.closed.contains_key(&newcomer) && others.iter().all(|conn| !w.closed.contains_key(conn)));
+    assert_eq!((w.server.snapshot().evictions, w.server.snapshot().connections), (8, 13));
+}
+
+#[test]
+fn nobody_gives_way_to_one_who_has_as_much_or_more_than_once_a_second() {
+    let mut w = world(|config| config.connections_max = 16);
+    for number in 0..16 {
+        w.client_at(number, "8.8.8.8");
+    }
+    w.open(50, "8.8.8.8");
+    assert_eq!(w.closed[&ConnId(50)], CloseReason::Full, "its own network is the heavy one");
+    w.later(Duration::from_millis(999));
+    w.open(51, "9.9.9.9");
+    assert_eq!(w.closed[&ConnId(51)], CloseReason::Full, "one search a second");
+    w.later(Duration::from_millis(1));
+    w.open(52, "9.9.9.9");
+    assert!(!w.closed.contains_key(&ConnId(52)) && w.server.snapshot().evictions == 8);
+}
+
+#[test]
+fn many_small_ones_are_nobodys_fault() {
+    let mut w = world(|config| config.connections_max = 14);
+    for number in 0..14 {
+        w.client_at(number, &format!("8.8.{}.1", number / 2));
+    }
+    w.open(50, "9.9.9.9");
+    assert_eq!((w.closed.len(), w.closed[&ConnId(50)]), (1, CloseReason::Full));
+}
+
+#[test]
+fn who_is_in_the_most_swarms_gives_way_when_memberships_are_full() {
+    let mut w = world(|config| config.memberships_max = 30);
+    let (heavy, light) = (member(&mut w, 1, "8.8.8.8", 0..20), member(&mut w, 2, "8.8.8.8", 0..5));
+    let other = member(&mut w, 3, "9.9.9.1", 0..5);
+    let newcomer = member(&mut w, 4, "9.9.9.2", 0..1);
+    assert_eq!(w.closed.get(&heavy), Some(&CloseReason::Full));
+    assert!([light, other, newcomer].iter().all(|conn| !w.closed.contains_key(conn)));
+    assert_eq!(w.server.snapshot().memberships, 11, "the newcomer's, too");
+}
+
+#[test]
+fn a_token_is_good_for_so_many_different_peers_in_an_hour() {
+    let mut w = guarded(|config| {
+        config.tokens.uses_max = 100;
+        config.tokens.peers_per_hour_max = 20;
+    });
+    let (everybody, mine) = (token(NOON + 600, Vec::new()), token(NOON + 601, Vec::new()));
+    let join = |w: &mut World, number: u8, token: &str| {
+        let conn = w.open(number.into(), &format!("8.8.{number}.1"));
+        let nonce = w.nonce(conn);
+        assert_eq!(w.say(conn, &hello(number, &nonce, token)), [WELCOME]);
+        conn
+    };
+    for number in 0..60 {
+        let conn = join(&mut w, number, &everybody);
+        w.say(conn, &announce(T1, 0));
+    }
+    // Two connections, one bearer; nobody is named twice in the count.
+    let (one, two) = (join(&mut w, 100, &mine), join(&mut w, 101, &mine));
+    let mut named = BTreeSet::new();
+    for _ in 0..30 {
+        for conn in [one, two] {
+            let answers = w.say(conn, &announce(T1, 12));
+            let [ToClient::Peers { leeches, peers, .. }] = &answers[..] else { panic!("{answers:?}") };
+            assert!(*leeches >= 61, "how many there are is no secret");
+            named.extend(peers.iter().map(|view| view.peer));
+        }
+        w.later(Duration::from_secs(30));
+    }
+    assert_eq!(named.len(), 20);
+    assert!(w.server.snapshot().unnamed > 0);
+    w.later(Duration::from_secs(3600));
+    let answers = w.say(one, &announce(T1, 12));
+    let [ToClient::Peers { peers, .. }] = &answers[..] else { panic!("{answers:?}") };
+    assert_eq!(peers.len(), 12, "the next hour");
+}

@@ -1,0 +1,203 @@
+//! Newcomers among residents: each connects, joins a swarm, is introduced to others until as many as it wanted have
+//! heard from it both ways, and hangs up. What a whole join costs the server, in either dialect.
+
+use super::crowd::{Crowd, Heard};
+use super::process::{rested, usage};
+use super::report::Report;
+use super::scenes::{joined, zipf};
+use super::words::{self, Announce, Word};
+use super::{LoadOptions, Speech};
+use core::time::Duration;
+use std::io;
+use std::time::Instant;
+use swarmlet_core::PeerId;
+use swarmlet_core::wire::{Signal, ToClient};
+
+/// Newcomers at the same time.
+const AT_ONCE: usize = 64;
+/// Somebody whom a newcomer offers to may hang up before it answers.
+const PATIENCE: Duration = Duration::from_secs(1);
+const TURN: Duration = Duration::from_millis(20);
+
+/// One join under way.
+struct Newcomer {
+    /// Never used twice: a name of its own.
+    serial: usize,
+    swarm: usize,
+    since: Instant,
+    /// Introductions that it waits for; unknown until the server has counted the swarm.
+    wanted: Option<usize>,
+    made: usize,
+}
+
+impl Newcomer {
+    fn is_done(&self) -> bool {
+        self.wanted.is_some_and(|wanted| self.made >= wanted)
+    }
+}
+
+/// What went to and from the server, by messages.
+#[derive(Default)]
+struct Traffic {
+    joins: u64,
+    unfinished: u64,
+    introductions: u64,
+    sent: [u64; 2],
+    heard: [u64; 2],
+}
+
+/// Everybody, and what was said.
+struct Scene<'a> {
+    options: &'a LoadOptions,
+    residents: Vec<usize>,
+    newcomers: Vec<Newcomer>,
+    next: usize,
+    traffic: Traffic,
+}
+
+/// See [`Scene::Joins`](super::Scene::Joins).
+pub(super) fn run(options: &LoadOptions) -> io::Result<Report> {
+    let mut crowd = joined(options)?;
+    let residents = zipf(options.connections, options.swarms);
+    let next = options.connections;
+    let mut scene = Scene { options, residents, newcomers: Vec::new(), next, traffic: Traffic::default() };
+    rested(options.pid);
+    for _ in 0..AT_ONCE {
+        let newcomer = scene.newcomer();
+        crowd.connect(options.connections + scene.newcomers.len())?;
+        scene.newcomers.push(newcomer);
+    }
+    let (before, began) = (usage(options.pid), Instant::now());
+    while began.elapsed() < Duration::from_secs(options.seconds.into()) {
+        crowd.turn(TURN, |at, heard, out| scene.hear(at, heard, out))?;
+        scene.replace(&mut crowd)?;
+    }
+    let (after, seconds) = (usage(options.pid), began.elapsed().as_secs_f64());
+    let Traffic { joins, unfinished, introductions, sent, heard } = scene.traffic;
+    let mut report = Report::new(options);
+    report.rate("joins_per_second", joins as f64, seconds);
+    report.rate("introductions_each", introductions as f64, joins as f64);
+    for (name, [messages, bytes]) in [("to_server", sent), ("from_server", heard)] {
+        report.rate(&format!("messages_{name}_each"), messages as f64, joins as f64);
+        report.rate(&format!("bytes_{name}_each"), bytes as f64, joins as f64);
+    }
+    report.put("unfinished", unfinished);
+    report.put("lost", crowd.lost);
+    report.usage(before, after, joins as f64);
+    Ok(report)
+}
+
+impl Scene<'_> {
+    fn newcomer(&mut self) -> Newcomer {
+        self.next += 1;
+        // The same share of newcomers for each swarm as of residents.
+        let swarm = self.residents[self.next % self.residents.len()];
+        Newcomer { serial: self.next, swarm, since: Instant::now(), wanted: None, made: 0 }
+    }
+
+    /// Sends those away who are done, or never will be, and lets others come.
+    fn replace(&mut self, crowd: &mut Crowd) -> io::Result<()> {
+        for slot in 0..self.newcomers.len() {
+            let (is_done, is_late) =
+                (self.newcomers[slot].is_done(), self.newcomers[slot].since.elapsed() > PATIENCE);
+            if is_done || is_late {
+                self.traffic.joins += u64::from(is_done);
+                self.traffic.unfinished += u64::from(!is_done);
+                self.newcomers[slot] = self.newcomer();
+                crowd.connect(self.options.connections + slot)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn hear(&mut self, at: usize, heard: Heard<'_>, out: &mut Vec<u8>) {
+        let before = out.len();
+        let slot = at.checked_sub(self.options.connections);
+        if let Heard::Message(bytes) = heard {
+            self.traffic.heard[0] += 1;
+            self.traffic.heard[1] += bytes.len() as u64;
+        }
+        let messages = match self.options.speech {
+            Speech::Webtorrent => self.webtorrent(at, slot, &heard, out),
+            Speech::Swarmlet => self.swarmlet(slot, &heard, out),
+        };
+        self.traffic.sent[0] += messages;
+        self.traffic.sent[1] += (out.len() - before) as u64;
+    }
+
+    /// Gives back how many messages were said.
+    fn webtorrent(&mut self, at: usize, slot: Option<usize>, heard: &Heard<'_>, out: &mut Vec<u8>) -> u64 {
+        let Heard::Message(bytes) = heard else {
+            let Some(Newcomer { serial, swarm, .. }) = slot.map(|slot| &self.newcomers[slot]) else {
+                return 0;
+            };
+            Announce::new(*serial, *swarm, self.options.offers, 1).push(out, *serial, 0);
+            return 1;
+        };
+        match (Word::read(bytes), slot) {
+            (Word::Offer { id, peer, swarm }, _) => {
+                let name = slot.map_or(at, |slot| self.newcomers[slot].serial);
+                words::push_answer(out, name, id, peer, swarm);
+                1
+            }
+            (Word::Answer, Some(slot)) => {
+                self.newcomers[slot].made += 1;
+                self.traffic.introductions += 1;
+                0
+            }
+            (Word::Counts, Some(slot)) => {
+                let others = words::members(bytes).saturating_sub(1);
+                self.newcomers[slot].wanted = Some(others.min(self.options.offers));
+                0
+            }
+            (Word::Answer | Word::Counts | Word::Other, _) => 0,
+        }
+    }
+
+    /// Gives back how many messages were said.
+    fn swarmlet(&mut self, slot: Option<usize>, heard: &Heard<'_>, out: &mut Vec<u8>) -> u64 {
+        let Heard::Message(bytes) = heard else { return 0 };
+        match (ToClient::decode(bytes), slot) {
+            (Ok(ToClient::Challenge { nonce }), Some(slot)) => {
+                words::push_hello(out, &words::key(self.newcomers[slot].serial), &nonce);
+                1
+            }
+            (Ok(ToClient::Welcome { .. }), Some(slot)) => {
+                words::push_join(out, self.newcomers[slot].swarm, 12);
+                1
+            }
+            (Ok(ToClient::Peers { topic, peers, .. }), Some(slot)) => {
+                let wanted = peers.len().min(self.options.offers);
+                self.newcomers[slot].wanted = Some(wanted);
+                for view in peers.iter().take(wanted) {
+                    words::push_signal(out, view.peer, Signal::Knock { attempt: slot as u32, topic });
+                }
+                wanted as u64
+            }
+            (Ok(ToClient::Relayed { from, signal }), _) => self.on_signal(from, signal, out),
+            _ => 0,
+        }
+    }
+
+    /// The attempt's number is the place of the newcomer that knocked.
+    fn on_signal(&mut self, from: PeerId, signal: Signal, out: &mut Vec<u8>) -> u64 {
+        match signal {
+            Signal::Knock { attempt, topic } => {
+                words::push_signal(out, from, words::offer(attempt, topic));
+                1 + words::push_candidates(out, from, attempt)
+            }
+            Signal::Offer { attempt, .. } => {
+                words::push_signal(out, from, words::answer(attempt));
+                1 + words::push_candidates(out, from, attempt)
+            }
+            Signal::Answer { attempt, .. } => {
+                if let Some(newcomer) = self.newcomers.get_mut(attempt as usize) {
+                    newcomer.made += 1;
+                    self.traffic.introductions += 1;
+                }
+                0
+            }
+            Signal::Candidate { .. } | Signal::Decline { .. } => 0,
+        }
+    }
+}
