@@ -14,7 +14,7 @@ use core::ops::Range;
 /// A run stays with the source that was asked for at least this long: it may be on its way.
 const STAY: u64 = SECOND / 4;
 /// A leaf is asked for twice only if its first source would take this much longer.
-const ENDGAME_GAIN: u64 = SECOND / 2;
+const ENDGAME_GAIN: u64 = 2 * SECOND;
 
 impl Swarm {
     /// A source has nothing else for us: a run that waits longest at another is called back from there, and who gives
@@ -91,7 +91,7 @@ impl Swarm {
             }
         }
         let mut slowest = None;
-        let mut longest = own_time(peer) * 2 + ENDGAME_GAIN;
+        let mut longest = own_time(peer) * 4 + ENDGAME_GAIN;
         for (other, slow) in &self.peers {
             let eta = slow.eta(cx.now);
             let longer = if slowest.is_none() { eta > longest } else { eta >= longest };
