@@ -17,7 +17,9 @@
   /** This page load, to be counted once. */
   const visit = hex(crypto.getRandomValues(new Uint8Array(8)));
   const connection = /** @type {any} */ (navigator).connection;
-  const phone = /** @type {any} */ (navigator).userAgentData?.mobile ?? /Android|iPhone|iPad|Mobile/.test(navigator.userAgent);
+  // Tablets of Apple's call themselves Macs, which have no touch screens.
+  const phone = /** @type {any} */ (navigator).userAgentData?.mobile || /Android|iPhone|iPad|Mobile/.test(navigator.userAgent)
+    || (navigator.maxTouchPoints > 1 && /Mac/.test(navigator.userAgent));
 
   /** @typedef {{ version: number, content: string, topic: string, made: number, base: string | null, torrent: string,
    *   files: [string, number, string, string][] }} Manifest */
@@ -170,7 +172,7 @@
         exclude: given.exclude?.split(/[\s,]+/) ?? [],
         wholeMax: Number(given.wholeMax ?? 256 * 1024 * 1024),
       });
-      Object.assign(state, { gate: 'open', reason: '', started: performance.now() });
+      Object.assign(state, { gate: 'open', reason: '', started: performance.now(), upload: upload() ?? 'unlimited' });
       if (hidden || mode !== 'on') stop(mode);
     } finally {
       starting = false;

@@ -114,3 +114,38 @@ test('the owner stops it all with a signed word, and a stranger cannot', async (
   await wary.when(`swarmletSite.stats().reason.includes('signature')`);
   await Promise.all([wary.close(), site.close()]);
 });
+
+test('from shadow, in which nothing is loaded, to on by one word', async () => {
+  const site = await Site.make({ signaller: world.base, large: 4 * MiB, tag: { mode: 'shadow' } });
+  const visitors = await Promise.all(['one', 'two'].map((name) => Visitor.open(world.browser, site, name, { init: countConnections })));
+  for (const visitor of visitors) {
+    await visitor.when(`swarmletSite.stats().reason === 'shadow' && swarmletSite.stats().visitors === 1`);
+    assert.ok((await visitor.stats()).eligible > 4 * MiB);
+    assert.deepEqual(await visitor.page.evaluate('made'), { connections: 0, modules: 0, workers: 0 });
+    assert.equal(await visitor.page.evaluate('navigator.serviceWorker.controller'), null);
+  }
+  site.policy('on');
+  for (const visitor of visitors) await visitor.when('swarmletSite.stats().peers > 0');
+  await Promise.all([...visitors.map((visitor) => visitor.close()), site.close()]);
+});
+
+test('a phone takes and gives nothing, and a page that is left comes back', async () => {
+  const site = await Site.make({ signaller: world.base, large: 4 * MiB, tag: { peers: '0' } });
+  const paths = contents(site);
+  const first = await visit(site, 'first', paths);
+  assert.equal((await first.stats()).upload, 'unlimited');
+  const phone = await Visitor.open(world.browser, site, 'phone', { context: { userAgent: 'Mozilla/5.0 (iPhone) Mobile visitor-phone' } });
+  await phone.sharing();
+  await phone.when('swarmletSite.stats().peers > 0');
+  assert.deepEqual(await phone.read(paths), hashes(site, paths));
+  const { upload, fromPeers, sent } = await phone.stats();
+  assert.ok(upload === 0 && fromPeers > 0 && sent === 0, JSON.stringify({ upload, fromPeers, sent }));
+  const turn = (/** @type {string} */ type) => `dispatchEvent(new PageTransitionEvent('${type}', { persisted: true }))`;
+  await phone.page.evaluate(turn('pagehide'));
+  assert.equal((await phone.stats()).gate, 'closed');
+  await first.when('swarmletSite.stats().peers === 0');
+  assert.deepEqual(await phone.read(paths), hashes(site, paths), 'the browser alone');
+  await phone.page.evaluate(turn('pageshow'));
+  await phone.when('swarmletSite.stats().peers > 0');
+  await Promise.all([first.close(), phone.close(), site.close()]);
+});

@@ -1,0 +1,77 @@
+// @ts-check
+// Films of a site that its visitors carry: an MP4 that is sought in, HLS through hls.js without a plug-in, and sources that fail in the middle.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { World } from './harness.mjs';
+import { Site, Visitor } from './site.mjs';
+
+/** @type {World} */ let world;
+/** @type {Site} */ let site;
+before(async () => {
+  world = await World.start();
+  site = await Site.make({ signaller: world.base, film: true, large: 1024 * 1024, tag: { peers: '0' } });
+});
+after(async () => {
+  await site?.close();
+  await world?.close();
+});
+
+/** Plays a film until it has moved on. @param {Visitor} visitor @param {string} id */
+async function play(visitor, id) {
+  await visitor.page.evaluate(`(() => {
+    const film = document.getElementById('${id}');
+    film.muted = true;
+    film.scrollIntoView();
+    film.play().catch((error) => { film.dataset.error = String(error); });
+  })()`);
+  await moves(visitor, id, 0);
+}
+
+/** @param {Visitor} visitor @param {string} id @param {number} from */
+async function moves(visitor, id, from) {
+  await visitor.when(`(() => {
+    const film = document.getElementById('${id}');
+    if (film.error || film.dataset.error) throw new Error(film.dataset.error ?? film.error.message);
+    return film.currentTime > ${from} + 1;
+  })()`);
+}
+
+/** @param {Visitor} visitor @param {string} id @param {number} to */
+async function seek(visitor, id, to) {
+  await visitor.page.evaluate(`(document.getElementById('${id}').currentTime = ${to}, undefined)`);
+  await moves(visitor, id, to);
+}
+
+for (const [id, what] of [['film', 'an MP4'], ['stream', 'HLS']]) {
+  test(`${what} plays, and plays on where it is sought to, with one visitor and with two`, async () => {
+    const first = await Visitor.open(world.browser, site, `${id}-1`);
+    await first.sharing();
+    await play(first, id);
+    await seek(first, id, 90);
+    await seek(first, id, 30);
+    const alone = await first.stats();
+    assert.ok(alone.served.requests > 0 && alone.fromPeers === 0, JSON.stringify(alone));
+    const second = await Visitor.open(world.browser, site, `${id}-2`);
+    await second.sharing();
+    await second.when('swarmletSite.stats().peers > 0');
+    await play(second, id);
+    await seek(second, id, 90);
+    assert.ok((await second.stats()).fromPeers > 0);
+    await Promise.all([first.close(), second.close()]);
+  });
+}
+
+test('a film plays on when the visitor that sends it is gone', async () => {
+  const first = await Visitor.open(world.browser, site, 'gone-1');
+  await first.sharing();
+  const [film] = [...site.eligible().keys()].filter((path) => path.endsWith('.mp4'));
+  assert.deepEqual(await first.read([film]), { [film]: site.hash(film) });
+  const second = await Visitor.open(world.browser, site, 'gone-2');
+  await second.sharing();
+  await second.when('swarmletSite.stats().peers > 0');
+  await play(second, 'film');
+  await first.close();
+  await seek(second, 'film', 60);
+  await seek(second, 'film', 100);
+  await second.close();
+});
