@@ -69,6 +69,74 @@ test('a ninth page that knows one of eight meets others through it, with the sig
   await Promise.all([...eight, ninth].map((peer) => peer.close()));
 });
 
+/** Resolves when a page is linked with another. @param {import('./harness.mjs').Peer} one @param {import('./harness.mjs').Peer} other */
+const linked = (one, other) => one.ask(`is linked with ${other.name}`, (t, peer) => t.condition(() =>
+  (t.node.stats().links.some((/** @type {any} */ link) => link.peer === peer) || undefined)), other.id);
+
+test('a page without TLS meets a third through a second, with keys of our own', async () => {
+  const files = [{ path: 'song.bin', size: 2 * MiB + 7, seed: 33 }];
+  const [a, b] = await Promise.all(['a', 'b'].map((name) => world.peer(name, { signaller: false })));
+  const c = await (await world.plainPage('c')).join({ signaller: false });
+  const { id } = await a.seed(files);
+  await carryCodes(a, b, id);
+  await b.done(id);
+  await carryCodes(b, c, id);
+  await linked(c, a);
+  await c.done(id);
+  assert.equal((await c.progress(id)).done, files[0].size);
+  await Promise.all([a, b, c].map((peer) => peer.close()));
+});
+
+test('a neighbour that alters what it passes on costs time and nothing else', async () => {
+  const files = [{ path: 'song.bin', size: 2 * MiB + 9, seed: 34 }];
+  const [source, good] = await Promise.all(['source', 'good'].map((name) => world.peer(name, { signaller: false })));
+  const bad = await world.page('bad');
+  // Where channels stay in the page, a page can do to its messages what it likes.
+  await bad.page.evaluate(() => {
+    const { send } = RTCDataChannel.prototype;
+    const [PARCEL, FROM] = [23, 33];
+    const t = /** @type {any} */ (globalThis).t;
+    t.altered = 0;
+    RTCDataChannel.prototype.send = function alter(/** @type {any} */ data) {
+      const bytes = new Uint8Array(data);
+      const from = Array.from(bytes.subarray(FROM, FROM + 32), (byte) => byte.toString(16).padStart(2, '0')).join('');
+      if (this.id === 0 && bytes[0] === PARCEL && from !== t.node.peerId) {
+        bytes[bytes.length - 1] ^= 1;
+        t.altered += 1;
+      }
+      send.call(this, bytes);
+    };
+  });
+  await bad.join({ signaller: false, transfer: false });
+  const { id } = await source.seed(files);
+  for (const peer of [bad, good]) {
+    await carryCodes(source, peer, id);
+    await peer.done(id);
+  }
+  const late = await world.peer('late', { signaller: false });
+  await carryCodes(bad, late, id);
+  await bad.when('has altered a parcel', () => /** @type {any} */ (globalThis).t.altered > 0);
+  await carryCodes(good, late, id);
+  await linked(late, good);
+  await late.done(id);
+  await holds(late, id, files);
+  for (const peer of [source, bad, good, late]) {
+    assert.equal((await peer.log()).filter(({ type }) => type === 'ban').length, 0, `${peer.name} bans nobody`);
+  }
+  await Promise.all([source, good, bad, late].map((peer) => peer.close()));
+});
+
+test('tabs of one browser find each other with no server and nobody to carry codes', async () => {
+  const files = [{ path: 'song.bin', size: 1 * MiB + 11, seed: 35 }];
+  const a = await world.peer('a', { signaller: false });
+  const b = await (await world.page('b', { context: a.context })).join({ signaller: false });
+  const { id, magnet } = await a.seed(files);
+  await b.add(magnet);
+  await b.done(id);
+  await holds(b, id, files);
+  await a.close();
+});
+
 test('people do it on the page: a link goes out, a code comes back', async () => {
   const open = async (/** @type {string} */ name) => {
     const peer = await world.page(name, { path: '/' });

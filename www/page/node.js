@@ -8,6 +8,7 @@ import { fetchFrom } from './fetch.js';
 import { IceServers } from './ice.js';
 import { Connections } from './rtc.js';
 import { Share } from './share.js';
+import { Tabs } from './tabs.js';
 import { keepToken } from './token.js';
 
 /** @typedef {import('../swarmlet.js').JoinOptions} Options */
@@ -58,6 +59,8 @@ class Node {
   #timings = {};
   #started = /** @type {ReturnType<typeof deferred<void>>} */ (deferred());
   #listening = new AbortController();
+  /** @type {Tabs | undefined} */
+  #tabs;
 
   /**
    * @param {Worker} worker
@@ -286,6 +289,7 @@ class Node {
     this.#storage = storage;
     if (slot !== undefined && this.#first) sessionStorageItem(String(slot));
     this.#timings.worker = performance.now() - this.#start;
+    if (typeof BroadcastChannel === 'function' && hasWebRtc()) this.#tabs = new Tabs(this);
     this.#started.resolve(undefined);
   }
 
@@ -339,6 +343,7 @@ class Node {
     if (this.closed) return;
     this.closed = true;
     this.#listening.abort();
+    this.#tabs?.close();
     this.#connections.close();
     this.#worker.terminate();
     this.#started.reject(error);

@@ -41,9 +41,11 @@ impl Dialer {
         links: usize,
         cx: &mut Cx,
     ) -> bool {
-        if self.dials.contains_key(&peer) {
+        // What people carry is surer than what is being tried.
+        if self.dials.get(&peer).is_some_and(|dial| dial.step == Step::Connecting) {
             return false;
         }
+        self.drop_dial(&peer, cx);
         for signal in signals {
             match signal {
                 Signal::Offer { attempt, topic, description } => {
