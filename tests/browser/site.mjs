@@ -12,6 +12,8 @@ import { binary, bytes, freePort, KiB, MiB, sha256, within } from './harness.mjs
 const here = dirname(fileURLToPath(import.meta.url));
 const root = resolve(here, '../..');
 
+let made = 0;
+
 /** @typedef {{ path: string, status: number, bytes: number, visitor: string }} Line */
 
 export class Site {
@@ -49,7 +51,9 @@ export class Site {
     for (const name of pictures) cpSync(join(sample, name), join(folder, 'pictures', name));
     writeFileSync(join(folder, 'pictures/index.json'), JSON.stringify(pictures));
     writeFileSync(join(folder, 'fonts/site.woff2'), bytes(71, 60 * KiB));
-    writeFileSync(join(folder, 'files/large.bin'), bytes(72, large));
+    // Each site is another one: visitors of one are not those of the next.
+    made += 1;
+    writeFileSync(join(folder, 'files/large.bin'), bytes(72 + made, large));
     cpSync(join(here, 'node_modules/hls.js/dist/hls.light.min.js'), join(folder, 'vendor/hls.js'));
     if (!film) return;
     for (const name of ['film', 'hls']) mkdirSync(join(folder, name));
