@@ -1,13 +1,10 @@
 //! A message on its way. A block that is what it says it is waits as a reference to the true bytes, so that ten
 //! thousand peers with full buffers fit into memory; it is byte for byte the same again when it comes in.
 
-use crate::files::Files;
+use crate::files::{Files, HEAD_BYTES_MAX};
 use swarmlet_core::Channel;
 use swarmlet_core::config::LEAF_BYTES;
 use swarmlet_core::wire::{Frame, Message};
-
-/// Heads of block messages are shorter: a variant, a root and an index.
-const HEAD_BYTES_MAX: usize = 40;
 
 /// The bytes of one message.
 #[derive(Clone, Debug)]
@@ -63,12 +60,16 @@ impl Body {
 
     /// The whole message, made in `scratch` where it must be made.
     #[must_use]
-    pub fn bytes<'a>(&'a self, files: &Files, scratch: &'a mut Vec<u8>) -> &'a [u8] {
+    pub fn bytes<'a>(&'a self, files: &'a Files, scratch: &'a mut Vec<u8>) -> &'a [u8] {
         match self {
             Self::Plain(bytes) => bytes,
             Self::Quoted { head, head_bytes, file, start, length } => {
+                let head = &head[..usize::from(*head_bytes)];
+                if let Some(message) = files.message(head, *file, *start, *length) {
+                    return message;
+                }
                 scratch.clear();
-                scratch.extend_from_slice(&head[..usize::from(*head_bytes)]);
+                scratch.extend_from_slice(head);
                 scratch.extend_from_slice(files.run(*file, *start, *length).unwrap_or_default());
                 scratch
             }

@@ -7,7 +7,7 @@ use crate::spec::PeerId;
 use crate::world::World;
 use core::time::Duration;
 use swarmlet_core::keys;
-use swarmlet_core::wire::{Description, sdp};
+use swarmlet_core::wire::{Description, Signature, sdp};
 use swarmlet_core::{Failure, Input, Instant, JobId, Outcome, Root, Work};
 
 /// What a disk needs for anything at all.
@@ -26,12 +26,9 @@ impl World {
                 self.close_socket(peer);
                 self.finish(peer, job, soon, OwnedOutcome::Ok);
             }
-            Work::Sign { message } => {
-                let signature = self.peers[peer].key.sign(&message);
-                self.finish(peer, job, self.now + KEY_WORK, OwnedOutcome::Bytes(signature.to_vec()));
-            }
+            Work::Sign { message } => self.sign(peer, job, message),
             Work::Verify { peer: signer, message, signature } => {
-                let good = keys::verify(&signer, &message, &signature);
+                let good = self.is_signed(signer, &message, &signature);
                 let outcome = if good { OwnedOutcome::Ok } else { OwnedOutcome::Missing };
                 self.finish(peer, job, self.now + KEY_WORK, outcome);
             }
@@ -83,6 +80,23 @@ impl World {
                 self.finish(peer, job, soon, OwnedOutcome::Ok);
             }
         }
+    }
+
+    fn sign(&mut self, peer: PeerId, job: JobId, message: Vec<u8>) {
+        let key = &self.peers[peer].key;
+        let (signer, signature) = (key.peer_id(), key.sign(&message));
+        if let Some(whole) = Signature::from_bytes(&signature) {
+            self.signed.insert(whole.0, (whole, signer, message));
+        }
+        self.finish(peer, job, self.now + KEY_WORK, OwnedOutcome::Bytes(signature.to_vec()));
+    }
+
+    /// What somebody here has signed needs no arithmetic to be known as good: once, for whom it was meant.
+    fn is_signed(&mut self, signer: swarmlet_core::PeerId, message: &[u8], signature: &Signature) -> bool {
+        let told = self.signed.remove(&signature.0);
+        let known =
+            told.is_some_and(|(whole, by, over)| whole == *signature && by == signer && over == message);
+        known || keys::verify(&signer, message, signature)
     }
 
     fn disk_done(&self, bytes: u64) -> Instant {

@@ -17,6 +17,7 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use swarmlet_core::rng::Rng;
+use swarmlet_core::wire::Signature;
 use swarmlet_core::{Channel, Fingerprint, Instant, JobId, LinkId};
 
 /// Everything.
@@ -65,6 +66,8 @@ pub struct World {
     pub(crate) undone: Cell<usize>,
     /// Whose inputs are written down, and what was.
     pub recorder: Recorder,
+    /// Signatures that were made and not yet verified: by whom, and over what.
+    pub(crate) signed: BTreeMap<[u8; 32], (Signature, swarmlet_core::PeerId, Vec<u8>)>,
     next_check: Instant,
     /// Where the next look at peers' insides begins.
     pub(crate) audited: usize,
@@ -102,6 +105,7 @@ impl World {
             scratch: Vec::new(),
             undone: Cell::new(0),
             recorder: Recorder::default(),
+            signed: BTreeMap::new(),
             next_check: Instant::ZERO,
             audited: 0,
             partition: (0, BTreeSet::new()),
