@@ -3,6 +3,8 @@
 
 #![allow(clippy::std_instead_of_alloc, clippy::std_instead_of_core, clippy::unwrap_used)]
 
+mod overlay;
+
 use std::collections::BTreeMap;
 use swarmlet_core::wire::{
     Address, Candidate, CandidateKind, Code, Description, Frame, HashRange, Hello, Message, PeerView, Pieces,

@@ -82,6 +82,11 @@ pub enum Command {
         /// What.
         topic: Topic,
     },
+    /// Let everybody hear this: at most [`crate::wire::overlay::RUMOUR_BYTES_MAX`] bytes, and not none.
+    Say {
+        /// What. Whoever hears it judges it: rumours are not signed as such.
+        bytes: Vec<u8>,
+    },
 }
 
 /// An order to the host.
@@ -158,6 +163,13 @@ pub enum Event {
         /// Questions asked.
         messages: u32,
     },
+    /// Somebody let everybody hear this.
+    Rumour {
+        /// What.
+        bytes: Vec<u8>,
+        /// Links that it crossed.
+        hops: u8,
+    },
     /// There are no links left: somebody must be found by other means.
     Alone,
 }
@@ -179,4 +191,8 @@ pub struct Snapshot {
     pub sent_bytes: u64,
     /// Messages sent since the start.
     pub sent_messages: u64,
+    /// Rumours that came, each time that they came.
+    pub rumours_came: u64,
+    /// Rumours that were news.
+    pub rumours_new: u64,
 }

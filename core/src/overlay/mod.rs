@@ -3,13 +3,14 @@
 //! One machine with the same three methods as [`crate::Node`], beside it and not in it: its host carries messages over
 //! links that exist, makes a link when told to, signs and verifies. Everything else is decided here.
 //!
-//! Invariant: a search makes no link. Messages go over links that exist, greedily ([`route`]) or along named steps
-//! ([`lookup`]); a link is made to keep the mesh ([`tend`]) or because somebody was found.
+//! Invariant: a search makes no link. Messages go over links that exist, greedily (`route`) or along named steps
+//! ([`lookup`]); a link is made to keep the mesh (`tend`) or because somebody was found.
 //!
-//! Reading order: [`point`], [`table`], [`lookup`], [`store`], then the parts of the machine: [`route`], [`tend`],
-//! [`find`], [`publish`].
+//! Reading order: [`point`], [`table`], [`lookup`], [`store`], then the parts of the machine: `route`, `tend`, `find`,
+//! `publish`, [`gossip`].
 
 mod find;
+pub mod gossip;
 mod input;
 pub mod lookup;
 pub mod point;
@@ -76,6 +77,7 @@ pub struct Overlay {
     own: Map<Topic, Own>,
     finds: Map<u32, Find>,
     tending: tend::Tending,
+    gossip: gossip::Gossip,
     jobs: Map<u32, Job>,
     next_job: u32,
     next_query: u32,
@@ -105,6 +107,7 @@ impl Overlay {
             own: Map::new(),
             finds: Map::new(),
             tending: tend::Tending::new(now),
+            gossip: gossip::Gossip::default(),
             jobs: Map::new(),
             next_job: 0,
             next_query: 0,
@@ -141,7 +144,7 @@ impl Overlay {
     /// When [`Input::Timeout`] is due at the latest.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let mut next = Some(self.tending.next_at());
+        let mut next = earliest(Some(self.tending.next_at()), self.gossip.next_at());
         for find in self.finds.values() {
             next = earliest(next, Some(find.deadline()));
         }
@@ -174,6 +177,8 @@ impl Overlay {
             estimate: self.table.estimate(usize::from(self.settings.siblings)),
             sent_bytes: self.sent_bytes,
             sent_messages: self.sent_messages,
+            rumours_came: self.gossip.came,
+            rumours_new: self.gossip.news,
         }
     }
 
@@ -197,6 +202,7 @@ impl Overlay {
         self.tend();
         self.on_find_time();
         self.on_publish_time();
+        self.on_gossip_time();
     }
 
     fn on_command(&mut self, command: Command) {
@@ -206,6 +212,7 @@ impl Overlay {
             Command::Withdraw { topic } => {
                 self.own.remove(&topic);
             }
+            Command::Say { bytes } => self.on_say(bytes),
         }
     }
 
@@ -223,14 +230,12 @@ impl Overlay {
             Message::Seek { query, key, ttl, back } => self.on_seek(link, query, key, ttl, back),
             Message::Routed { route, back, body } => self.on_routed(link, route, back, body, bytes.len()),
             Message::Hint { label } => self.on_hint(link, label),
-            Message::Join { .. }
-            | Message::Part
-            | Message::Rumour { .. }
-            | Message::Heard { .. }
-            | Message::Graft { .. }
-            | Message::Prune
-            | Message::Shuffle { .. }
-            | Message::Search { .. } => {}
+            Message::Join { urgent } => self.on_join(link, urgent),
+            Message::Part => self.gossip.remove(link),
+            Message::Rumour { hops, bytes } => self.on_rumour(link, hops, bytes),
+            Message::Heard { rumours } => self.on_heard(link, &rumours),
+            Message::Graft { rumour } => self.on_graft(link, rumour),
+            Message::Prune => self.on_prune(link),
         }
     }
 

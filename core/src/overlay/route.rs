@@ -50,7 +50,6 @@ impl Overlay {
                 let left = HOPS_MAX.saturating_sub(way.rest.len() + 1);
                 self.on_seek(link, query, key, TTL.min(left as u8), way.rest);
             }
-            Body::Contacts { .. } | Body::Entries { .. } => {}
         }
     }
 

@@ -105,6 +105,7 @@ impl Overlay {
 
     pub(super) fn on_unlinked(&mut self, link: LinkId) {
         self.strangers.remove(&link);
+        self.gossip.remove(link);
         if self.table.remove(link).is_some() {
             let later = self.rng.below(SECOND);
             self.tending.soon(self.now.after(later));
@@ -130,7 +131,8 @@ impl Overlay {
         let Some(Stranger { peer, outbound }) = self.strangers.remove(&link) else { return };
         let contact = Contact { peer, nonce };
         let Some(point) = Point::of(&contact, self.settings.puzzle_bits) else { return self.cut(link) };
-        let is_welcome = outbound || self.has_room(point, role == Role::Leaf);
+        let is_full = self.table.len() >= usize::from(self.settings.links_max);
+        let is_welcome = !is_full && (outbound || self.has_room(point, role == Role::Leaf));
         if point == self.point || self.table.has(point) || !is_welcome {
             return self.cut(link);
         }
@@ -157,7 +159,8 @@ impl Overlay {
     #[must_use]
     pub fn has_room(&self, point: Point, is_leaf: bool) -> bool {
         let of_leaves = self.table.len() - self.table.routers().count();
-        if self.table.len() >= usize::from(self.settings.links_max) {
+        let coming = self.tending.dials.len() + self.strangers.len();
+        if self.table.len() + coming >= usize::from(self.settings.links_max) {
             return false;
         }
         if is_leaf {
@@ -301,6 +304,7 @@ impl Overlay {
             }
         }
         self.want();
+        self.tend_view();
         let lacks = if self.role == Role::Leaf { self.fill_leaf() } else { self.fill() };
         let idle = self.release();
         let pause = if lacks { LACK_US } else { CALM_US };
@@ -356,7 +360,7 @@ impl Overlay {
         for (bucket, _, _, link) in order.into_iter().map(|at| others[at]) {
             count = if bucket == last { count + 1 } else { 1 };
             last = bucket;
-            if count <= self.settings.per_bucket {
+            if count <= self.settings.per_bucket(bucket) {
                 wanted.push(link);
             }
         }
@@ -390,7 +394,7 @@ impl Overlay {
         for bucket in 0..self.buckets() {
             let (ours, theirs) = self.table.in_bucket(bucket);
             let is_asked = self.tending.asks.values().any(|(purpose, _)| *purpose == Purpose::Bucket(bucket));
-            if ours + theirs >= usize::from(self.settings.per_bucket)
+            if ours + theirs >= self.settings.per_bucket(bucket)
                 || is_asked
                 || self.tending.empty.contains_key(&bucket)
             {

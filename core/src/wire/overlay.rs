@@ -1,14 +1,12 @@
-//! What peers of the overlay say to each other: one message in the tail of [`super::Message::Overlay`], or whatever a
-//! host carries it in.
+//! What peers of the overlay say to each other: one message at a time, in whatever a host carries it over a link.
 
 use super::{Error, Signature, pack};
 use crate::id::PeerId;
-use alloc::string::String;
 use alloc::vec::Vec;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Bytes of one message: eight entries of a catalogue fill half of it.
-pub const OVERLAY_BYTES_MAX: usize = 8 * 1024;
+/// Bytes of one message: an answer with eight records and eight leads fills half of it.
+pub const OVERLAY_BYTES_MAX: usize = 4 * 1024;
 /// Links that one message may cross (theory §3.3: 12 greedy steps, 10 routed ones, and one to spare).
 pub const HOPS_MAX: usize = 16;
 /// Neighbours that one answer names.
@@ -21,15 +19,6 @@ pub const SEALED_BYTES_MAX: usize = 2048;
 pub const RUMOURS_MAX: usize = 32;
 /// Bytes of a rumour.
 pub const RUMOUR_BYTES_MAX: usize = 1024;
-/// Bytes of the title of a public share, and of the words that are searched for.
-pub const TITLE_BYTES_MAX: usize = 128;
-/// Bytes of the media type of a public share.
-pub const KIND_BYTES_MAX: usize = 48;
-/// Entries of the catalogue in one answer.
-pub const ENTRIES_MAX: usize = 8;
-/// Contacts in one shuffle (theory §3.2: three active and four passive ones, and the sender).
-pub const SHUFFLE_MAX: usize = 8;
-
 /// A place in the overlay: 128 bits, compared by exclusive or.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Point(pub u128);
@@ -85,25 +74,6 @@ pub struct Provider {
     /// Unix time after which it holds no more, in seconds.
     pub until: u32,
     /// By the provider, over the rest.
-    pub signature: Signature,
-}
-
-/// A public share, as its publisher describes it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
-    /// The share.
-    pub content: crate::id::ContentId,
-    /// Its name.
-    pub title: String,
-    /// Its media type, or empty.
-    pub kind: String,
-    /// Bytes.
-    pub size: u64,
-    /// Who publishes it.
-    pub publisher: PeerId,
-    /// Unix time after which it holds no more, in seconds.
-    pub until: u32,
-    /// By the publisher, over the rest.
     pub signature: Signature,
 }
 
@@ -177,28 +147,6 @@ pub enum Overlay {
     },
     /// 9: only tell me which rumours you have.
     Prune,
-    /// 10: walks about, and is answered by contacts where it ends.
-    Shuffle {
-        /// Steps that it may still take.
-        ttl: u8,
-        /// The way back.
-        back: Vec<u32>,
-        /// Some whom the sender knows.
-        contacts: Vec<Contact>,
-    },
-    /// 11: who has something with these words? Asks around, or walks.
-    Search {
-        /// The asker's name for the question.
-        query: u32,
-        /// Steps that it may still take.
-        ttl: u8,
-        /// Goes to one neighbour, not to all.
-        walk: bool,
-        /// The way back.
-        back: Vec<u32>,
-        /// In lower case, with blanks between them.
-        words: String,
-    },
 }
 
 /// What goes along a named route. The order of the variants is the format.
@@ -240,18 +188,6 @@ pub enum Body {
         /// Where to.
         key: Point,
     },
-    /// 5: the answer to `Shuffle`.
-    Contacts {
-        /// Some whom the sender knows.
-        contacts: Vec<Contact>,
-    },
-    /// 6: the answer to `Search`.
-    Entries {
-        /// Of the question.
-        query: u32,
-        /// What fits.
-        entries: Vec<Entry>,
-    },
 }
 
 impl Overlay {
@@ -288,12 +224,6 @@ impl Overlay {
             Self::Routed { route, back, body } => route.len() + back.len() <= HOPS_MAX && body.fits(),
             Self::Rumour { bytes, .. } => bytes.len() <= RUMOUR_BYTES_MAX,
             Self::Heard { rumours } => rumours.len() <= RUMOURS_MAX,
-            Self::Shuffle { ttl, back, contacts } => {
-                usize::from(*ttl) + back.len() <= HOPS_MAX && contacts.len() <= SHUFFLE_MAX
-            }
-            Self::Search { ttl, back, words, .. } => {
-                usize::from(*ttl) + back.len() <= HOPS_MAX && words.len() <= TITLE_BYTES_MAX
-            }
         }
     }
 }
@@ -306,15 +236,7 @@ impl Body {
                 providers.len() <= PROVIDERS_MAX && leads.len() <= LEADS_MAX
             }
             Self::Sealed { bytes } => bytes.len() <= SEALED_BYTES_MAX,
-            Self::Contacts { contacts } => contacts.len() <= SHUFFLE_MAX,
-            Self::Entries { entries, .. } => entries.len() <= ENTRIES_MAX && entries.iter().all(Entry::fits),
         }
-    }
-}
-
-impl Entry {
-    pub(crate) fn fits(&self) -> bool {
-        (1..=TITLE_BYTES_MAX).contains(&self.title.len()) && self.kind.len() <= KIND_BYTES_MAX
     }
 }
 

@@ -104,7 +104,8 @@ fn drawings(rows: &[Prepared], batches: &[Batch]) -> Vec<(&'static str, String)>
 
 /// The whole file.
 fn results(args: &Args, rows: &[Prepared], batches: &[Batch], plots: &[&str], wall_s: f64) -> String {
-    let mut out = String::from("# Results\n\n");
+    let mut out =
+        String::from("# Results\n\nThe mesh beyond the tracker has its own: [OVERLAY.md](OVERLAY.md).\n\n");
     let _ = writeln!(
         out,
         "Written by `sim report{}`, numbers and words; do not edit.",

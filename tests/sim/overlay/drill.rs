@@ -42,6 +42,8 @@ pub(super) struct Drill {
     pub(super) publishers: Vec<usize>,
     pub(super) alone: u64,
     asked: f64,
+    /// Rumours that were heard: which, by whom, and over how many links.
+    heard: Vec<(usize, usize, u8)>,
     by_query: BTreeMap<(usize, u32), usize>,
     churned: f64,
 }
@@ -65,6 +67,7 @@ impl Drill {
             // What a place costs is not what these stories measure.
             puzzle_bits: 1,
             siblings: set("siblings", own.siblings),
+            per_two_buckets: set("per_two_buckets", own.per_two_buckets),
             lanes: set("lanes", own.lanes),
             replicas: set("replicas", own.replicas),
             ..own
@@ -81,6 +84,7 @@ impl Drill {
             publishers: Vec::new(),
             alone: 0,
             asked: 0.0,
+            heard: Vec::new(),
             by_query: BTreeMap::new(),
             churned: 0.0,
         }
@@ -192,8 +196,19 @@ impl Drill {
                     question.lost |= question.took_s.is_none();
                     question.messages = question.messages.max(messages);
                 }
+                Event::Rumour { bytes, hops } => {
+                    let number = bytes.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+                    self.heard.push((number as usize, told.peer, hops));
+                }
                 Event::Alone => self.rescue(told.peer),
             }
+        }
+    }
+
+    /// Hands over which rumours were heard since the last time.
+    pub(super) fn collect(&mut self, each: &mut dyn FnMut(usize, usize, u8)) {
+        for (rumour, peer, hops) in self.heard.drain(..) {
+            each(rumour, peer, hops);
         }
     }
 

@@ -1,7 +1,7 @@
 //! Half of all peers are gone from one moment to the next, and nobody is told.
 
 use super::drill::{Drill, share};
-use super::lookup::{LANES, RATE, REPLICAS, SIBLINGS, minutes};
+use super::lookup::{BUCKETS, LANES, RATE, REPLICAS, SIBLINGS, minutes};
 use super::world::Conduct;
 use crate::stories::{Outcome, Progress, Setup, Story, number};
 use core::time::Duration;
@@ -17,6 +17,7 @@ pub(super) static STORY: Story = Story {
         RATE,
         number("share", 0.5, "share of peers that crash"),
         SIBLINGS,
+        BUCKETS,
         LANES,
         REPLICAS,
     ],

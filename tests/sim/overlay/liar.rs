@@ -23,9 +23,7 @@ pub(super) fn takes(world: &mut World, peer: usize, end: u32, bytes: &[u8]) -> b
         | Message::Rumour { .. }
         | Message::Heard { .. }
         | Message::Graft { .. }
-        | Message::Prune
-        | Message::Shuffle { .. } => false,
-        Message::Search { .. } => true,
+        | Message::Prune => false,
     }
 }
 
@@ -41,7 +39,7 @@ fn routed(world: &mut World, peer: usize, end: u32, route: &[u32], back: Vec<u32
             lie(world, peer, end, back, (*query, *key, from));
             true
         }
-        Body::Store { .. } | Body::Entries { .. } | Body::Contacts { .. } => true,
+        Body::Store { .. } => true,
         // What a liar is answered itself, and links that are offered to it, are welcome.
         Body::Answer { .. } | Body::Sealed { .. } => named.is_some(),
     }

@@ -11,6 +11,8 @@ pub(super) const fn minutes(default: f64) -> Knob {
 pub(super) const RATE: Knob = number("rate", 20.0, "questions for each second");
 pub(super) const SIBLINGS: Knob =
     number("siblings", 0.0, "nearest routers kept; 0: the machine's own number");
+pub(super) const BUCKETS: Knob =
+    number("per_two_buckets", 0.0, "links into two neighbouring buckets; 0: the machine's own number");
 pub(super) const LANES: Knob = number("lanes", 0.0, "lanes of the safe path; 0: the machine's own number");
 pub(super) const REPLICAS: Knob = number("replicas", 0.0, "keepers of a record; 0: the machine's own number");
 
@@ -41,6 +43,7 @@ pub(super) static STORY: Story = Story {
             "minutes of churn before anything is measured, so that some have grown to routers",
         ),
         SIBLINGS,
+        BUCKETS,
         LANES,
         REPLICAS,
     ],

@@ -2,6 +2,7 @@
 //!
 //! Reading order: `world`, `wiring`, `liar`, `drill`, then the stories.
 
+mod broadcast;
 mod drill;
 mod kill_half;
 mod liar;
@@ -14,8 +15,14 @@ mod world;
 use crate::stories::Story;
 
 /// All stories of the mesh.
-pub const ALL: &[&Story] =
-    &[&lookup::STORY, &sybil::SYBIL, &sybil::ECLIPSE, &kill_half::STORY, &partition_heal::STORY];
+pub const ALL: &[&Story] = &[
+    &lookup::STORY,
+    &sybil::SYBIL,
+    &sybil::ECLIPSE,
+    &kill_half::STORY,
+    &partition_heal::STORY,
+    &broadcast::STORY,
+];
 
 #[cfg(test)]
 mod tests {

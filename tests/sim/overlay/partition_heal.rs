@@ -1,7 +1,7 @@
 //! The network falls into two for minutes, each half goes on alone, and then one link crosses.
 
 use super::drill::{Drill, Question, share};
-use super::lookup::{LANES, REPLICAS, SIBLINGS, minutes};
+use super::lookup::{BUCKETS, LANES, REPLICAS, SIBLINGS, minutes};
 use super::world::Conduct;
 use crate::stories::{Outcome, Progress, Setup, Story, number};
 use core::time::Duration;
@@ -21,6 +21,7 @@ pub(super) static STORY: Story = Story {
         number("rate", 40.0, "questions for each second"),
         number("crossing", 1.0, "links that cross when the network is whole again"),
         SIBLINGS,
+        BUCKETS,
         LANES,
         REPLICAS,
     ],

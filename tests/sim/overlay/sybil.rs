@@ -1,7 +1,7 @@
 //! Liars: a share of all peers, or a few that paid for places next to one key.
 
 use super::drill::{Before, Drill, KEYS, topic};
-use super::lookup::{LANES, RATE, REPLICAS, SIBLINGS, minutes};
+use super::lookup::{BUCKETS, LANES, RATE, REPLICAS, SIBLINGS, minutes};
 use super::world::{Conduct, UNIX_S};
 use crate::stories::{Outcome, Progress, Setup, Story, number, word};
 use swarmlet_core::PeerId;
@@ -24,6 +24,7 @@ pub(super) static SYBIL: Story = Story {
         number("share", 0.5, "share of peers that lie"),
         word("conduct", CONDUCTS, "what they do: lie or drop"),
         SIBLINGS,
+        BUCKETS,
         LANES,
         REPLICAS,
     ],
@@ -43,6 +44,7 @@ pub(super) static ECLIPSE: Story = Story {
         number("keys", 20.0, "keys that they stand next to; only these are looked for"),
         word("conduct", CONDUCTS, "what they do: lie or drop"),
         SIBLINGS,
+        BUCKETS,
         LANES,
         REPLICAS,
     ],

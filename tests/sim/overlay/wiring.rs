@@ -22,7 +22,9 @@ pub(super) fn wire(world: &mut World) {
         for bucket in 0..buckets {
             let has = |other: &u32| point.bucket(world.peers[*other as usize].point) == bucket;
             let (from, to) = range(&order, point, bucket);
-            let mut lacks = usize::from(world.settings.per_bucket)
+            let mut lacks = world
+                .settings
+                .per_bucket(bucket)
                 .saturating_sub(linked[index].iter().filter(|other| has(other)).count())
                 .min(to - from);
             while lacks > 0 {

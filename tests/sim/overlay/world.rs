@@ -26,6 +26,8 @@ const ANSWER_US: u64 = 5_000_000;
 /// A sealed offer or answer, and a sealed candidate: 400 bytes and 96 (docs/PROTOCOL.md), and 64 of the seal.
 const OFFER_BYTES: usize = 464;
 const CANDIDATE_BYTES: usize = 160;
+/// A rumour: what an entry of a catalogue has.
+const RUMOUR_BYTES: usize = 300;
 /// Unix time at the beginning: not at the turn of an hour, which `unix` can change.
 pub(super) const UNIX_S: u64 = 1_800_000_600;
 
@@ -457,6 +459,19 @@ impl World {
     /// One of some peers.
     pub(super) fn one_of(&mut self, peers: &[usize]) -> usize {
         *self.rng.pick(peers).expect("somebody is left")
+    }
+
+    /// Lets a peer tell everybody something with a number.
+    pub(super) fn say(&mut self, peer: usize, number: usize) {
+        let mut bytes = vec![0; RUMOUR_BYTES];
+        bytes[..8].copy_from_slice(&(number as u64).to_le_bytes());
+        self.command(peer, Command::Say { bytes });
+    }
+
+    /// Rumours that came to anybody still there, and those of them that were news.
+    pub(super) fn gossip(&self) -> (u64, u64) {
+        let views = self.peers.iter().filter_map(|peer| peer.machine.as_ref()).map(Overlay::snapshot);
+        views.fold((0, 0), |(came, new), view| (came + view.rumours_came, new + view.rumours_new))
     }
 
     /// Hash over all news.
