@@ -37,7 +37,7 @@ pub struct PublishOptions {
     /// The folder that the web server serves
     #[arg(value_name = "DIR")]
     pub folder: PathBuf,
-    /// Where the folder is on the web, for example https://shop.example/ [default: where a page finds the manifest]
+    /// Where the folder is on the web, for example `https://shop.example/` [default: where a page finds the manifest]
     #[arg(long, value_name = "URL")]
     pub base_url: Option<String>,
     /// Sign with the Ed25519 key in this file, as `token --new-key` printed it
