@@ -102,13 +102,13 @@ bench-native: build $(NODE_MODULES) ## one JSON line: peers of the command line 
 	@cargo build --quiet --release -p swarmlet-signaller --example raw
 	@node tests/browser/bench-native.mjs
 
-net-test: build $(NODE_MODULES) ## peers and pages over shaped lines in network namespaces, as root [SCENE=check|ladder LEVELS=1,6 PAGES=0]
+net-test: build $(NODE_MODULES) ## peers and pages over shaped lines in network namespaces, as root; [SCENE=check|ladder|swarm]
 	.ci/need network && .ci/need browser
-	cargo build --quiet --release -p swarmlet-net
-	for scene in $(or $(SCENE),check ladder); do DEADLINE_MS=120000 node tests/net/$$scene.mjs || exit 1; done
+	cargo build --quiet --release -p swarmlet-net -p swarmlet-tests --bins
+	for scene in $(or $(SCENE),check ladder swarm); do DEADLINE_MS=120000 node tests/net/$$scene.mjs || exit 1; done
 
 soak: ## peers that come, take and go all the time: what the process holds before and after [MINUTES=30]
-	SOAK_MINUTES=$(or $(MINUTES),30) cargo test -p swarmlet-signaller --test seed_soak -- --nocapture
+	MALLOC_ARENA_MAX=2 SOAK_MINUTES=$(or $(MINUTES),30) cargo test -p swarmlet-signaller --test seed_soak -- --nocapture
 
 bench-signaller: tests/browser/webtorrent/node_modules ## our signaller beside other trackers, a JSON line each [SCENE=announces SECONDS=10 AQUATIC_WS=]
 	cargo build --release -p swarmlet-signaller
