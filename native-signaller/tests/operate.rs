@@ -168,7 +168,7 @@ async fn the_operator_sees_numbers_and_nobody_else_does() {
     assert!(!text.contains("tls_cert_expiry"), "there is no certificate");
     let page = admin.get("/", &[]).await;
     let text = String::from_utf8(page.body).unwrap();
-    assert!(text.contains("WebSockets<td>2 of 100000") && text.contains("protocol<td>1"), "{text}");
+    assert!(text.contains("WebSockets<td>2 of 90000") && text.contains("protocol<td>1"), "{text}");
     assert_eq!((admin.get("/healthz", &[]).await.status, admin.get("/readyz", &[]).await.status), (200, 200));
     assert_eq!(server.get("/metrics", &[]).await.status, 404);
 }
