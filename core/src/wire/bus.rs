@@ -19,6 +19,8 @@ pub const BUS_VERSION: u8 = 1;
 pub const BUS_BYTES_MAX: usize = 16 * 1024;
 /// Members that one node names of a swarm.
 pub const SAMPLE_MAX: usize = 24;
+/// Peers that one message says are inside.
+pub const INSIDE_MAX: usize = 256;
 /// Bytes of the name that an operator gave a node.
 pub const NODE_NAME_MAX: usize = 64;
 
@@ -145,6 +147,17 @@ pub enum Word<'a> {
         #[serde(borrow)]
         sdp: &'a str,
     },
+    /// 7: these peers of mine were let in with these tokens; to all when one comes, to one that has just come all of
+    /// them. At most [`INSIDE_MAX`].
+    Inside {
+        /// Each with what names its token.
+        peers: Vec<(PeerId, [u8; 16])>,
+    },
+    /// 8: this one has left.
+    Outside {
+        /// Who.
+        peer: PeerId,
+    },
 }
 
 impl<'a> Word<'a> {
@@ -164,7 +177,8 @@ impl<'a> Word<'a> {
             Self::Beat { name, .. } => name.len() <= NODE_NAME_MAX,
             Self::Relay { signal, .. } => signal.is_sane(),
             Self::Offer { sdp, .. } | Self::Answer { sdp, .. } => sdp.len() <= SESSION_BYTES_MAX + 2,
-            Self::Bye | Self::Here { .. } | Self::Absent { .. } => true,
+            Self::Inside { peers } => peers.len() <= INSIDE_MAX,
+            Self::Bye | Self::Here { .. } | Self::Absent { .. } | Self::Outside { .. } => true,
         };
         if fits { Ok((node, word)) } else { Err(Error::Limit) }
     }
@@ -238,6 +252,8 @@ mod tests {
             Word::Absent { peer: to, asker: from },
             Word::Offer { conn: 8, address, info_hash, peer, complete: true, id, sdp },
             Word::Answer { conn: 8, address: None, info_hash, peer, to: PeerCode([7; 20]), id, sdp },
+            Word::Inside { peers: vec![(from, [8; 16]), (to, [9; 16])] },
+            Word::Outside { peer: to },
         ]
     }
 
@@ -275,6 +291,9 @@ mod tests {
         assert_eq!(Digest::decode(&digest(SAMPLE_MAX + 1).encode()), Err(Error::Limit));
         let beat = |name| Word::Beat { name, count: 0, fresh: false, draining: false }.encode(NODE);
         assert_eq!(Word::decode(&beat("x".repeat(NODE_NAME_MAX + 1))), Err(Error::Limit));
+        let inside = |count| Word::Inside { peers: vec![(PeerId([1; 32]), [2; 16]); count] }.encode(NODE);
+        assert!(Word::decode(&inside(INSIDE_MAX)).is_ok());
+        assert_eq!(Word::decode(&inside(INSIDE_MAX + 1)), Err(Error::Limit));
         assert_eq!(Word::decode(&beat("x".repeat(BUS_BYTES_MAX))), Err(Error::Oversize));
         assert_eq!(Digest::decode(&[]), Err(Error::Malformed));
     }

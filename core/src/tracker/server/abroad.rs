@@ -9,7 +9,7 @@ use super::webtorrent::Pending;
 use super::{CloseReason, ConnId, Server, ServerAction};
 use crate::id::{PeerId, Topic};
 use crate::time::Instant;
-use crate::wire::bus::{Digest, NodeId, SAMPLE_MAX, SwarmId, Word};
+use crate::wire::bus::{Digest, INSIDE_MAX, NodeId, SAMPLE_MAX, SwarmId, Word};
 use crate::wire::webtorrent::{Envelope, InfoHash, Passing, Sdp};
 use crate::wire::{Candidate, PeerView, Refusal, Signal, ToClient};
 use alloc::collections::BTreeMap;
@@ -33,7 +33,10 @@ impl Server {
                 self.beat(now, None, true);
             }
             BusNews::Down => {
-                let waited = self.cluster.get_or_insert_default().disconnect();
+                let cluster = self.cluster.get_or_insert_default();
+                let nodes: Vec<NodeId> = cluster.nodes.keys().copied().collect();
+                let waited = cluster.disconnect();
+                nodes.into_iter().for_each(|node| self.gate.left_at(&self.config.tokens, node, None));
                 waited.into_iter().for_each(|(conn, request)| self.answer(now, conn, request));
             }
             BusNews::Heard { bytes } => self.on_word(now, bytes),
@@ -94,9 +97,18 @@ impl Server {
                 cluster.hear(now, node, draining);
                 if fresh {
                     self.beat(now, Some(node), false);
+                    let inside: Vec<PeerId> = self.peers.keys().copied().collect();
+                    self.tell_inside(Some(node), &inside);
                 }
             }
-            Word::Bye => drop(cluster.nodes.remove(&node)),
+            Word::Bye => {
+                cluster.nodes.remove(&node);
+                self.gate.left_at(&self.config.tokens, node, None);
+            }
+            Word::Inside { peers } => {
+                peers.into_iter().for_each(|(peer, token)| self.gate.entered_at(node, peer, token));
+            }
+            Word::Outside { peer } => self.gate.left_at(&self.config.tokens, node, Some(&peer)),
             Word::Here { peer } => self.on_moved(now, node, &peer),
             Word::Relay { from, address, to, via, signal } => {
                 self.on_signal(now, node, (from, address), (to, via), signal);
@@ -104,6 +116,27 @@ impl Server {
             Word::Absent { peer, asker } => self.on_absent(node, peer, &asker),
             Word::Offer { .. } => self.on_offer_abroad(now, node, &word),
             Word::Answer { .. } => self.on_answer_abroad(&word),
+        }
+    }
+
+    /// Says who was let in with which token, so that they are let in again by other nodes, too, when it has expired.
+    pub(super) fn tell_inside(&mut self, node: Option<NodeId>, peers: &[PeerId]) {
+        if self.cluster.is_none() || self.config.tokens.keys.is_empty() {
+            return;
+        }
+        for some in peers.chunks(INSIDE_MAX) {
+            let tokens = some.iter().filter_map(|peer| Some((*peer, self.gate.token_of(peer)?)));
+            let peers: Vec<_> = tokens.collect();
+            if !peers.is_empty() {
+                self.tell(node, &Word::Inside { peers });
+            }
+        }
+    }
+
+    /// Says that one of them has left.
+    pub(super) fn tell_outside(&mut self, peer: PeerId) {
+        if self.cluster.is_some() && self.gate.token_of(&peer).is_some() {
+            self.tell(None, &Word::Outside { peer });
         }
     }
 
@@ -406,9 +439,9 @@ impl Server {
     pub(super) fn on_cluster_timeout(&mut self, now: Instant) {
         let Some(cluster) = &mut self.cluster else { return };
         let is_beat = cluster.beat_at.is_some_and(|at| at <= now);
-        if is_beat {
-            cluster.expire(now);
-        }
+        let gone = if is_beat { cluster.expire(now) } else { Vec::new() };
+        gone.into_iter().for_each(|node| self.gate.left_at(&self.config.tokens, node, None));
+        let Some(cluster) = &mut self.cluster else { return };
         for swarm in cluster.take_due(now) {
             self.tend(now, swarm);
         }

@@ -192,10 +192,13 @@ impl Cluster {
         }
     }
 
-    pub(super) fn expire(&mut self, now: Instant) {
-        self.nodes.retain(|_, node| now.since(node.heard) < NODE_LIFE);
+    /// Forgets who is silent, and gives it back.
+    pub(super) fn expire(&mut self, now: Instant) -> Vec<NodeId> {
+        let gone = self.nodes.extract_if(.., |_, node| now.since(node.heard) >= NODE_LIFE);
+        let gone = gone.map(|(node, _)| node).collect();
         self.routes.expire(now);
         self.arrivals.expire(now);
+        gone
     }
 
     /// The nodes whose members may be named.

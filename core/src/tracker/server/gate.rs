@@ -3,12 +3,15 @@
 use super::token::{Keys, TokenFault, TokenId};
 use crate::id::{ContentId, PeerId};
 use crate::time::Instant;
+use crate::wire::bus::NodeId;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
 /// Tokens whose uses are counted at the same time. At about 50 bytes each, 3 MB.
 const COUNTED_MAX: usize = 1 << 16;
+/// Of them, those that other nodes may take up.
+const ELSEWHERE_MAX: usize = COUNTED_MAX / 4 * 3;
 
 /// Which tokens are good.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +51,15 @@ pub(super) struct Gate {
     /// At most `COUNTED_MAX`: until when to remember, and how often used.
     spent: BTreeMap<TokenId, (u64, u32)>,
     /// At most `COUNTED_MAX`: with which token a peer was let in, and until when it may come back with it.
-    known: BTreeMap<PeerId, (TokenId, u64)>,
+    known: BTreeMap<PeerId, Known>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    token: TokenId,
+    until: u64,
+    /// Where the peer is, if that is another node of this cluster.
+    node: Option<NodeId>,
 }
 
 impl Gate {
@@ -56,22 +67,50 @@ impl Gate {
     pub(super) fn tell(&mut self, now: Instant, unix_s: u64) {
         self.clock = Some((now, unix_s));
         self.spent.retain(|_, (until, _)| *until >= unix_s);
-        self.known.retain(|_, (_, until)| *until >= unix_s);
+        self.known.retain(|_, known| known.until >= unix_s);
     }
 
     /// A peer is here, so its time to come back does not run.
     pub(super) fn entered(&mut self, peer: &PeerId) {
-        if let Some((_, until)) = self.known.get_mut(peer) {
-            *until = u64::MAX;
+        if let Some(known) = self.known.get_mut(peer) {
+            (known.until, known.node) = (u64::MAX, None);
+        }
+    }
+
+    /// With what a peer that is here was let in.
+    pub(super) fn token_of(&self, peer: &PeerId) -> Option<TokenId> {
+        self.known.get(peer).filter(|known| known.node.is_none()).map(|known| known.token)
+    }
+
+    /// A peer is at another node, which has judged its token.
+    pub(super) fn entered_at(&mut self, node: NodeId, peer: PeerId, token: TokenId) {
+        if self.known.len() < ELSEWHERE_MAX || self.known.contains_key(&peer) {
+            self.known.insert(peer, Known { token, until: u64::MAX, node: Some(node) });
+        }
+    }
+
+    /// A peer is gone from another node, or, without a peer, the node is.
+    pub(super) fn left_at(&mut self, rules: &TokenRules, node: NodeId, peer: Option<&PeerId>) {
+        let until = self.comes_back_until(rules);
+        let of_node = |known: &&mut Known| known.node == Some(node);
+        let end = |known: &mut Known| (known.until, known.node) = (until, None);
+        match peer {
+            Some(peer) => drop(self.known.get_mut(peer).filter(of_node).map(end)),
+            None => self.known.values_mut().filter(of_node).for_each(end),
         }
     }
 
     /// A peer is gone: its time to come back begins, by the last word of the clock.
     pub(super) fn left(&mut self, rules: &TokenRules, peer: &PeerId) {
-        let now_s = self.clock.map_or(0, |(_, unix_s)| unix_s);
-        if let Some((_, until)) = self.known.get_mut(peer) {
-            *until = now_s.saturating_add(rules.resume_s.into());
+        let until = self.comes_back_until(rules);
+        if let Some(known) = self.known.get_mut(peer) {
+            known.until = until;
         }
+    }
+
+    fn comes_back_until(&self, rules: &TokenRules) -> u64 {
+        let now_s = self.clock.map_or(0, |(_, unix_s)| unix_s);
+        now_s.saturating_add(rules.resume_s.into())
     }
 
     fn now_s(&self, now: Instant) -> Option<u64> {
@@ -93,7 +132,8 @@ impl Gate {
         let (claims, id) = rules.keys.read(token)?;
         let now_s = self.now_s(now).ok_or(TokenFault::Clock)?;
         let checked = claims.check(now_s, (rules.lifetime_s, rules.skew_s), address, origin);
-        let is_back = |peer| self.known.get(&peer).is_some_and(|(old, until)| *old == id && *until >= now_s);
+        let is_back =
+            |peer| self.known.get(&peer).is_some_and(|known| known.token == id && known.until >= now_s);
         if checked == Err(TokenFault::Expired) && peer.is_some_and(is_back) {
             return Ok((claims.contents, Some(id)));
         }
@@ -113,7 +153,7 @@ impl Gate {
         if let Some(peer) = peer
             && self.known.len() < COUNTED_MAX
         {
-            self.known.insert(peer, (id, u64::MAX));
+            self.known.insert(peer, Known { token: id, until: u64::MAX, node: None });
         }
         Ok((claims.contents, Some(id)))
     }

@@ -131,6 +131,7 @@ impl Server {
         self.gate.entered(&peer);
         self.prune_hellos();
         self.tell(None, &Word::Here { peer });
+        self.tell_inside(None, &[peer]);
         self.send(id, &ToClient::Welcome { version: wire::VERSION, features: 0 });
     }
 
@@ -219,6 +220,7 @@ impl Server {
     /// What is left of a member whose connection is gone.
     pub(super) fn forget_member(&mut self, member: &Member) {
         self.peers.remove(&member.peer);
+        self.tell_outside(member.peer);
         self.gate.left(&self.config.tokens, &member.peer);
         for joined in &member.topics {
             self.swarms.leave(&joined.topic, &member.peer);

@@ -3,6 +3,7 @@
 use crate::id::{Fingerprint, PeerId, Topic};
 use crate::time::Instant;
 use crate::tracker::challenge_bytes;
+use crate::tracker::server::token::{Claims, Minter};
 use crate::tracker::server::{BusNews, BusOrder, BusSnapshot, CloseReason, ConnId, Dialect};
 use crate::tracker::server::{Server, ServerAction, ServerConfig, ServerInput};
 use crate::wire::bus::{Digest, NodeId, SwarmId, Word};
@@ -177,13 +178,18 @@ impl Cloud {
 
     fn client_from(&mut self, at: At, address: &str) {
         self.open(at, address, BINARY);
+        self.greet(at, at.1, "");
+        assert!(matches!(self.take(at)[..], [ToClient::Welcome { .. }]));
+    }
+
+    /// Answers the challenge as somebody.
+    fn greet(&mut self, at: At, who: u64, token: &str) {
         let [ToClient::Challenge { nonce }] = self.take(at)[..] else { panic!("no challenge") };
-        let (key, peer) = (key(at.1), peer(at.1));
+        let (key, peer, token) = (key(who), peer(who), token.to_string());
         let signature = key.sign(&challenge_bytes(&nonce, &peer));
         let signature = Signature(*signature.r_bytes(), *signature.s_bytes());
-        let hello = ToTracker::Hello { version: VERSION, features: 0, peer, signature, token: String::new() };
+        let hello = ToTracker::Hello { version: VERSION, features: 0, peer, signature, token };
         self.say(at, &hello.encode());
-        assert!(matches!(self.take(at)[..], [ToClient::Welcome { .. }]));
     }
 
     fn take(&mut self, at: At) -> Vec<ToClient> {
@@ -509,6 +515,50 @@ fn a_peer_that_comes_to_another_node_leaves_nothing_behind() {
     // It is found where it is now.
     cloud.relay(other, 1, knock());
     assert_eq!(cloud.take(new), [relayed(2, knock())]);
+}
+
+#[test]
+fn who_was_let_in_is_let_in_elsewhere_although_the_token_has_expired() {
+    const NOON: u64 = 1_700_000_000;
+    const SECRET: &[u8] = b"a secret of sixteen";
+    const SITE: &str = "https://site.example";
+    let mut cloud = cloud();
+    let mut config = ServerConfig::default();
+    config.tokens.keys.secrets = vec![SECRET.to_vec()];
+    let start = |cloud: &mut Cloud, node: usize, unix_s| {
+        let server = Server::new(config.clone(), [u8::try_from(node).unwrap(); 32], cloud.now);
+        cloud.nodes[node] = Some(server);
+        cloud.handle(node, ServerInput::Clock { unix_s });
+        cloud.connect(node);
+        cloud.settle();
+    };
+    (0..3).for_each(|node| start(&mut cloud, node, NOON));
+    let claims = Claims { site: SITE.to_string(), expires_s: NOON + 60, ..Claims::default() };
+    let token = Minter::Secret(SECRET).mint(&claims);
+    let enters = |cloud: &mut Cloud, at: At, who: u64| {
+        let (conn, address, origin) = (ConnId(at.1), "8.8.1.1".parse().ok(), Some(SITE));
+        cloud.handle(at.0, ServerInput::Opened { conn, address, dialect: BINARY, origin });
+        cloud.greet(at, who, &token);
+        cloud.settle();
+        matches!(cloud.take(at)[..], [ToClient::Welcome { .. }])
+    };
+    let tell_time = |cloud: &mut Cloud, unix_s| {
+        (0..3).for_each(|node| cloud.handle(node, ServerInput::Clock { unix_s }));
+    };
+    assert!(enters(&mut cloud, (0, 1), 1));
+    tell_time(&mut cloud, NOON + 7200);
+    assert!(!enters(&mut cloud, (1, 2), 2), "somebody else");
+    // One node starts again and learns of it from the first, which then dies.
+    start(&mut cloud, 2, NOON + 7200);
+    cloud.nodes[0] = None;
+    cloud.pass(Duration::from_secs(10));
+    tell_time(&mut cloud, NOON + 7300);
+    assert!(enters(&mut cloud, (2, 3), 1));
+    // It leaves, and its hour begins everywhere.
+    cloud.handle(2, ServerInput::Closed { conn: ConnId(3) });
+    cloud.settle();
+    tell_time(&mut cloud, NOON + 7300 + 3601);
+    assert!(!enters(&mut cloud, (1, 4), 1), "too late");
 }
 
 #[test]
