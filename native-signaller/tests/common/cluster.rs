@@ -236,8 +236,14 @@ impl Client {
     /// Joins a swarm and gives back the answer.
     pub async fn join(&mut self, topic: Topic) -> (u32, u32, BTreeSet<PeerId>) {
         self.say(&ToTracker::Announce { topic, complete: false, want: 12 }).await;
-        let ToClient::Peers { seeds, leeches, peers, .. } = self.hear().await else { panic!("no peers") };
-        (seeds, leeches, peers.into_iter().map(|view| view.peer).collect())
+        loop {
+            // Others may knock before.
+            if let ToClient::Peers { topic: of, seeds, leeches, peers } = self.hear().await
+                && of == topic
+            {
+                return (seeds, leeches, peers.into_iter().map(|view| view.peer).collect());
+            }
+        }
     }
 
     /// Joins, knocks at those of `peers` that are named, and gives back who has answered within some seconds.
