@@ -44,30 +44,36 @@ fn announce(peer: &str, left: u32, offers: &str) -> String {
 async fn clients_of_both_dialects_and_native_peers_meet_across_nodes() {
     let cloud = Cloud::start().await;
     // Our own dialect.
-    let (mut a, mut b) = (cloud.client(0, 1).await, cloud.client(1, 2).await);
+    let mut a = cloud.client(0, 1).await;
     assert_eq!(a.join(TOPIC).await, (0, 1, BTreeSet::new()));
-    assert_eq!(b.join(TOPIC).await, (0, 2, BTreeSet::from([peer(1)])));
+    let mut b = cloud.meets(1, 2, TOPIC, 1).await;
     b.relay(1, KNOCK).await;
-    assert_eq!(a.hear().await, ToClient::Relayed { from: peer(2), signal: KNOCK });
+    assert_eq!(a.hear_signal().await, ToClient::Relayed { from: peer(2), signal: KNOCK });
     a.relay(2, Signal::Decline { attempt: 1 }).await;
-    assert_eq!(b.hear().await, ToClient::Relayed { from: peer(1), signal: Signal::Decline { attempt: 1 } });
+    assert_eq!(
+        b.hear_signal().await,
+        ToClient::Relayed { from: peer(1), signal: Signal::Decline { attempt: 1 } }
+    );
     a.relay(9, KNOCK).await;
-    assert_eq!(a.hear().await, ToClient::Absent { peer: peer(9) });
+    assert_eq!(a.hear_signal().await, ToClient::Absent { peer: peer(9) });
 
     // WebTorrent's.
-    let [mut seed, mut leech, mut other] = [
-        torrent_client(&cloud.nodes[0].server()).await,
-        torrent_client(&cloud.nodes[1].server()).await,
-        torrent_client(&cloud.nodes[2].server()).await,
-    ];
+    let [mut seed, mut other] =
+        [torrent_client(&cloud.nodes[0].server()).await, torrent_client(&cloud.nodes[2].server()).await];
     let (seed_id, leech_id, offer_id) =
         ("-WW0302-seed00000000", "-WW0302-leech0000000", "offer000000000000000");
     say_text(&mut seed, announce(seed_id, 0, "")).await;
     assert!(hear_text(&mut seed).await.contains("\"complete\":1,\"incomplete\":0"));
     let offer = format!("{{\"offer_id\":\"{offer_id}\",\"offer\":{{\"type\":\"offer\",\"sdp\":\"{SDP}\"}}}}");
-    say_text(&mut leech, announce(leech_id, 9, &offer)).await;
-    assert!(hear_text(&mut leech).await.contains("\"complete\":1,\"incomplete\":1"));
-    let offered = hear_text(&mut seed).await;
+    // On a machine that is very slow the answer does not wait for the others: then it is tried anew.
+    let (mut leech, offered) = loop {
+        let mut leech = torrent_client(&cloud.nodes[1].server()).await;
+        say_text(&mut leech, announce(leech_id, 9, &offer)).await;
+        hear_text(&mut leech).await;
+        if let Ok(offered) = tokio::time::timeout(Duration::from_secs(5), hear_text(&mut seed)).await {
+            break (leech, offered);
+        }
+    };
     assert!(
         offered.contains(leech_id) && offered.contains(offer_id) && offered.contains("a=candidate"),
         "{offered}"
@@ -79,8 +85,11 @@ async fn clients_of_both_dialects_and_native_peers_meet_across_nodes() {
     say_text(&mut seed, answer).await;
     let answered = hear_text(&mut leech).await;
     assert!(answered.contains("\"answer\"") && answered.contains(seed_id), "{answered}");
-    say_text(&mut other, format!("{{\"action\":\"scrape\",\"info_hash\":\"{SWARM}\"}}")).await;
-    assert!(hear_text(&mut other).await.contains("\"complete\":1,\"incomplete\":1"));
+    until("both to be counted elsewhere", async || {
+        say_text(&mut other, format!("{{\"action\":\"scrape\",\"info_hash\":\"{SWARM}\"}}")).await;
+        hear_text(&mut other).await.contains("\"complete\":1,\"incomplete\":1")
+    })
+    .await;
 
     // Bytes, between peers whose signallers differ.
     let path = noisy("cluster-source", "film.bin", 4 * MIB);
@@ -170,9 +179,9 @@ async fn a_rolling_restart_loses_nobody() {
 async fn redis_freezes_dies_and_comes_back_and_nothing_breaks() {
     const ALONE: Topic = Topic([6; 32]);
     let mut cloud = Cloud::start().await;
-    let (mut a, mut b) = (cloud.client(0, 1).await, cloud.client(1, 2).await);
+    let mut a = cloud.client(0, 1).await;
     a.join(TOPIC).await;
-    b.join(TOPIC).await;
+    let mut b = cloud.meets(1, 2, TOPIC, 1).await;
     // A transfer between nodes, slow enough to be there all the time.
     let path = noisy("frozen-source", "film.bin", 8 * MIB);
     let mut slow = settings(&cloud.nodes[0].server(), "frozen-a");
@@ -197,7 +206,7 @@ async fn redis_freezes_dies_and_comes_back_and_nothing_breaks() {
     let (_, leeches, named) = d.join(TOPIC).await;
     assert_eq!((leeches, named.contains(&peer(1)), named.contains(&peer(3))), (3, true, true));
     d.relay(1, KNOCK).await;
-    assert_eq!(a.hear().await, ToClient::Relayed { from: peer(4), signal: KNOCK });
+    assert_eq!(a.hear_signal().await, ToClient::Relayed { from: peer(4), signal: KNOCK });
     let (mut e, mut f) = (cloud.client(0, 5).await, cloud.client(1, 6).await);
     assert_eq!((e.join(ALONE).await.1, f.join(ALONE).await.1), (1, 1), "each knows its own node only");
     assert!(cloud.nodes[0].admin("/metrics").await.contains("swarm_bus_up 0.0"));

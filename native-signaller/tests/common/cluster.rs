@@ -1,6 +1,6 @@
 //! Three servers as processes, the Redis that they share, and a balancer in front of them.
 
-use super::{Client, Server, folder, within};
+use super::{Client, Server, folder, peer, within};
 use core::net::SocketAddr;
 use core::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use core::time::Duration;
@@ -205,6 +205,19 @@ impl Cloud {
     /// A client that is in no swarm yet.
     pub async fn client(&self, at: usize, number: u8) -> Client {
         self.nodes[at].server().client(number).await
+    }
+
+    /// A client that has joined a swarm and was told of another member there.
+    pub async fn meets(&self, at: usize, number: u8, topic: Topic, other: u8) -> Client {
+        let joining = async {
+            loop {
+                let mut client = self.client(at, number).await;
+                if client.join(topic).await.2.contains(&peer(other)) {
+                    return client;
+                }
+            }
+        };
+        timeout(DEADLINE, joining).await.expect("the other to be named")
     }
 
     /// Waits until newcomers at a node are told of all these peers, knock at them, and are answered.
