@@ -172,15 +172,10 @@ impl Outbox {
         high.saturating_sub(outlet.bulk)
     }
 
-    /// Bytes on bulk channels that have not left yet, but for what is about to.
-    pub(crate) fn waiting(&self) -> u64 {
-        let mut waiting = 0;
-        for (_, outlet) in &self.outlets {
-            if outlet.bulk > u64::from(CHANNEL_LOW_BYTES) {
-                waiting += outlet.bulk;
-            }
-        }
-        waiting
+    /// Bytes on a bulk channel that have not left yet; none when it is about to be empty, as far as we know.
+    pub(crate) fn waiting(&self, link: LinkId) -> u64 {
+        let bulk = self.outlets.get(&link).map_or(0, |outlet| outlet.bulk);
+        if bulk > u64::from(CHANNEL_LOW_BYTES) { bulk } else { 0 }
     }
 
     /// Sent payload bytes per second.

@@ -266,8 +266,10 @@ impl Swarm {
 
     pub(super) fn on_reject(&mut self, link: LinkId, root: &Root, spans: &[Span]) -> Result<(), Fault> {
         let peer = self.peers.get_mut(&link).ok_or(Fault::Unexpected)?;
+        let mut gave_back = false;
         for span in spans {
             let Some(asked) = peer.rejected(root, span.start) else { continue };
+            gave_back |= asked.called_back;
             let Some(file) = self.files.get_mut(root) else { continue };
             file.ledger.unask(span.start, asked.count);
             // What it rejects it does not have, whatever it said before; or we asked it to forget it.
@@ -281,6 +283,10 @@ impl Swarm {
             }
         }
         self.wake_all();
+        // What was called back is for somebody else: whoever gave it back is not asked first.
+        if gave_back && let Some(peer) = self.peers.get_mut(&link) {
+            peer.idle = true;
+        }
         Ok(())
     }
 

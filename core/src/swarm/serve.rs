@@ -98,23 +98,23 @@ impl Swarm {
         if self.serve_at.is_some_and(|at| at > cx.now) {
             return;
         }
-        let (mut waits, mut under_way) = (false, 0);
+        let (mut waits, mut under_way, mut waiting) = (false, 0, 0);
         let rate = self.up.per_second(cx.now);
         let patience = upload::patience(rate);
-        for (_, peer) in &self.peers {
+        for (link, peer) in &self.peers {
             waits |= !peer.queue.is_empty();
+            // Who does not read holds nobody else up.
             if !peer.flow.is_stuck(cx.now, patience) {
-                under_way += peer.flow.under_way() * u64::from(LEAF_BYTES) + peer.loading;
+                let sent = peer.flow.under_way() * u64::from(LEAF_BYTES);
+                under_way += sent + peer.loading;
+                // What is acknowledged has left, whatever is heard of the channel.
+                waiting += cx.out.waiting(*link).min(sent) + peer.loading;
             }
         }
         if !(waits || self.spreading && under_way == 0) {
             return;
         }
         let most = upload::ahead(rate, self.way, self.ahead.size());
-        let mut waiting = cx.out.waiting();
-        for (_, peer) in &self.peers {
-            waiting += peer.loading;
-        }
         while under_way < most && waiting < upload::line(rate) {
             let Some((link, at)) = self.most_deserving(cx) else { break };
             let Some(bytes) = self.load_wish(link, at, cx) else { return };
