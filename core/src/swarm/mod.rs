@@ -4,7 +4,7 @@
 //! and a peer whose leaf does not fit is the one that is blamed.
 //!
 //! The leaves decide (`picker`, `upload`, `origin`), the ledger keeps the pieces in order, and this machine hands
-//! their answers to one another: `shares` adds and removes, `fetch` asks and takes in, `serve` gives,
+//! their answers to one another: `shares` adds and removes, `tell` says what is here, `fetch` asks and takes in, `serve` gives,
 //! `http` asks web seeds, `store` remembers and checks, `reads` answers the application, `view` shows.
 
 #[cfg(feature = "lab")]
@@ -27,6 +27,7 @@ mod share;
 mod shares;
 mod spread;
 mod store;
+mod tell;
 mod upload;
 mod view;
 
@@ -41,20 +42,18 @@ use crate::rate::Rate;
 use crate::snapshot::Totals;
 use crate::time::{Instant, SECOND, earliest};
 use crate::util::{Map, Set};
-use crate::wire::{Frame, Message, Pieces, peer as limits};
+use crate::wire::{Frame, Message};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::time::Duration;
 use file::File;
-use peer::{Peer, WANTS_MAX, Wish};
+use peer::{Peer, Wish};
 use reads::Read;
 use share::{Moved, Share};
 use upload::Throttle;
 
 /// Haves are collected for this long before they are told: that somebody else has a common piece is old news.
 const TELL_AFTER: u64 = SECOND / 5;
-/// That a rare piece is here is told to so few at once.
-const FEW: usize = 3;
 /// Rare is what so few links have.
 const RARE: u16 = 2;
 /// The record of stored pieces is written this long after a change, and never while the last one is being written.
@@ -460,175 +459,4 @@ impl Swarm {
         }
         false
     }
-
-    fn on_want(&mut self, link: LinkId, roots: &[Root], cx: &mut Cx) -> Result<(), Fault> {
-        for root in roots {
-            let peer = self.peer(link)?;
-            if peer.wants.len() >= WANTS_MAX {
-                return Err(Fault::Flooding);
-            }
-            peer.wants.insert(*root);
-            if self.is_served(root) {
-                self.tell_have(link, root, cx);
-            }
-        }
-        self.review_spreads(cx);
-        // Who wants files knows what is in the share.
-        self.peer(link)?.no_info = Set::new();
-        self.seek_infos(cx);
-        Ok(())
-    }
-
-    fn on_unwant(&mut self, link: LinkId, roots: &[Root]) -> Result<(), Fault> {
-        let peer = self.peer(link)?;
-        for root in roots {
-            peer.wants.remove(root);
-        }
-        Ok(())
-    }
-
-    fn on_have(&mut self, link: LinkId, root: &Root, pieces: &Pieces, cx: &mut Cx) -> Result<(), Fault> {
-        let peer = self.peers.get_mut(&link).ok_or(Fault::Unexpected)?;
-        let Some(file) = self.files.get_mut(root) else { return Ok(()) };
-        let count = file.layout.pieces();
-        let pieces = match pieces {
-            Pieces::All => Bitfield::full(count),
-            Pieces::Bitmap(bytes) => Bitfield::from_bytes(bytes, count).ok_or(Fault::Malformed)?,
-        };
-        file.gain_all(&pieces);
-        if let Some(before) = peer.has.insert(*root, pieces) {
-            file.lose_all(&before);
-        }
-        peer.idle = false;
-        peer.no_hashes.remove(root);
-        if file.spread.is_some()
-            && let Some(has) = peer.has.get(root)
-        {
-            let seen: Vec<u32> = has.iter().collect();
-            self.on_seen(link, root, &seen, cx);
-        }
-        self.seek_hashes(cx);
-        Ok(())
-    }
-
-    fn on_gained(&mut self, link: LinkId, root: &Root, gained: &[u32], cx: &mut Cx) -> Result<(), Fault> {
-        let peer = self.peers.get_mut(&link).ok_or(Fault::Unexpected)?;
-        let Some(file) = self.files.get_mut(root) else { return Ok(()) };
-        let count = file.layout.pieces();
-        if !peer.has.contains_key(root) {
-            peer.has.insert(*root, Bitfield::new(count));
-        }
-        let Some(has) = peer.has.get_mut(root) else { return Ok(()) };
-        for piece in gained {
-            if *piece >= count {
-                return Err(Fault::Malformed);
-            }
-            if has.set(*piece) {
-                file.ledger.ranks.gain(*piece);
-            }
-        }
-        peer.idle = false;
-        // Who has a piece has the hashes that prove it.
-        if self.lacking.contains(root) {
-            self.seek_hashes(cx);
-        }
-        self.on_seen(link, root, gained, cx);
-        Ok(())
-    }
-
-    /// Tells a peer what we have of a file, which says too that we know the hashes of its pieces.
-    fn tell_have(&mut self, link: LinkId, root: &Root, cx: &mut Cx) {
-        if self.files.get(root).is_none_or(|file| file.tree.missing_layer().is_some()) {
-            return;
-        }
-        let shown = self.show(link, root);
-        let Some(file) = self.files.get(root) else { return };
-        let have = file.ledger.have();
-        let pieces = match shown {
-            Some(shown) => shown,
-            None if have.is_full() => Pieces::All,
-            None => Pieces::Bitmap(have.to_bytes()),
-        };
-        cx.out.control(link, &Message::Have { root: *root, pieces });
-        self.show_more(link, root, cx);
-    }
-
-    /// Tells a rare piece to those first who wait for nothing else from us, so that not everybody asks for the same.
-    fn tell_few(&self, root: &Root, piece: u32, cx: &mut Cx) {
-        let mut able = Vec::new();
-        for (link, peer) in &self.peers {
-            if peer.wants.contains(root) && !peer.has.get(root).is_some_and(|has| has.get(piece)) {
-                able.push((peer.queued_leaves, cx.rng.below(1 << 16), *link));
-            }
-        }
-        able.sort_unstable();
-        for (_, _, link) in able.iter().take(FEW) {
-            cx.out.control(*link, &Message::Gained { root: *root, pieces: alloc::vec![piece] });
-        }
-    }
-
-    /// Tells everybody who wants to know which pieces we have got.
-    fn tell_gains(&mut self, cx: &mut Cx) {
-        self.tell_at = None;
-        for (root, pieces) in core::mem::take(&mut self.untold) {
-            for (link, peer) in &self.peers {
-                if !peer.wants.contains(&root) {
-                    continue;
-                }
-                let has = peer.has.get(&root);
-                let mut news = pieces.clone();
-                news.retain(|piece| !has.is_some_and(|has| has.get(*piece)));
-                for part in news.chunks(limits::GAINED_MAX) {
-                    cx.out.control(*link, &Message::Gained { root, pieces: part.to_vec() });
-                }
-            }
-        }
-    }
-
-    /// Brings up to date what a peer knows of our wants.
-    fn tell_wants(&mut self, link: LinkId, cx: &mut Cx) {
-        let Some(peer) = self.peers.get_mut(&link) else { return };
-        let mut wanted = Set::new();
-        for root in &self.wanted {
-            let Some(file) = self.files.get(root) else { continue };
-            for content in &file.shares {
-                if let Some(share) = self.shares.get(content)
-                    && share.is_active()
-                    && peer.topics.contains(&share.topic)
-                {
-                    wanted.insert(*root);
-                }
-            }
-        }
-        for root in &peer.wants {
-            // Where pieces have gone decides what is shown next.
-            if self.files.get(root).is_some_and(|file| file.spread.is_some()) {
-                wanted.insert(*root);
-            }
-        }
-        for roots in missing_from(&peer.told, &wanted).chunks(limits::ROOTS_MAX) {
-            cx.out.control(link, &Message::Want { roots: roots.to_vec() });
-        }
-        for roots in missing_from(&wanted, &peer.told).chunks(limits::ROOTS_MAX) {
-            cx.out.control(link, &Message::Unwant { roots: roots.to_vec() });
-        }
-        peer.told = wanted;
-    }
-
-    fn tell_wants_to_all(&mut self, cx: &mut Cx) {
-        for link in self.links() {
-            self.tell_wants(link, cx);
-        }
-    }
-}
-
-/// What is in `other` and not in `set`.
-fn missing_from(set: &Set<Root>, other: &Set<Root>) -> Vec<Root> {
-    let mut missing = Vec::new();
-    for root in other {
-        if !set.contains(root) {
-            missing.push(*root);
-        }
-    }
-    missing
 }
