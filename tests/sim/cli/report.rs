@@ -104,8 +104,10 @@ fn drawings(rows: &[Prepared], batches: &[Batch]) -> Vec<(&'static str, String)>
 
 /// The whole file.
 fn results(args: &Args, rows: &[Prepared], batches: &[Batch], plots: &[&str], wall_s: f64) -> String {
-    let mut out =
-        String::from("# Results\n\nThe mesh beyond the tracker has its own: [OVERLAY.md](OVERLAY.md).\n\n");
+    let mut out = String::from(
+        "# Results\n\nThe mesh beyond the tracker has its own: [OVERLAY.md](OVERLAY.md); \
+         real peers over bad lines, beside what is foretold here: [NETWORK.md](NETWORK.md).\n\n",
+    );
     let _ = writeln!(
         out,
         "Written by `sim report{}`, numbers and words; do not edit.",
