@@ -10,20 +10,19 @@ mod kind;
 mod manifest;
 pub(crate) mod walk;
 
+use crate::seed::hash_file;
 use crate::{Error, mint};
 use cache::Cache;
 use clap::Args;
 use core::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::fs::{self, File};
-use std::io::{IsTerminal, Read};
+use std::fs;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 use swarmlet_core::content::{Builder, Built};
 use walk::Found;
 
-/// Bytes read at a time.
-const CHUNK_BYTES: usize = 1024 * 1024;
 /// Between two looks at the folder. What looks the same twice is at rest.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// What a page does until its owner says otherwise.
@@ -157,24 +156,18 @@ fn hash(folder: &Path, found: &[Found], cache: &Cache, base: Option<&str>) -> Re
                 known += 1;
                 builder.know(at, leaves.to_vec()).map_err(|error| unfit(&error))?;
             }
-            None => read(&mut builder, at, &folder.join(&file.path), &bar)?,
+            None => {
+                let (start, before) = (bar.position(), builder.hashed());
+                hash_file(&mut builder, at, &folder.join(&file.path), &mut |hashed| {
+                    bar.set_position(start + hashed - before);
+                    true
+                })?;
+            }
         }
     }
     bar.finish_and_clear();
     let built = builder.finish();
     Ok((built.map_err(|error| unfit(&format!("{error}: a file changed while it was read")))?, known))
-}
-
-fn read(builder: &mut Builder, at: usize, path: &Path, bar: &ProgressBar) -> Result<(), Error> {
-    let unreadable = |error| Error::Read(path.to_owned(), error);
-    let mut file = File::open(path).map_err(unreadable)?;
-    let mut chunk = vec![0; CHUNK_BYTES];
-    loop {
-        let size = file.read(&mut chunk).map_err(unreadable)?;
-        let Some(bytes) = chunk.get(..size).filter(|bytes| !bytes.is_empty()) else { return Ok(()) };
-        builder.push(at, bytes).map_err(|error| Error::Unfit(path.to_owned(), error.to_string()))?;
-        bar.inc(size as u64);
-    }
 }
 
 fn bar(bytes: u64) -> ProgressBar {

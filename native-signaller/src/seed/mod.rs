@@ -34,6 +34,7 @@ pub use get::get;
 pub use metrics::Counters;
 pub(crate) use metrics::Measure;
 pub use share::Made;
+pub(crate) use share::hash_file;
 pub use tend::seed;
 
 use crate::Error;

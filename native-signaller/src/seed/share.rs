@@ -68,7 +68,7 @@ impl Made {
             let look = known::look(&file.path);
             match look.as_ref().and_then(|look| known.get(look)) {
                 Some(leaves) => builder.know(index, leaves.to_vec()).map_err(|error| unfit(&error))?,
-                None => hash(&mut builder, index, &file.path, &mut |hashed| progress(hashed, total))?,
+                None => hash_file(&mut builder, index, &file.path, &mut |hashed| progress(hashed, total))?,
             }
             looks.push(look);
         }
@@ -140,7 +140,8 @@ fn find(folder: &Path, names: &mut Vec<String>, found: &mut Vec<Found>) -> Resul
     Ok(())
 }
 
-fn hash(
+/// Hashes a file into its place; `progress` hears how many bytes the builder has hashed and says whether to go on.
+pub(crate) fn hash_file(
     builder: &mut Builder,
     index: usize,
     path: &Path,
