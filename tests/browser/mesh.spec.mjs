@@ -8,6 +8,14 @@ import { freePort, holds, MiB, Signaller, World } from './harness.mjs';
 before(async () => { world = await World.start(); });
 after(async () => { await world?.close(); });
 
+/**
+ * A share of which some page can be given the first file only: whoever knows just that page has to meet somebody else
+ * for the rest, however fast the first file comes.
+ * @param {number} size @param {number} seed
+ */
+const parts = (size, seed) => [{ path: 'first.bin', size, seed }, { path: 'rest.bin', size: 1 * MiB + 5, seed: seed + 100 }];
+const FIRST = { select: [0] };
+
 /** A meeting point of its own, and how to join there. */
 async function meetingPoint() {
   const server = await new Signaller(await freePort(), []).start();
@@ -16,11 +24,11 @@ async function meetingPoint() {
 
 /**
  * Two pages connect by codes: offer out, answer back.
- * @param {import('./harness.mjs').Peer} from @param {import('./harness.mjs').Peer} to @param {string} id
+ * @param {import('./harness.mjs').Peer} from @param {import('./harness.mjs').Peer} to @param {string} id @param {object} [options]
  */
-async function carryCodes(from, to, id) {
+async function carryCodes(from, to, id, options) {
   const { link } = await from.offer(id);
-  const added = await to.add(link);
+  const added = await to.add(link, options);
   assert.equal(added.id, id, 'the link names the share');
   const answer = await to.meet(link);
   assert.match(String(answer), /^[\w-]+$/);
@@ -44,14 +52,14 @@ test('two pages connect with no server at all', async () => {
 });
 
 test('a ninth page that knows one of eight meets others through it, with the signaller gone', async () => {
-  const files = [{ path: 'film.bin', size: 6 * MiB + 1, seed: 32 }];
+  const files = parts(6 * MiB + 1, 32);
   const { server, options } = await meetingPoint();
   const names = Array.from({ length: 8 }, (_, number) => `page ${number}`);
   const eight = [];
   for (const name of names) eight.push(await world.peer(name, options));
   const [first, known] = eight;
   const { id, magnet } = await first.seed(files);
-  await Promise.all(eight.slice(1).map((peer) => peer.add(magnet)));
+  await Promise.all(eight.slice(1).map((peer) => peer.add(magnet, peer === known ? FIRST : {})));
   await Promise.all(eight.slice(1).map((peer) => peer.done(id)));
   await server.stop();
   await known.event('signaller', { state: 'down' });
@@ -74,21 +82,21 @@ const linked = (one, other) => one.ask(`is linked with ${other.name}`, (t, peer)
   (t.node.stats().links.some((/** @type {any} */ link) => link.peer === peer) || undefined)), other.id);
 
 test('a page without TLS meets a third through a second, with keys of our own', async () => {
-  const files = [{ path: 'song.bin', size: 2 * MiB + 7, seed: 33 }];
+  const files = parts(2 * MiB + 7, 33);
   const [a, b] = await Promise.all(['a', 'b'].map((name) => world.peer(name, { signaller: false })));
   const c = await (await world.plainPage('c')).join({ signaller: false });
   const { id } = await a.seed(files);
-  await carryCodes(a, b, id);
+  await carryCodes(a, b, id, FIRST);
   await b.done(id);
   await carryCodes(b, c, id);
   await linked(c, a);
   await c.done(id);
-  assert.equal((await c.progress(id)).done, files[0].size);
+  assert.equal((await c.progress(id)).done, files[0].size + files[1].size);
   await Promise.all([a, b, c].map((peer) => peer.close()));
 });
 
 test('a neighbour that alters what it passes on costs time and nothing else', async () => {
-  const files = [{ path: 'song.bin', size: 2 * MiB + 9, seed: 34 }];
+  const files = parts(2 * MiB + 9, 34);
   const [source, good] = await Promise.all(['source', 'good'].map((name) => world.peer(name, { signaller: false })));
   const bad = await world.page('bad');
   // Where channels stay in the page, a page can do to its messages what it likes.
@@ -110,7 +118,7 @@ test('a neighbour that alters what it passes on costs time and nothing else', as
   await bad.join({ signaller: false, transfer: false });
   const { id } = await source.seed(files);
   for (const peer of [bad, good]) {
-    await carryCodes(source, peer, id);
+    await carryCodes(source, peer, id, peer === bad ? FIRST : {});
     await peer.done(id);
   }
   const late = await world.peer('late', { signaller: false });
