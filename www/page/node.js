@@ -139,6 +139,7 @@ class Node {
       share.ready.then(() => share.select(share.files.filter(select).map((file) => file.index))).catch(() => {});
     }
     if (options.paused) await share.pause();
+    this.#tabs?.added();
     return share;
   }
 

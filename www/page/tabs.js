@@ -6,6 +6,8 @@
 const NAME = 'swarmlet-tabs';
 /** How often a share that nobody is linked for is sought. */
 const SEEK_MS = 5000;
+/** … and a new one for the first time: a signaller that is there has answered by then. */
+const FIRST_SEEK_MS = 300;
 
 /** @typedef {{ peerId: string, shares: readonly import('./share.js').Share[], stats: () => { signaller: boolean }, meet: (code: string) => Promise<string | null> }} Node */
 
@@ -15,6 +17,7 @@ export class Tabs {
   /** The share that was sought last, until a tab says that it has it. */
   #sought = '';
   #timer;
+  #closed = false;
 
   /** @param {Node} node */
   constructor(node) {
@@ -24,13 +27,19 @@ export class Tabs {
     this.#seek();
   }
 
+  /** A share is new here. */
+  added() {
+    setTimeout(() => this.#seek(), FIRST_SEEK_MS);
+  }
+
   close() {
+    this.#closed = true;
     clearInterval(this.#timer);
     this.#channel.close();
   }
 
   #seek() {
-    if (this.#node.stats().signaller) return;
+    if (this.#closed || this.#node.stats().signaller) return;
     const alone = this.#node.shares.find((share) => share.stats().peers === 0 && LACKING.has(share.state));
     this.#sought = alone?.id ?? '';
     if (alone) this.#say('seek', '', alone.id);
