@@ -120,7 +120,7 @@ sim: ## the simulator, one run [STORY="flash-crowd --peers 50 --seed 7"]
 results: ## every goal's command in the simulator, 15 minutes on two cores: docs/RESULTS.md and docs/plots [RESULTS="--quick --out DIR"]
 	cargo run --release --quiet -p swarmlet-tests --bin sim -- report $(RESULTS)
 
-fuzz: ## decoders against random bytes, on nightly Rust [T=wire_frame S=60]
+fuzz: ## decoders and a whole node against random bytes, on nightly Rust [T=wire_frame S=60]
 	cargo fuzz --version >/dev/null 2>&1 || cargo install cargo-fuzz --version 0.13.2 --locked
 	for target in $(or $(T),$$(cargo +nightly fuzz list)); do \
 		cargo +nightly fuzz run $$target -- -max_total_time=$(or $(S),60) || exit 1; done

@@ -24,7 +24,10 @@ pub fn start(config: &Config) -> Result<(), Error> {
 /// is taken as it is.
 fn filter(wanted: &str) -> Result<EnvFilter, ParseError> {
     match wanted.parse::<LevelFilter>() {
-        Ok(level) => EnvFilter::try_new(format!("{},rtc=off,webrtc=off,swarmlet={level}", level.min(LevelFilter::ERROR))),
+        Ok(level) => EnvFilter::try_new(format!(
+            "{},rtc=off,webrtc=off,swarmlet={level}",
+            level.min(LevelFilter::ERROR)
+        )),
         Err(_) => EnvFilter::try_new(wanted),
     }
 }

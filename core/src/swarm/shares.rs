@@ -398,6 +398,7 @@ impl Swarm {
                 continue;
             }
             let (is_source, _) = (file.is_source, self.files.remove(&root));
+            self.begun.remove(&root);
             self.untold.remove(&root);
             self.unwritten.remove(&root);
             self.unchecked.remove(&root);
