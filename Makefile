@@ -18,10 +18,11 @@ export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS := -Ctarget-feature=+simd12
 export CARGO_TARGET_X86_64_UNKNOWN_NONE_RUSTFLAGS := --cfg curve25519_dalek_backend="serial"
 export CHROMIUM ?= /usr/bin/chromium
 export CHROMEDRIVER ?= /usr/bin/chromedriver
+export FIREFOX ?= /usr/bin/firefox-esr
 
 help: ## list the targets
 	echo 'make run    builds everything and opens a server on http://127.0.0.1:8787 (needs Rust only)'
-	echo 'make test   runs everything that CI runs (needs Rust, Node.js, Chromium; installs what it can)'
+	echo 'make test   runs everything that CI runs (needs Rust, Node.js, Chromium, Firefox; installs what it can)'
 	awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 ##@ See it work
@@ -79,7 +80,7 @@ wasm-test: ## the wasm crate's tests in headless Chromium
 		cargo test -p swarmlet-wasm --target $(WASM)
 
 e2e: build $(NODE_MODULES) tests/browser/webtorrent/node_modules ## pages that swarm in a real browser [SPEC=tests/browser/x.spec.mjs]
-	.ci/need browser && .ci/need nginx && .ci/need ffmpeg
+	.ci/need browser && .ci/need firefox && .ci/need nginx && .ci/need ffmpeg
 	node --test --test-concurrency=1 --test-reporter=spec $(or $(SPEC),$(wildcard tests/browser/*.spec.mjs))
 
 operate: build ## the steps of docs/OPERATING.md on a clean folder, with the release server
