@@ -6,7 +6,7 @@ use crate::content::Bitfield;
 use crate::fault::Fault;
 use crate::id::{LinkId, Root};
 use crate::outbox::Cx;
-use crate::util::Set;
+use crate::util::{Set, order};
 use crate::wire::{Message, Pieces, peer as limits};
 use alloc::vec::Vec;
 
@@ -126,9 +126,8 @@ impl Swarm {
                 able.push((peer.queued_leaves, cx.rng.below(1 << 16), *link));
             }
         }
-        able.sort_unstable();
-        for (_, _, link) in able.iter().take(FEW) {
-            cx.out.control(*link, &Message::Gained { root: *root, pieces: alloc::vec![piece] });
+        for at in order(able.len(), &|a, b| able[a] < able[b]).into_iter().take(FEW) {
+            cx.out.control(able[at].2, &Message::Gained { root: *root, pieces: alloc::vec![piece] });
         }
     }
 
