@@ -94,7 +94,10 @@ impl Node {
                 }
             }
             Input::Received { link, bytes, .. } => self.on_received(link, bytes),
-            Input::Writable { link, channel, buffered } => self.cx.out.on_writable(link, channel, buffered),
+            Input::Writable { link, channel, buffered } => {
+                self.cx.out.on_writable(link, channel, buffered);
+                self.swarm.on_room();
+            }
             Input::Unlinked { link } => {
                 if self.links.contains(link) {
                     self.unlink(link, None);
@@ -129,7 +132,7 @@ impl Node {
             return None;
         }
         let mut due = earliest(self.client.deadline(), self.dialer.deadline());
-        due = earliest(due, self.links.deadline(&self.cx.config));
+        due = earliest(due, self.links.deadline());
         due = earliest(due, self.swarm.deadline());
         earliest(due, self.redial_at)
     }
@@ -234,7 +237,7 @@ impl Node {
             Message::Proof(proof) => self.links.on_proof(link, proof, &self.me, &mut self.cx),
             Message::Ping { nonce } => self.links.on_ping(link, *nonce, &mut self.cx),
             Message::Pong { nonce } => {
-                let rtt = self.links.on_pong(link, *nonce, self.cx.now)?;
+                let rtt = self.links.on_pong(link, *nonce, &self.cx)?;
                 self.swarm.on_rtt(link, rtt);
                 Ok(())
             }

@@ -54,6 +54,8 @@ pub(crate) struct Proven {
 pub(crate) struct Links {
     links: Map<LinkId, Link>,
     by_peer: Map<PeerId, LinkId>,
+    /// No deadline of a link comes before: what is heard of a link moves its own further off.
+    due: Option<Instant>,
 }
 
 struct Link {
@@ -104,6 +106,7 @@ impl Links {
             heard: cx.now,
             asked: None,
         };
+        self.due = earliest(self.due, Some(link.deadline(&cx.config)));
         self.links.insert(id, link);
     }
 
@@ -209,13 +212,14 @@ impl Links {
         Ok(())
     }
 
-    pub(crate) fn on_pong(&mut self, id: LinkId, nonce: u32, now: Instant) -> Result<u64, Fault> {
+    pub(crate) fn on_pong(&mut self, id: LinkId, nonce: u32, cx: &Cx) -> Result<u64, Fault> {
         let link = self.links.get_mut(&id).ok_or(Fault::Unexpected)?;
         let Some((asked, at)) = link.asked.take() else { return Err(Fault::Unexpected) };
         if asked != nonce {
             return Err(Fault::Unexpected);
         }
-        Ok(now.passed(at))
+        self.due = earliest(self.due, Some(link.deadline(&cx.config)));
+        Ok(cx.now.passed(at))
     }
 
     /// Notes that something came in.
@@ -228,16 +232,24 @@ impl Links {
     /// Asks quiet peers, and names those that are gone.
     pub(crate) fn on_timeout(&mut self, cx: &mut Cx) -> Vec<(LinkId, Fault)> {
         let mut dead = Vec::new();
+        if self.due.is_none_or(|due| due > cx.now) {
+            return dead;
+        }
+        self.due = None;
         for (id, link) in &mut self.links {
-            if !link.proven {
-                if cx.now.since(link.opened) >= GREETING_DEADLINE {
-                    dead.push((*id, Fault::Deadline));
-                }
-            } else if link.dead_at(&cx.config).is_some_and(|due| due <= cx.now && cx.now < due + LATE) {
+            if !link.proven && cx.now.since(link.opened) >= GREETING_DEADLINE {
+                dead.push((*id, Fault::Deadline));
+                continue;
+            }
+            if link.proven && link.dead_at(&cx.config).is_some_and(|due| due <= cx.now && cx.now < due + LATE)
+            {
                 dead.push((*id, Fault::Stalled));
-            } else if cx.now >= link.ping_at(&cx.config) {
+                continue;
+            }
+            if link.proven && cx.now >= link.ping_at(&cx.config) {
                 Self::ping(*id, link, cx);
             }
+            self.due = earliest(self.due, Some(link.deadline(&cx.config)));
         }
         dead
     }
@@ -255,17 +267,8 @@ impl Links {
         cx.out.control(id, &Message::Ping { nonce });
     }
 
-    pub(crate) fn deadline(&self, config: &Config) -> Option<Instant> {
-        let mut first = None;
-        for (_, link) in &self.links {
-            let due = match (link.proven, link.asked) {
-                (false, _) => link.opened + GREETING_DEADLINE,
-                (true, None) => link.ping_at(config),
-                (true, Some(_)) => link.dead_at(config).unwrap_or_else(|| link.ping_at(config)),
-            };
-            first = earliest(first, Some(due));
-        }
-        first
+    pub(crate) const fn deadline(&self) -> Option<Instant> {
+        self.due
     }
 
     /// Forgets a link. Answers whose it was, and whether it was proven.
@@ -323,6 +326,15 @@ impl Link {
 
     const fn theirs<'a>(&'a self, nonce: &'a [u8; 32]) -> Side<'a> {
         Side { peer: &self.of.peer, fingerprint: &self.of.remote, nonce }
+    }
+
+    /// When something is to be done about its silence.
+    fn deadline(&self, config: &Config) -> Instant {
+        match (self.proven, self.asked) {
+            (false, _) => self.opened + GREETING_DEADLINE,
+            (true, None) => self.ping_at(config),
+            (true, Some(_)) => self.dead_at(config).unwrap_or_else(|| self.ping_at(config)),
+        }
     }
 
     /// When silence is asked about; again when the answer was slept through.

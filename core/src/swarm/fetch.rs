@@ -25,11 +25,10 @@ impl Swarm {
     /// Asks a peer for as much as its window lets through.
     pub(super) fn ask(&mut self, link: LinkId, cx: &mut Cx) {
         let Some(peer) = self.peers.get(&link) else { return };
-        let room = peer.window.saturating_sub(peer.asked_leaves());
-        // A quarter of the window at a time: few messages, and the source never runs dry.
-        if peer.idle || room == 0 || (room < peer.window / 4 && peer.asked_leaves() > 0) {
+        if !peer.may_be_asked() {
             return;
         }
+        let room = peer.window - peer.asked_leaves();
         #[cfg(feature = "lab")]
         if self.classic.is_choking(link) {
             return;
@@ -223,6 +222,7 @@ impl Swarm {
                     && let Some(peer) = self.peers.get_mut(&link)
                 {
                     peer.idle = false;
+                    self.awake.insert(link);
                 }
             }
         }
@@ -238,12 +238,13 @@ impl Swarm {
     ) -> bool {
         let Some(peer) = self.peers.get_mut(&link) else { return false };
         let mut runs = Vec::new();
-        for ((of, start), asked) in peer.owes() {
+        for ((start, of), asked) in peer.owes() {
             let span = Span { start: *start, count: asked.count, proof: asked.proof };
             if root.is_none_or(|root| root == *of) && fits(&span) {
                 runs.push((*of, span));
             }
         }
+        self.awake.insert(link);
         for (root, span) in &runs {
             peer.give_up(root, span.start);
             if let Some(file) = self.files.get_mut(root) {

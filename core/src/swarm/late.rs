@@ -31,7 +31,7 @@ impl Swarm {
             if slow.asked_leaves() == 0 || *other == link || eta <= mine {
                 continue;
             }
-            for ((root, start), asked) in slow.owes() {
+            for ((start, root), asked) in slow.owes() {
                 let better = best.as_ref().is_none_or(|best| (eta, asked.at) > (best.0, best.1));
                 if better
                     && !asked.called_back
@@ -61,7 +61,7 @@ impl Swarm {
         for link in self.links() {
             let Some(peer) = self.peers.get(&link) else { continue };
             let mut spans = Vec::new();
-            for ((of, start), asked) in peer.owes() {
+            for ((start, of), asked) in peer.owes() {
                 if of == root && leaves.contains(start) && !asked.called_back {
                     spans.push(Span { start: *start, count: asked.count, proof: asked.proof });
                 }
@@ -100,7 +100,7 @@ impl Swarm {
             }
         }
         let Some(slow) = slowest else { return };
-        for ((root, start), asked) in slow.owes() {
+        for ((start, root), asked) in slow.owes() {
             let (Some(file), Some(has)) = (self.files.get_mut(root), peer.has.get(root)) else { continue };
             let Some(leaf) = file.layout.leaf(*start) else { continue };
             let piece = file.layout.piece_of(leaf);

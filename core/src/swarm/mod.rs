@@ -77,6 +77,10 @@ pub(crate) struct Swarm {
     /// Files with open pieces.
     begun: Set<Root>,
     peers: Map<LinkId, Peer>,
+    /// Links whose peers may have to be asked or told something: what came changed something about them.
+    awake: Set<LinkId>,
+    /// Links over which something is under way, or being loaded for.
+    busy: Set<LinkId>,
     jobs: Map<JobId, Job>,
     reads: Map<u32, Read>,
     /// Pieces that peers have not been told of.
@@ -101,6 +105,8 @@ pub(crate) struct Swarm {
     /// How many milliseconds it takes to hear that a block has come, but for what it waited.
     way: u64,
     serve_at: Option<Instant>,
+    /// Something has changed about who is to be served, or when.
+    serves: bool,
     origin_at: Option<Instant>,
     /// When those are looked for who keep us waiting.
     tick_at: Option<Instant>,
@@ -149,6 +155,8 @@ impl Swarm {
             lacking: Set::new(),
             begun: Set::new(),
             peers: Map::new(),
+            awake: Set::new(),
+            busy: Set::new(),
             jobs: Map::new(),
             reads: Map::new(),
             untold: Map::new(),
@@ -163,6 +171,7 @@ impl Swarm {
             ahead: Window::new(upload::AHEAD_MIN, upload::AHEAD_MAX),
             way: 200,
             serve_at: None,
+            serves: true,
             origin_at: None,
             tick_at: None,
             spreading: false,
@@ -180,6 +189,7 @@ impl Swarm {
     /// A link is proven.
     pub(crate) fn on_peer(&mut self, link: LinkId, topics: &[Topic], topic: Topic, cx: &mut Cx) {
         self.peers.insert(link, Peer::new(cx.now));
+        self.awake.insert(link);
         #[cfg(feature = "lab")]
         self.meet_classic(link, cx);
         for topic in topics {
@@ -201,7 +211,8 @@ impl Swarm {
     /// A link is gone.
     pub(crate) fn on_peer_gone(&mut self, link: LinkId, cx: &mut Cx) {
         let Some(peer) = self.peers.remove(&link) else { return };
-        for ((root, start), asked) in peer.owes() {
+        self.serves = true;
+        for ((start, root), asked) in peer.owes() {
             self.unask(root, *start, asked.count);
         }
         for (root, pieces) in &peer.has {
@@ -236,6 +247,12 @@ impl Swarm {
     /// A proven peer says something.
     pub(crate) fn on_frame(&mut self, link: LinkId, frame: &Frame<'_>, cx: &mut Cx) -> Result<(), Fault> {
         let tail = frame.tail;
+        self.awake.insert(link);
+        // What others give us or have changes nothing about what we may give now.
+        self.serves |= !matches!(
+            frame.message,
+            Message::Block { .. } | Message::Gained { .. } | Message::Have { .. } | Message::Hashes(_)
+        );
         match &frame.message {
             Message::Want { roots } => self.on_want(link, roots, cx),
             Message::Unwant { roots } => self.on_unwant(link, roots),
@@ -279,7 +296,10 @@ impl Swarm {
             Job::Hashes(root) => self.on_hashes_recalled(&root, outcome, cx),
             Job::Check { root, piece } => self.on_checked(&root, piece, outcome, cx),
             Job::Store { root, piece, bytes } => self.on_stored(&root, piece, bytes, outcome, cx),
-            Job::Serve { link, wish, bytes } => self.on_loaded(link, wish, bytes, outcome, cx),
+            Job::Serve { link, wish, bytes } => {
+                self.serves = true;
+                self.on_loaded(link, wish, bytes, outcome, cx);
+            }
             Job::Read(read) => self.on_read_loaded(read, outcome, cx),
             Job::Fetch { content, origin, root, first, end } => {
                 self.on_fetched((&content, origin), &root, first..end, outcome, cx);
@@ -291,12 +311,18 @@ impl Swarm {
     /// Does all that there is room for. Called once after each input.
     pub(crate) fn pump(&mut self, cx: &mut Cx) {
         self.check_more(cx);
-        for link in self.links() {
+        for link in core::mem::take(&mut self.awake) {
             self.ask(link, cx);
             self.acknowledge(link, cx);
+            if self.peers.get(&link).is_some_and(Peer::may_be_asked) {
+                self.awake.insert(link);
+            }
         }
         self.fetch_more(cx);
-        self.serve(cx);
+        // Whoever shows pieces looks at its line whatever happens.
+        if core::mem::take(&mut self.serves) || self.spreading {
+            self.serve(cx);
+        }
         if self.tick_at.is_none() && self.is_waiting() {
             self.tick_at = Some(cx.now.after(TICK));
         }
@@ -314,7 +340,13 @@ impl Swarm {
         waiting
     }
 
+    /// A channel has room again.
+    pub(crate) const fn on_room(&mut self) {
+        self.serves = true;
+    }
+
     pub(crate) fn on_timeout(&mut self, cx: &mut Cx) {
+        self.serves = true;
         #[cfg(feature = "lab")]
         self.review_classic(cx);
         if self.tell_at.is_some_and(|at| at <= cx.now) {
@@ -347,8 +379,9 @@ impl Swarm {
 
     /// Something may be asked for again: everybody is looked at anew.
     fn wake_all(&mut self) {
-        for (_, peer) in &mut self.peers {
+        for (link, peer) in &mut self.peers {
             peer.idle = false;
+            self.awake.insert(*link);
         }
     }
 

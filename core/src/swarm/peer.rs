@@ -34,10 +34,10 @@ pub(crate) struct Peer {
     pub(crate) told: Set<Root>,
     /// What it has of files that we know.
     pub(crate) has: Map<Root, Bitfield>,
-    /// What we asked it for and have not got.
-    asked: Map<(Root, u32), Asked>,
+    /// What we asked it for and have not got, by first leaf: roots are compared only where these are the same.
+    asked: Map<(u32, Root), Asked>,
     asked_leaves: u32,
-    late: Set<(Root, u32)>,
+    late: Set<(u32, Root)>,
     /// What it asked us for, in its order.
     pub(crate) queue: Vec<Wish>,
     pub(crate) queued_leaves: u32,
@@ -187,9 +187,16 @@ impl Peer {
         self.asked_leaves
     }
 
+    /// Whether it has room for requests, and was not looked at in vain: a quarter of the window at a time makes for
+    /// few messages, and the source never runs dry.
+    pub(crate) const fn may_be_asked(&self) -> bool {
+        let room = self.window.saturating_sub(self.asked_leaves);
+        !self.idle && room > 0 && (room >= self.window / 4 || self.asked_leaves == 0)
+    }
+
     /// Whether it was asked for the leaf hashes of this piece's run.
     pub(crate) fn asked_proof(&self, root: &Root, leaves: core::ops::Range<u32>) -> bool {
-        for ((of, start), asked) in &self.asked {
+        for ((start, of), asked) in &self.asked {
             if asked.proof && *of == *root && leaves.contains(start) {
                 return true;
             }
@@ -201,27 +208,27 @@ impl Peer {
         if self.asked.is_empty() {
             self.progress = now;
         }
-        let recalled = self.late.remove(&(*root, span.start));
+        let recalled = self.late.remove(&(span.start, *root));
         self.asked_leaves += u32::from(span.count);
         self.asked.insert(
-            (*root, span.start),
+            (span.start, *root),
             Asked { count: span.count, proof: span.proof, at: now, called_back: false, recalled },
         );
     }
 
     /// An answer has come. `None`: it was never asked for. `Some(None)`: we gave up on it before.
     pub(crate) fn answered(&mut self, root: &Root, start: u32) -> Option<Option<Asked>> {
-        if let Some(asked) = self.asked.remove(&(*root, start)) {
+        if let Some(asked) = self.asked.remove(&(start, *root)) {
             self.asked_leaves -= u32::from(asked.count);
             return Some(Some(asked));
         }
-        if self.late.remove(&(*root, start)) { Some(None) } else { None }
+        if self.late.remove(&(start, *root)) { Some(None) } else { None }
     }
 
     /// It will not send a run. `None`: that was not asked for, or it is the answer to a cancel of ours, after which we
     /// asked again.
     pub(crate) fn rejected(&mut self, root: &Root, start: u32) -> Option<Asked> {
-        if let Some(asked) = self.asked.get_mut(&(*root, start))
+        if let Some(asked) = self.asked.get_mut(&(start, *root))
             && core::mem::take(&mut asked.recalled)
         {
             return None;
@@ -231,17 +238,17 @@ impl Peer {
 
     /// Gives up on one run. `true`: it was under way.
     pub(crate) fn give_up(&mut self, root: &Root, start: u32) -> Option<Asked> {
-        let asked = self.asked.remove(&(*root, start))?;
+        let asked = self.asked.remove(&(start, *root))?;
         self.asked_leaves -= u32::from(asked.count);
         if self.late.len() < LATE_MAX {
-            self.late.insert((*root, start));
+            self.late.insert((start, *root));
         }
         Some(asked)
     }
 
     /// Notes that it was asked to give up a run.
     pub(crate) fn call_back(&mut self, root: &Root, start: u32) {
-        if let Some(asked) = self.asked.get_mut(&(*root, start)) {
+        if let Some(asked) = self.asked.get_mut(&(start, *root)) {
             asked.called_back = true;
         }
     }
@@ -264,7 +271,7 @@ impl Peer {
     }
 
     /// All that it owes us.
-    pub(crate) const fn owes(&self) -> &Map<(Root, u32), Asked> {
+    pub(crate) const fn owes(&self) -> &Map<(u32, Root), Asked> {
         &self.asked
     }
 

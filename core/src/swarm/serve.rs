@@ -98,30 +98,30 @@ impl Swarm {
         if self.serve_at.is_some_and(|at| at > cx.now) {
             return;
         }
-        let (mut waits, mut under_way, mut waiting) = (false, 0, 0);
+        let (mut under_way, mut waiting) = (0, 0);
         let rate = self.up.per_second(cx.now);
         let patience = upload::patience(rate);
-        for (link, peer) in &self.peers {
-            waits |= !peer.queue.is_empty();
+        self.busy.retain(|link| {
+            let Some(peer) = self.peers.get(link) else { return false };
+            let sent = peer.flow.under_way() * u64::from(LEAF_BYTES);
             // Who does not read holds nobody else up.
             if !peer.flow.is_stuck(cx.now, patience) {
-                let sent = peer.flow.under_way() * u64::from(LEAF_BYTES);
                 under_way += sent + peer.loading;
                 // What is acknowledged has left, whatever is heard of the channel.
                 waiting += cx.out.waiting(*link).min(sent) + peer.loading;
             }
-        }
-        if !(waits || self.spreading && under_way == 0) {
-            return;
-        }
+            sent + peer.loading > 0
+        });
         let most = upload::ahead(rate, self.way, self.ahead.size());
+        let shows =
+            self.spreading && (under_way == 0 || self.peers.values().any(|peer| !peer.queue.is_empty()));
         while under_way < most && waiting < upload::line(rate) {
             let Some((link, at)) = self.most_deserving(cx) else { break };
             let Some(bytes) = self.load_wish(link, at, cx) else { return };
             under_way += bytes;
             waiting += bytes;
         }
-        if under_way < most && self.spreading {
+        if under_way < most && shows {
             self.show_everybody_more(cx);
         }
     }
@@ -132,10 +132,18 @@ impl Swarm {
         let owes = self.totals.from_peers > 0;
         let mut best = None;
         for (link, peer) in &self.peers {
-            let loading = peer.loading / u64::from(LEAF_BYTES);
-            if peer.queue.is_empty()
+            if peer.queue.is_empty() {
+                continue;
+            }
+            let (received, sent) = (peer.received, peer.sent + peer.loading);
+            // Lines are shared evenly by those who may use them, not by what they got before.
+            #[cfg(feature = "lab")]
+            let sent = if self.classic.is_on() { super::classic::turn(peer) } else { sent };
+            let mut claim = upload::Claim { received, sent, unspread: peer.unspread, copies: 0 };
+            // Room is looked for, and the queue looked through, where it may matter.
+            if best.is_some_and(|(_, _, other)| upload::rank(cx.config.incentive, owes, claim) < other)
                 || cx.out.room(cx.now, *link) < peer.loading + BLOCK_BYTES
-                || !peer.flow.has_room(loading)
+                || !peer.flow.has_room(peer.loading / u64::from(LEAF_BYTES))
             {
                 continue;
             }
@@ -143,11 +151,7 @@ impl Swarm {
             // Classic peers are served in the order in which they asked.
             #[cfg(feature = "lab")]
             let (at, copies) = if self.classic.is_on() { (0, 0) } else { (at, copies) };
-            let (received, sent) = (peer.received, peer.sent + peer.loading);
-            // Lines are shared evenly by those who may use them, not by what they got before.
-            #[cfg(feature = "lab")]
-            let sent = if self.classic.is_on() { super::classic::turn(peer) } else { sent };
-            let claim = upload::Claim { received, sent, unspread: peer.unspread, copies };
+            claim.copies = copies;
             let rank = upload::rank(cx.config.incentive, owes, claim);
             if best.is_none_or(|(_, _, other)| rank > other) {
                 best = Some((*link, at, rank));
@@ -174,6 +178,7 @@ impl Swarm {
         file.given.gain(file.layout.piece_of(leaf).get());
         peer.queued_leaves -= u32::from(wish.span.count);
         peer.loading += bytes;
+        self.busy.insert(link);
         let length = u32::try_from(bytes).unwrap_or(0);
         let job = cx.out.start(Work::Load { root: wish.root, start: file.layout.leaf_start(leaf), length });
         self.jobs.insert(job, Job::Serve { link, wish, bytes });
@@ -183,8 +188,8 @@ impl Swarm {
     /// A peer has taken what we sent.
     pub(super) fn on_acked(&mut self, link: LinkId, leaves: u64, clock: u32, cx: &Cx) -> Result<(), Fault> {
         let mut under_way = 0;
-        for (_, peer) in &self.peers {
-            under_way += peer.flow.under_way() * u64::from(LEAF_BYTES);
+        for busy in &self.busy {
+            under_way += self.peers.get(busy).map_or(0, |peer| peer.flow.under_way() * u64::from(LEAF_BYTES));
         }
         let peer = self.peers.get_mut(&link).ok_or(Fault::Unexpected)?;
         let taken = peer.flow.acked(cx.now, leaves, clock).ok_or(Fault::Malformed)?;

@@ -4,6 +4,7 @@
 
 use alloc::vec::Vec;
 use core::borrow::Borrow;
+use core::cmp::Ordering;
 use core::ops::{Bound, RangeBounds};
 
 /// A sorted map.
@@ -77,9 +78,11 @@ impl<K: Ord, V> Map<K, V> {
         K: Borrow<Q>,
     {
         // Keys often come in order: look at the end first.
-        match self.entries.last() {
-            Some((last, _)) if last.borrow() < key => Err(self.entries.len()),
-            _ => self.entries.binary_search_by(|(other, _)| other.borrow().cmp(key)),
+        let Some(((last, _), before)) = self.entries.split_last() else { return Err(0) };
+        match last.borrow().cmp(key) {
+            Ordering::Less => Err(self.entries.len()),
+            Ordering::Equal => Ok(before.len()),
+            Ordering::Greater => before.binary_search_by(|(other, _)| other.borrow().cmp(key)),
         }
     }
 

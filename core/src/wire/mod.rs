@@ -29,6 +29,9 @@ use serde::{Serialize, de::DeserializeOwned};
 /// The protocol version that `Hello` carries, on links and to the tracker.
 pub const VERSION: u16 = 1;
 
+/// What most messages fit into without their tail.
+const HEAD_BYTES: usize = 64;
+
 /// Bytes that are no message. Which bytes they were does not matter to anybody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
@@ -42,8 +45,13 @@ pub enum Error {
 
 /// Encodes a value that this crate built, so that it cannot fail.
 pub(crate) fn pack<T: Serialize>(value: &T) -> Vec<u8> {
+    pack_before(value, 0)
+}
+
+/// The same with room for a tail behind it.
+fn pack_before<T: Serialize>(value: &T, tail: usize) -> Vec<u8> {
     // `expect` would take postcard's error texts, a kilobyte, into every page.
-    let Ok(bytes) = postcard::to_allocvec(value) else {
+    let Ok(bytes) = postcard::to_extend(value, Vec::with_capacity(HEAD_BYTES + tail)) else {
         unreachable!("our messages have only encodable fields")
     };
     bytes

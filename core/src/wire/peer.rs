@@ -261,7 +261,7 @@ impl Message {
     /// Writes one data-channel message.
     #[must_use]
     pub fn encode(&self, tail: &[u8]) -> Vec<u8> {
-        let mut out = super::pack(self);
+        let mut out = super::pack_before(self, tail.len());
         out.extend_from_slice(tail);
         out
     }
