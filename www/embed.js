@@ -23,6 +23,9 @@
 
   /** @typedef {{ version: number, content: string, topic: string, made: number, base: string | null, torrent: string,
    *   files: [string, number, string, string][] }} Manifest */
+  /** Where bulletins of a live stream are. */
+  const live = given.live ? new URL(given.live, location.href).href : undefined;
+  const SITE_MANIFEST = given.manifest !== 'none';
   /** @type {Manifest | undefined} */
   let manifest;
   /** @type {import('./embed/run.js').Running | undefined} */
@@ -55,16 +58,28 @@
       if (!answer.ok) throw new Error(`${address.pathname}: ${answer.status}`);
       return answer.text();
     }));
-    if (!given.key) return text;
-    const key = await crypto.subtle.importKey('raw', unhex(given.key), 'Ed25519', false, ['verify']);
+    return given.key ? proven(seal, text, purpose) : text;
+  }
+
+  function theKey() {
+    return crypto.subtle.importKey('raw', unhex(given.key ?? ''), 'Ed25519', false, ['verify']);
+  }
+
+  /** A text that the pinned key signed. @param {string} seal @param {string} text @param {string} purpose */
+  async function proven(seal, text, purpose) {
     const bytes = new TextEncoder().encode(`${purpose}\n${text}`);
-    if (await crypto.subtle.verify('Ed25519', key, unhex(seal), bytes)) return text;
+    if (await crypto.subtle.verify('Ed25519', await theKey(), unhex(seal), bytes)) return text;
     throw new Error('The signature does not fit.');
   }
 
   /** The manifest, if this page has reason to believe it. */
   async function load() {
     if (!given.key && !given.id) throw new Error('Neither data-key nor data-id says which manifest to believe.');
+    if (!SITE_MANIFEST && live) {
+      const [seal, text] = (await (await fetch(live, { cache: 'no-cache' })).text()).split('\n');
+      const { topic, base } = JSON.parse(await proven(seal, text, 'swarmlet site live'));
+      return { version: 1, content: '', topic, made: 0, base: base ?? new URL('.', live).href, torrent: '', files: [] };
+    }
     const text = await signed(manifestUrl, 'swarmlet site manifest');
     if (given.id && hex(new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text)))) !== given.id) {
       throw new Error('The manifest is not the one that this page names.');
@@ -119,7 +134,7 @@
 
   /** Bytes that visitors could give each other. @param {Manifest} site */
   function worth(site) {
-    return site.files.reduce((sum, [, size]) => sum + size, 0);
+    return live ? Infinity : site.files.reduce((sum, [, size]) => sum + size, 0);
   }
 
   async function look() {
@@ -168,6 +183,7 @@
         site, classes, signaller, upload: upload(), token: given.token,
         base: site.base ?? new URL('.', manifestUrl).href,
         torrent: new URL(site.torrent, manifestUrl).href,
+        live: live && given.key ? { url: live, key: await theKey() } : undefined,
         worker: new URL(given.worker ?? '/swarmlet-sw.js', location.href).href,
         exclude: given.exclude?.split(/[\s,]+/) ?? [],
         wholeMax: Number(given.wholeMax ?? 256 * 1024 * 1024),
@@ -210,6 +226,6 @@
       look();
     },
     /** Bytes by source, and why it does or does not share. */
-    stats: () => ({ ...state, eligible: manifest ? worth(manifest) : 0, ...running?.stats() }),
+    stats: () => ({ ...state, eligible: manifest?.files.reduce((sum, [, size]) => sum + size, 0) ?? 0, ...running?.stats() }),
   };
 })();

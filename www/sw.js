@@ -3,8 +3,9 @@
 // are pulled from the page's worker. It keeps no truth: pages say what may be answered, and any doubt goes to the network.
 'use strict';
 
-/** @typedef {{ path: string, index: number, size: number, type: string }} Entry */
-/** @typedef {{ base: string, files: Map<string, Entry>, classes: Set<string>, wholeMax: number }} Table */
+/** `text`: all of it, good until then. @typedef {{ path: string, index: number | string, size: number, type: string,
+ *   text?: Uint8Array<ArrayBuffer>, until?: number }} Entry */
+/** @typedef {{ base: string, files: Map<string, Entry>, live: Map<string, Entry>, classes: Set<string>, wholeMax: number }} Table */
 /** @typedef {{ method: string, url: string, mode: string, destination: string, cache: string, header: (name: string) => string | null }} Asked */
 /** @typedef {{ entry: Entry, start: number, end: number, partial: boolean, media: boolean, download: boolean }} Found */
 
@@ -60,12 +61,14 @@ const swarmlet = (() => {
   /**
    * Whether a request is one to answer from the swarm, and with what. Pure.
    * @param {Asked} asked @param {Table | undefined} table @param {string} origin this site's
+   * @param {number} [now]
    * @returns {Found | null}
    */
-  function route(asked, table, origin) {
+  function route(asked, table, origin, now = 0) {
     if (!table || asked.method !== 'GET' || !FRESH.has(asked.cache)) return null;
-    const entry = table.files.get(pathOf(asked.url, table.base) ?? '');
-    if (!entry) return null;
+    const path = pathOf(asked.url, table.base) ?? '';
+    const entry = table.live.get(path) ?? table.files.get(path);
+    if (!entry || (entry.until ?? now) < now) return null;
     // What another site gave without CORS must stay unreadable.
     if (!table.base.startsWith(`${origin}/`) && asked.mode !== 'cors') return null;
     if (SPECIAL.some((name) => asked.header(name) !== null)) return null;
@@ -91,6 +94,7 @@ const swarmlet = (() => {
       'accept-ranges': 'bytes',
       'x-content-type-options': 'nosniff',
     });
+    if (entry.text) headers.set('cache-control', 'no-store');
     if (partial) headers.set('content-range', `bytes ${start}-${end - 1}/${entry.size}`);
     if (download) {
       const name = encodeURIComponent(entry.path.split('/').pop() ?? '');
@@ -209,6 +213,7 @@ const swarmlet = (() => {
 
   /** @param {FetchEvent} event @param {Found} found @param {string} page Who has the bytes. */
   async function answer({ request }, found, page) {
+    if (found.entry.text) return new Response(found.entry.text.slice(found.start, found.end), head(found));
     const worker = await connect(page, found, found.start);
     return worker ? new Response(body(request, found, page, worker), head(found)) : fetch(request);
   }
@@ -218,14 +223,30 @@ const swarmlet = (() => {
 
   /** @param {any} data @param {string} id */
   function told(data, id) {
+    const table = tables.get(id);
+    if (data.live && table) table.live = livePart(data.live);
+    if (data.live) return;
     if (!data.open) return void tables.delete(id);
-    const { base, files, classes, wholeMax } = data.open;
+    const { base, files, live, classes, wholeMax } = data.open;
     /** @type {Map<string, Entry>} */
     const entries = new Map();
     files.forEach((/** @type {[string, number, string]} */ [path, size, type], /** @type {number} */ index) => {
       if (size > 0) entries.set(path, { path, index, size, type });
     });
-    tables.set(id, { base, files: entries, classes: new Set(classes), wholeMax });
+    tables.set(id, { base, files: entries, live: livePart(live), classes: new Set(classes), wholeMax });
+  }
+
+  /** What a live stream has now: segments, and playlists themselves.
+   * @param {{ files: [string, number, string][], texts: [string, string, string][], until: number } | undefined} live */
+  function livePart(live) {
+    /** @type {Map<string, Entry>} */
+    const entries = new Map();
+    for (const [path, size, type] of live?.files ?? []) entries.set(path, { path, index: path, size, type });
+    for (const [path, content, type] of live?.texts ?? []) {
+      const text = new TextEncoder().encode(content);
+      entries.set(path, { path, index: path, size: text.length, type, text, until: live?.until });
+    }
+    return entries;
   }
 
   /** The page to ask: the one that a request comes from; a download begins as a navigation, and may be any page's.
@@ -246,7 +267,7 @@ const swarmlet = (() => {
       const { method, url, mode, destination, cache, headers } = event.request;
       const header = (/** @type {string} */ name) => headers.get(name);
       const page = pageOf(event);
-      const found = route({ method, url, mode, destination, cache, header }, tables.get(page), location.origin);
+      const found = route({ method, url, mode, destination, cache, header }, tables.get(page), location.origin, Date.now());
       if (found) event.respondWith(answer(event, found, page).catch(() => fetch(event.request)));
     });
     // A worker that was asleep has forgotten everything.

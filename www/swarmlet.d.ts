@@ -61,6 +61,8 @@ export interface Node {
   meet(code: string): Promise<string | null>;
   /** Shaped like `fetch`. Magnet links and files of known shares come from the swarm, anything else from the network. */
   fetch(url: RequestInfo | URL, init?: RequestInit): Promise<Response>;
+  /** Passes news on to a few neighbours in a swarm: at most 16 KiB, and not more than four times a second. */
+  tell(topic: string, news: Uint8Array): void;
   /** How things are: at most a quarter of a second old. */
   stats(): Stats;
   /** Says goodbye to everybody and ends the worker. Stored content stays. */
@@ -88,6 +90,8 @@ export interface AddOptions {
   select?: number[] | ((file: ShareFile) => boolean);
   /** Begin paused. */
   paused?: boolean;
+  /** The swarm in which its members meet, where that is not one of its own: 64 hexadecimal digits. With a `.torrent` only. */
+  topic?: string;
 }
 
 /** `finding` the list of files, `checking` what is stored, `fetching`, `seeding` (complete), `paused`, `failed`. */
@@ -242,6 +246,8 @@ export interface NodeEventMap {
     state: 'ready' | 'first-leaf' | 'file' | 'done' | 'failed' | 'damaged' | 'removed';
     id: string; share?: Share; file?: number; code?: SwarmletErrorCode; root?: string;
   }>;
+  /** A neighbour in a swarm passed on what somebody says (`tell`). Nothing of it is proven. */
+  news: CustomEvent<{ topic: string; news: Uint8Array }>;
   /** Numbers changed. */
   progress: CustomEvent<null>;
 }

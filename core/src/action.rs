@@ -1,7 +1,7 @@
 //! What a node wants: the five verbs, and the outbox that machines write them to.
 
 use crate::fault::Fault;
-use crate::id::{ContentId, JobId, LinkId, PeerId, Root};
+use crate::id::{ContentId, JobId, LinkId, PeerId, Root, Topic};
 use crate::input::{Channel, Failure};
 use crate::wire::{Candidate, Description, Signature};
 use alloc::string::String;
@@ -244,6 +244,13 @@ pub enum Event {
     NoCode {
         /// The application's number.
         call: u32,
+    },
+    /// A neighbour passed news of a swarm on. Nothing of it is proven: what is to be believed says the application.
+    News {
+        /// Which swarm.
+        topic: Topic,
+        /// What it said.
+        news: Vec<u8>,
     },
     /// The signaller let us in.
     SignallerUp,

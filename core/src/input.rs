@@ -1,7 +1,7 @@
 //! What happens to a node: commands, network, finished work, time.
 
 use crate::content::{Magnet, Torrent};
-use crate::id::{ContentId, Hash, JobId, LinkId, Root};
+use crate::id::{ContentId, Hash, JobId, LinkId, Root, Topic};
 use crate::util::Map;
 use crate::wire::{Candidate, Description};
 use alloc::boxed::Box;
@@ -95,6 +95,15 @@ pub enum Command {
         torrent: Option<Box<Torrent>>,
         /// Fetch only these files (by index); `None`: all.
         select: Option<Vec<u32>>,
+        /// The swarm in which its members meet; `None`: one of its own.
+        topic: Option<Topic>,
+    },
+    /// Pass news on to some neighbours in a swarm.
+    Tell {
+        /// Which swarm.
+        topic: Topic,
+        /// At most [`crate::wire::peer::NEWS_BYTES_MAX`].
+        news: Vec<u8>,
     },
     /// Fetch other files of a share than before.
     Select {

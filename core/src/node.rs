@@ -183,7 +183,10 @@ impl Node {
         let (swarm, cx) = (&mut self.swarm, &mut self.cx);
         match command {
             Command::Seed { torrent, leaves } => swarm.seed(*torrent, leaves, cx),
-            Command::Add { magnet, torrent, select } => swarm.add(&magnet, torrent, select, cx),
+            Command::Add { magnet, torrent, select, topic } => {
+                swarm.add(&magnet, torrent, (select, topic), cx);
+            }
+            Command::Tell { topic, news } => swarm.tell_news(&topic, &news, cx),
             Command::Select { content, files } => swarm.select(&content, files, cx),
             Command::Pause(content) => swarm.pause(&content, cx),
             Command::Resume(content) => swarm.resume(&content, cx),

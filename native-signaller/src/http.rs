@@ -1,13 +1,13 @@
 //! What is where, and the headers that keep pages safe.
 
 use crate::ws::{head, socket};
-use crate::{State, caller, ice};
+use crate::{State, bulletins, caller, ice};
 use axum::Router;
-use axum::extract::{ConnectInfo, Path, Request, State as Shared};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, Request, State as Shared};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use core::net::SocketAddr;
 use core::sync::atomic::Ordering;
 use core::time::Duration;
@@ -15,6 +15,7 @@ use percent_encoding::percent_decode_str;
 use std::sync::Arc;
 use std::time::Instant;
 use swarmlet_core::Topic;
+use swarmlet_core::wire::peer::NEWS_BYTES_MAX;
 
 /// Web seeds may be anywhere, and so may other signallers; scripts and workers come from here only.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; \
@@ -32,6 +33,8 @@ pub(crate) fn router(state: Arc<State>) -> Router {
     let embeddable = Router::new()
         .route("/swarmlet/config.json", get(ice::config).options(preflight))
         .route("/swarmlet/gate/{topic}", get(gate).options(preflight))
+        .route("/swarmlet/live", post(bulletins::tell).layer(DefaultBodyLimit::max(NEWS_BYTES_MAX)))
+        .route("/swarmlet/live/{channel}", get(bulletins::wait).options(preflight))
         .route("/swarmlet/{*path}", get(asset).options(preflight))
         .layer(from_fn(|request, next| dress(request, next, PAGE_POLICY, true)));
     let shares = Router::new()
@@ -141,7 +144,7 @@ fn not_found() -> Response {
     plain(StatusCode::NOT_FOUND, "not found\n")
 }
 
-fn plain(status: StatusCode, text: &'static str) -> Response {
+pub(crate) fn plain(status: StatusCode, text: &'static str) -> Response {
     (status, [(header::CACHE_CONTROL, "no-store")], text).into_response()
 }
 

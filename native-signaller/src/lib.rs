@@ -19,6 +19,7 @@ pub mod shutdown;
 
 mod accept;
 mod admin;
+mod bulletins;
 mod caller;
 mod cluster;
 mod config;
@@ -73,6 +74,8 @@ struct State {
     peer: Option<seed::Peer>,
     /// Visitors of sites that share.
     crowds: std::sync::Mutex<publish::crowd::Crowds>,
+    /// Live streams of sites.
+    board: publish::board::Board,
     draining: AtomicBool,
     metrics: metrics::Metrics,
     /// Counts of the way to other nodes, where this is one of several.
@@ -214,6 +217,7 @@ pub async fn run(config: Config, inlets: Inlets, shutdown: impl Future<Output = 
         shares,
         peer,
         crowds: std::sync::Mutex::default(),
+        board: publish::board::Board::default(),
         draining: AtomicBool::new(false),
         metrics: metrics::Metrics::default(),
         bus,
@@ -256,6 +260,7 @@ async fn go_away(state: &State, accepting: JoinHandle<()>, ending: &Cancellation
     if let Some(peer) = &state.peer {
         peer.close().await;
     }
+    state.board.close();
     // The tracker closes who is left when four fifths are over, so that the close frames get out in time.
     let left = tokio::time::timeout(drain, state.hub.drain(drain * 4 / 5)).await;
     ending.cancel();

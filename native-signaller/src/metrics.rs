@@ -85,6 +85,7 @@ pub(crate) async fn text(state: &State) -> Option<String> {
     if let Some(peer) = &state.peer {
         registry.sub_registry_with_prefix("peer").register_collector(Box::new(Inside(peer.measures().await)));
     }
+    registry.sub_registry_with_prefix("site").register_collector(Box::new(Inside(state.board.measures())));
     encode(&mut text, &registry).ok()?;
     let mut process = Registry::with_prefix("process");
     process.register_collector(Box::new(Process));

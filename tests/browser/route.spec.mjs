@@ -17,7 +17,11 @@ const types = {
   's.css': 'text/css', 'hls/1.ts': 'video/mp2t', 'd.bin': 'application/octet-stream', 'feed.xml': 'application/xml', 'p.pdf': 'application/pdf',
 };
 const files = new Map(Object.entries(types).map(([path, type], index) => [path, { path, index, size: 10 * MiB, type }]));
-const table = { base: `${ORIGIN}/`, files, classes: new Set(['image', 'font', 'media', 'fetch', 'download']), wholeMax: 256 * MiB };
+const live = new Map([
+  ['live/9.ts', { path: 'live/9.ts', index: 'live/9.ts', size: 9, type: 'video/mp2t' }],
+  ['live/index.m3u8', { path: 'live/index.m3u8', index: '', size: 5, type: 'application/vnd.apple.mpegurl', text: new Uint8Array(5), until: 100 }],
+]);
+const table = { base: `${ORIGIN}/`, files, live, classes: new Set(['image', 'font', 'media', 'fetch', 'download']), wholeMax: 256 * MiB };
 
 /** @param {string} path @param {Record<string, any>} [more] @param {any} [of] */
 function ask(path, { headers = {}, ...more } = {}, of = table) {
@@ -98,4 +102,13 @@ test('ranges are exact, or none of ours', () => {
   for (const range of ['bytes=9-5', 'bytes=99999999-', 'bytes=-0', 'bytes=-', 'bytes=0-1,3-4', 'lines=0-1', 'bytes=a-b', '']) {
     assert.equal(of(range), null, range);
   }
+});
+
+test('a live stream: its segments, and its playlists for as long as they are good', () => {
+  const header = () => null;
+  const asked = (/** @type {string} */ path) => ({ method: 'GET', url: `${ORIGIN}/live/${path}`, mode: 'cors', destination: '', cache: 'default', header });
+  assert.deepEqual(route(asked('9.ts'), table, ORIGIN, 1).end, 9);
+  assert.equal(route(asked('index.m3u8'), table, ORIGIN, 100).end, 5);
+  assert.equal(route(asked('index.m3u8'), table, ORIGIN, 101), null, 'the site has a newer one');
+  assert.equal(route({ ...asked('9.ts'), destination: 'document', mode: 'navigate' }, table, ORIGIN, 1), null);
 });

@@ -3,7 +3,7 @@
 // nginx, which knows nothing of Swarmlet.
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -18,6 +18,7 @@ let made = 0;
 
 export class Site {
   /** @type {import('node:child_process').ChildProcess | undefined} */ #nginx;
+  /** @type {Stream | undefined} */ #live;
 
   /** @param {string} home @param {number} port */
   constructor(home, port) {
@@ -129,6 +130,20 @@ export class Site {
     return this;
   }
 
+  /** An encoder and `publish --live` on `live/`, with its page. @param {{ signaller: string, tag?: Record<string, string> }} options */
+  async startLive({ signaller, tag = {} }) {
+    const live = new Stream(this.home, join(this.folder, 'live'));
+    this.#live = live;
+    const key = join(this.home, 'key');
+    if (!existsSync(key)) writeFileSync(key, execFileSync(binary, ['token', '--new-key'], { encoding: 'utf8' }));
+    const said = await live.publish(['publish', '--live', live.folder, '--base-url', `${this.base}live/`, '--sign', key, '--signaller', signaller]);
+    const extra = Object.entries({ manifest: 'none', mode: 'on', policy: 'none', ...tag }).map(([name, value]) => ` data-${name}="${value}"`).join('');
+    const script = said.replace(' data-mode="shadow"', '').replace('></script>', `${extra}></script>`);
+    const page = readFileSync(join(root, 'www/demo/live.html'), 'utf8');
+    writeFileSync(join(this.folder, 'live.html'), page.replace('<!-- swarmlet -->', script));
+    return live;
+  }
+
   async stop() {
     const nginx = this.#nginx;
     this.#nginx = undefined;
@@ -139,6 +154,7 @@ export class Site {
   }
 
   async close() {
+    await this.#live?.stop();
     await this.stop();
     rmSync(this.home, { recursive: true, force: true });
   }
@@ -149,6 +165,11 @@ export class Site {
     return new Map(files.map((/** @type {[string, number]} */ [path, size]) => [path, size]));
   }
 
+  /** Bytes of a file that is there, or was on its way out. @param {string} path @returns {number | undefined} */
+  size(path) {
+    return existsSync(join(this.folder, path)) ? statSync(join(this.folder, path)).size : undefined;
+  }
+
   /** @param {string} path */
   hash(path) {
     return sha256(readFileSync(join(this.folder, path)));
@@ -157,9 +178,85 @@ export class Site {
   /** What nginx says that it sent of what visitors may share. @returns {Line[]} */
   log() {
     const eligible = this.eligible();
+    return this.lines().filter(({ path }) => eligible.has(path));
+  }
+
+  /** All that nginx sent. @returns {Line[]} */
+  lines() {
     const lines = readFileSync(join(this.home, 'access.log'), 'utf8').trim().split('\n').map((line) => line.split('\t'));
-    return lines.map(([uri, status, sent, visitor]) => ({ path: uri?.slice(1) ?? '', status: Number(status), bytes: Number(sent), visitor: visitor ?? '' }))
-      .filter(({ path }) => eligible.has(path));
+    return lines.map(([uri, status, sent, visitor]) => ({ path: uri?.slice(1) ?? '', status: Number(status), bytes: Number(sent), visitor: visitor ?? '' }));
+  }
+}
+
+/** A live stream: segments of a second that are ready, and come out one by one. */
+export class Stream {
+  /** @type {import('node:child_process').ChildProcess | undefined} */ #publisher;
+  /** @type {NodeJS.Timeout | undefined} */ #timer;
+  /** @type {string[]} */ said = [];
+  next = 0;
+  /** Segments that are ready: then they begin anew. */
+  #whole;
+
+  /** @param {string} home @param {string} folder */
+  constructor(home, folder) {
+    this.folder = folder;
+    this.ready = join(home, 'ready');
+    mkdirSync(folder);
+    mkdirSync(this.ready);
+    execFileSync('ffmpeg', ['-v', 'error', '-stream_loop', '5', '-i', join(root, 'www/sample/05 Swarm.mp4'), '-t', '32', '-vf', 'scale=640:360,noise=alls=20:allf=t',
+      '-c:v', 'libx264', '-preset', 'ultrafast', '-b:v', '3M', '-g', '25', '-keyint_min', '25', '-sc_threshold', '0', '-c:a', 'aac', '-f', 'hls', '-hls_time', '1', '-hls_list_size', '0',
+      '-hls_segment_filename', join(this.ready, '%03d.ts'), join(this.ready, 'index.m3u8')]);
+    this.#whole = readdirSync(this.ready).length - 1;
+  }
+
+  /** Puts out the next segment, and a playlist of the last ones. @param {number} [count] */
+  step(count = 1) {
+    for (let at = 0; at < count; at += 1, this.next += 1) {
+      cpSync(join(this.ready, this.#name(this.next % this.#whole)), join(this.folder, this.#name(this.next)));
+    }
+    const first = Math.max(0, this.next - 6);
+    const list = Array.from({ length: this.next - first }, (_, at) => {
+      const again = at + first > 0 && (at + first) % this.#whole === 0 ? '#EXT-X-DISCONTINUITY\n' : '';
+      return `${again}#EXTINF:1.0,\n${this.#name(first + at)}\n`;
+    }).join('');
+    const text = `#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:1\n#EXT-X-MEDIA-SEQUENCE:${first}\n${list}`;
+    writeFileSync(join(this.folder, 'index.part'), text);
+    renameSync(join(this.folder, 'index.part'), join(this.folder, 'index.m3u8'));
+  }
+
+  /** A segment each second from now on. */
+  run() {
+    this.#timer = setInterval(() => this.step(), 1000);
+  }
+
+  /** @param {number} at */
+  #name(at) {
+    return `${String(at).padStart(3, '0')}.ts`;
+  }
+
+  /** Starts to publish, and gives the script tag. @param {string[]} args @returns {Promise<string>} */
+  publish(args) {
+    const child = spawn(binary, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    this.#publisher = child;
+    return within(new Promise((told) => child.stdout?.on('data', (text) => {
+      this.said.push(...String(text).split('\n').filter(Boolean));
+      const script = /<script .*<\/script>/.exec(this.said.join('\n'))?.[0];
+      if (script) told(script);
+    })), 'publish --live begins', async () => this.said);
+  }
+
+  bulletin() {
+    return readFileSync(join(this.folder, 'swarmlet-live.txt'), 'utf8');
+  }
+
+  async stop() {
+    clearInterval(this.#timer);
+    const child = this.#publisher;
+    this.#publisher = undefined;
+    if (!child || child.exitCode !== null) return;
+    const ended = new Promise((done) => child.once('exit', done));
+    child.kill();
+    await ended;
   }
 }
 

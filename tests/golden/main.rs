@@ -100,6 +100,7 @@ fn peer_messages() -> Vec<(String, (Message, Vec<u8>))> {
         ("parcel", parcel(12, true), [card.as_slice(), &sealed].concat()),
         ("parcel-on", parcel(11, false), sealed),
         ("unreached", Message::Unreached { peer: PEER }, vec![]),
+        ("news", Message::News { topic: TOPIC }, b"signed".to_vec()),
     ];
     list.into_iter().map(|(name, message, tail)| (name.to_owned(), (message, tail))).collect()
 }
@@ -262,6 +263,7 @@ fn every_variant_has_a_vector() {
         | Message::Peers { .. }
         | Message::Parcel { .. }
         | Message::Unreached { .. }
+        | Message::News { .. }
         // The simulator's alone, without a number.
         | Message::Choke { .. } => (),
     };

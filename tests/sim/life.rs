@@ -21,7 +21,7 @@ impl World {
             Command::Seed { torrent: Box::new(content.torrent.clone()), leaves: content.leaves.clone() }
         } else {
             let torrent = spec.has_torrent.then(|| Box::new(content.torrent.clone()));
-            Command::Add { magnet: content.magnet(), torrent, select: None }
+            Command::Add { magnet: content.magnet(), torrent, select: None, topic: None }
         };
         // Node::new may have orders of its own; the first input drains them too.
         self.command(peer, command);

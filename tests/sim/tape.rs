@@ -161,7 +161,7 @@ impl Told {
             Self::Add(magnet, torrent) => {
                 let magnet = Magnet::parse(magnet).ok()?;
                 let torrent = torrent.as_ref().and_then(|bytes| Torrent::parse(bytes).ok()).map(Box::new);
-                Input::Command(Command::Add { magnet, torrent, select: None })
+                Input::Command(Command::Add { magnet, torrent, select: None, topic: None })
             }
             Self::Close => Input::Command(Command::Close),
             Self::Read(read, root, start, length, within) => {

@@ -1,6 +1,6 @@
 //! JavaScript values ⇄ the node's types.
 
-use js_sys::{Array, Float64Array, Object, Reflect};
+use js_sys::{Array, Float64Array, Object, Reflect, Uint8Array};
 use swarmlet_core::action::{Event, ShareFailure, SourceFailure};
 use swarmlet_core::content::ContentError;
 use swarmlet_core::snapshot::{LinkView, ShareState, ShareView, Snapshot};
@@ -213,6 +213,10 @@ pub(crate) fn event(event: &Event) -> Plain {
         Event::DialFailed { peer: id, fault } => {
             peer("link", id).set("state", "failed").set("fault", fault_name(*fault))
         }
+        Event::News { topic, news } => Plain::of("event")
+            .set("name", "news")
+            .set("topic", topic.to_string())
+            .set("news", Uint8Array::from(news.as_slice())),
         Event::Banned { peer: id, fault } => peer("ban", id).set("fault", fault_name(*fault)),
         Event::SourceDropped { url, reason } => source(url, *reason),
         Event::SignallerUp => signaller("up"),

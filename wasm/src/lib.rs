@@ -28,7 +28,7 @@ use core::time::Duration;
 use js_sys::{Array, Function, Uint8Array};
 use swarmlet_core::content::{ContentError, Magnet, Torrent};
 use swarmlet_core::wire::sdp;
-use swarmlet_core::{Command, Config, ContentId, Failure, JobId, LinkId, PeerId, Root};
+use swarmlet_core::{Command, Config, ContentId, Failure, JobId, LinkId, PeerId, Root, Topic};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::FileSystemDirectoryHandle;
@@ -149,7 +149,13 @@ impl Engine {
         let number = |at| args.get(at).as_f64().unwrap_or_default();
         match method {
             "addLink" => return self.add_link(&text(&first), &second),
-            "addTorrent" => return self.add_torrent(&first, &second),
+            "addTorrent" => return self.add_torrent(&first, &second, &text(&args.get(2))),
+            "tell" => {
+                if let Some(topic) = Topic::from_hex(&text(&first)) {
+                    let news = second.unchecked_ref::<Uint8Array>().to_vec();
+                    self.command(Command::Tell { topic, news });
+                }
+            }
             "seed" => self.seed(id, &first, text(&second), &args.get(2)),
             "read" => {
                 let root = Root::from_hex(&text(&first)).ok_or_else(|| refusal("bad-argument", None))?;
@@ -217,18 +223,19 @@ impl Engine {
         let magnet = Magnet::parse(link).map_err(|error| refuse(error, "bad-link"))?;
         let select = convert::indices(select).or_else(|| magnet.select.clone());
         let told = told(&magnet, &[]);
-        self.command(Command::Add { magnet, torrent: None, select });
+        self.command(Command::Add { magnet, torrent: None, select, topic: None });
         Ok(told)
     }
 
-    /// Begins to fetch a share named by the bytes of a `.torrent`. Returns `{ id, name, magnet }`.
-    fn add_torrent(&self, bytes: &JsValue, select: &JsValue) -> Result<JsValue, JsValue> {
+    /// Begins to fetch a share named by the bytes of a `.torrent`, in the swarm `topic`, if it is one. Returns
+    /// `{ id, name, magnet }`.
+    fn add_torrent(&self, bytes: &JsValue, select: &JsValue, topic: &str) -> Result<JsValue, JsValue> {
         let bytes = bytes.unchecked_ref::<Uint8Array>().to_vec();
         let torrent = Torrent::parse(&bytes).map_err(|error| refuse(error, "bad-torrent"))?;
         let magnet = torrent.magnet();
         let told = told(&magnet, &[]);
-        let select = convert::indices(select);
-        self.command(Command::Add { magnet, torrent: Some(Box::new(torrent)), select });
+        let (select, topic) = (convert::indices(select), Topic::from_hex(topic));
+        self.command(Command::Add { magnet, torrent: Some(Box::new(torrent)), select, topic });
         Ok(told)
     }
 

@@ -2,11 +2,12 @@
 // What runs once the gate is open: a node that has the site as a share, and answers for the service worker.
 
 import { join } from '../swarmlet.js';
+import { Stalls } from './stalls.js';
 
 /** @typedef {{
- *   site: { content: string, files: [string, number, string, string][] }, classes: string[], signaller: URL,
+ *   site: { content: string, topic: string, files: [string, number, string, string][] }, classes: string[], signaller: URL,
  *   upload: number | undefined, token: string | undefined, base: string, torrent: string, worker: string,
- *   exclude: string[], wholeMax: number,
+ *   exclude: string[], wholeMax: number, live: { url: string, key: CryptoKey } | undefined,
  * }} Options */
 /** @typedef {{ stop: () => void, stats: () => object }} Running */
 
@@ -19,7 +20,9 @@ const AWAKE_MS = 20_000;
 export async function run(options) {
   const node = await join({ signaller: signalUrl(options.signaller), upload: options.upload, token: options.token });
   try {
-    const site = new Site(node, options, await add(node, options));
+    const share = options.site.content ? await add(node, options) : undefined;
+    const show = options.live && (await import('./show.js')).Show;
+    const site = new Site(node, options, share, show && ((told) => new show(node, options, told)));
     await site.open();
     return site;
   } catch (error) {
@@ -38,7 +41,7 @@ function signalUrl(signaller) {
 /** The site as a share of which nothing is wanted yet. @param {import('../swarmlet.js').Node} node @param {Options} options */
 async function add(node, { torrent, site, base }) {
   const bytes = await (await fetch(torrent, { cache: 'no-cache' })).arrayBuffer();
-  const share = await node.add(bytes, { select: [] });
+  const share = await node.add(bytes, { select: [], topic: site.topic });
   if (share.id !== site.content) throw new Error('The torrent is not the one of the manifest.');
   await share.ready;
   await node.add(`magnet:?xt=urn:btmh:1220${share.id}&ws=${encodeURIComponent(`${base}#`)}`, { select: [] });
@@ -56,24 +59,30 @@ class Site {
   /** @type {Set<number>} */
   #selected = new Set();
   #listening = new AbortController();
+  #stalls = new Stalls(this.#listening.signal);
   #served = { requests: 0, bytes: 0 };
   /** Bytes that the site's server sent: to the page, to the node, and around a node that was stuck. */
   #origin = { page: 0, node: 0, detour: 0 };
   #observer;
   #paths;
 
-  /** @param {any} node @param {Options} options @param {import('../swarmlet.js').Share} share */
-  constructor(node, options, share) {
+  /** @type {import('./show.js').Show | undefined} */
+  #show;
+
+  /** @param {any} node @param {Options} options @param {import('../swarmlet.js').Share | undefined} share
+   * @param {((told: () => void) => import('./show.js').Show) | undefined} show */
+  constructor(node, options, share, show) {
     this.#node = node;
     this.#options = options;
     this.#share = share;
     this.#paths = new Set(options.site.files.map(([path]) => path));
-    const byPath = new Map(share.files.map((file) => [file.path, file]));
+    const byPath = new Map(share?.files.map((file) => [file.path, file]));
     this.#files = options.site.files.map(([path, size, root]) => {
       const file = byPath.get(path);
       return file?.size === size && file.root === root ? file : undefined;
     });
     this.#observer = new PerformanceObserver((list) => this.#see(list.getEntries()));
+    this.#show = show?.(() => this.#post({ live: this.#show?.table() }));
   }
 
   /** Begins to answer. */
@@ -85,6 +94,7 @@ class Site {
     }, { signal });
     const container = navigator.serviceWorker;
     this.#node.watch();
+    await this.#show?.start();
     this.#observer.observe({ type: 'resource', buffered: true });
     container.addEventListener('message', (event) => this.#hear(event), { signal });
     container.addEventListener('controllerchange', () => this.#tell(true), { signal });
@@ -98,6 +108,7 @@ class Site {
 
   stop() {
     this.#tell(false);
+    this.#show?.stop();
     this.#observer.disconnect();
     this.#listening.abort();
     this.#node.close();
@@ -107,7 +118,7 @@ class Site {
     const { totals, links, timings } = this.#node.stats();
     const { fromPeers, fromHttp, sent, wasted } = totals;
     const { page, node, detour } = this.#origin;
-    return { fromPeers, fromHttp, fromOrigin: page + node + detour, sent, wasted, peers: links.length, served: this.#served, timings };
+    return { fromPeers, fromHttp, fromOrigin: page + node + detour, sent, wasted, peers: links.length, stalls: this.#stalls.stats(), served: this.#served, timings, live: this.#show?.stats() };
   }
 
   /** Tells the service worker what it may answer for this page. @param {boolean | undefined} open */
@@ -116,8 +127,12 @@ class Site {
     const { base, classes, wholeMax, site, exclude } = this.#options;
     const left = (/** @type {string} */ path) => exclude.some((start) => start !== '' && path.startsWith(start));
     const files = site.files.map(([path, size, , type], index) => (this.#files[index] && !left(path) ? [path, size, type] : ['', 0, '']));
-    const table = open ? { base, files, classes, wholeMax } : null;
-    navigator.serviceWorker.controller?.postMessage({ t: 'swarmlet', open: table });
+    this.#post({ open: open ? { base, files, live: this.#show?.table(), classes, wholeMax } : null });
+  }
+
+  /** @param {object} message */
+  #post(message) {
+    navigator.serviceWorker.controller?.postMessage({ t: 'swarmlet', ...message });
   }
 
   /** @param {MessageEvent} event */
@@ -130,20 +145,26 @@ class Site {
 
   /** @param {any} asked @param {MessagePort} port */
   #read({ index, start, end, media }, port) {
-    const file = this.#files[index];
-    if (!file || this.#node.closed) return port.postMessage('no');
+    if (typeof index === 'string' && this.#show) return void this.#show.read(index, start, end, port, this.#count);
+    const [file, share] = [this.#files[index], this.#share];
+    if (!file || !share || this.#node.closed) return port.postMessage('no');
     this.#readers.set(file.index, (this.#readers.get(file.index) ?? 0) + 1);
     this.#select(file.index, true);
-    this.#node.serve(port, { root: file.root, share: this.#share.id, start, end, media }, (/** @type {number} */ bytes) => {
-      this.#served.requests += 1;
-      this.#served.bytes += bytes;
+    this.#node.serve(port, { root: file.root, share: share.id, start, end, media }, (/** @type {number} */ bytes) => {
+      this.#count(bytes);
       const left = (this.#readers.get(file.index) ?? 1) - 1;
       this.#readers.set(file.index, left);
       // Without peers everything else would be fetched from the owner's server, needed or not.
-      const alone = this.#share.stats().peers === 0;
+      const alone = share.stats().peers === 0;
       if (left === 0) setTimeout(() => this.#leave(file), alone && media ? 0 : KEEP_MS);
     });
   }
+
+  /** One request was answered. @param {number} bytes */
+  #count = (bytes) => {
+    this.#served.requests += 1;
+    this.#served.bytes += bytes;
+  };
 
   /** @param {import('../swarmlet.js').ShareFile} file */
   #leave(file) {
@@ -155,7 +176,7 @@ class Site {
     if (this.#selected.has(index) === wanted || this.#node.closed) return;
     if (wanted) this.#selected.add(index);
     else this.#selected.delete(index);
-    this.#share.select([...this.#selected]).catch(() => {});
+    this.#share?.select([...this.#selected]).catch(() => {});
   }
 
   /** What the browser loaded of the site without us; what a service worker answered has no size on the wire.
@@ -169,7 +190,9 @@ class Site {
   /** Whether visitors may share what is there. @param {string} url */
   #isOurs(url) {
     const { base } = this.#options;
-    return url.startsWith(base) && this.#paths.has(decodeURIComponent(url.slice(base.length).split(/[?#]/)[0]));
+    if (!url.startsWith(base)) return false;
+    const path = decodeURIComponent(url.slice(base.length).split(/[?#]/)[0]);
+    return this.#paths.has(path) || Boolean(this.#show?.has(path));
   }
 }
 

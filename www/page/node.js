@@ -131,9 +131,9 @@ class Node {
    * @param {AddOptions} [options]
    */
   async add(what, options = {}) {
-    const { signal, select } = options;
+    const { signal, select, topic } = options;
     const chosen = typeof select === 'function' ? [] : select;
-    const told = await this.#addTold(what, chosen, signal);
+    const told = await this.#addTold(what, [chosen, topic], signal);
     const share = this.#share(told, { signal });
     if (typeof select === 'function') {
       share.ready.then(() => share.select(share.files.filter(select).map((file) => file.index))).catch(() => {});
@@ -180,7 +180,7 @@ class Node {
   /**
    * Gives a port to the worker, which answers each `more` that comes through it with bytes of a file, until `stop`.
    * @param {MessagePort} port
-   * @param {{ root: string, share: string, start: number, end: number, media: boolean }} what
+   * @param {import('../worker/serve.js').What} what
    * @param {(bytes: number) => void} over
    */
   serve(port, what, over) {
@@ -188,6 +188,15 @@ class Node {
     const id = this.#nextCall++;
     this.#serving.set(id, over);
     this.#worker.postMessage({ t: 'serve', id, what, port }, [port]);
+  }
+
+  /**
+   * Passes news on to a few neighbours in a swarm, who hear it as a `news` event.
+   * @param {string} topic
+   * @param {Uint8Array} news
+   */
+  tell(topic, news) {
+    this.#tell('tell', [topic, news]);
   }
 
   /** Has the worker tell by `loaded` events what it loads over the network. */
@@ -203,15 +212,15 @@ class Node {
 
   /**
    * @param {import('../swarmlet.js').AddInput} what
-   * @param {number[] | undefined} select
+   * @param {[select: number[] | undefined, topic: string | undefined]} options
    * @param {AbortSignal | undefined} signal
    */
-  async #addTold(what, select, signal) {
-    if (typeof what === 'string' || what instanceof URL) return this.#call('addLink', [linkText(what), select], { signal });
+  async #addTold(what, options, signal) {
+    if (typeof what === 'string' || what instanceof URL) return this.#call('addLink', [linkText(what), options[0]], { signal });
     const bytes = what instanceof Blob ? await what.arrayBuffer() : what;
     if (!(bytes instanceof ArrayBuffer) && !ArrayBuffer.isView(bytes)) throw new SwarmletError('bad-argument');
     const view = bytes instanceof ArrayBuffer ? new Uint8Array(bytes) : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    return this.#call('addTorrent', [view, select], { signal });
+    return this.#call('addTorrent', [view, ...options], { signal });
   }
 
   /**

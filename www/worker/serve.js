@@ -17,14 +17,19 @@ const LARGE_BYTES = 8 * 1024 * 1024;
 const FIRST_READ = 0x8000_0000;
 
 /** @typedef {{ call: (id: number, method: string, args: unknown[]) => void, run: () => void }} Engine */
-/** @typedef {{ root: string, share: string, start: number, end: number, media: boolean }} What */
+// Up to so far ahead of its need the node asks an HTTP server for what no peer was asked for (the core's HEDGE).
+const HEDGE_MS = 2000;
+
+/** `wait`: how long somebody else may take to get it first, in milliseconds, where that was agreed on.
+ * @typedef {{ root: string, share: string, start: number, end: number, media: boolean, wait?: number }} What */
 
 /**
  * How soon a read is needed, in milliseconds: the one after `ahead` others.
- * @param {{ start: number, end: number, media: boolean }} what @param {number} ahead @param {number} peers
+ * @param {{ start: number, end: number, media: boolean, wait?: number }} what @param {number} ahead @param {number} peers
  */
-export function needed({ start, end, media }, ahead, peers) {
+export function needed({ start, end, media, wait }, ahead, peers) {
   if (peers === 0) return 0;
+  if (wait !== undefined) return wait === 0 ? 0 : HEDGE_MS + wait;
   return (media || end - start < LARGE_BYTES ? SOON_MS : LARGE_MS) + ahead * NEXT_MS;
 }
 
@@ -148,7 +153,7 @@ class Serving {
       const first = this.#given === 0 && this.#reads.length === 0;
       const most = first ? FIRST_BYTES : READ_BYTES;
       const length = Math.min(most - (this.#at % most), end - this.#at);
-      const within = first ? 0 : needed(this.#what, this.#reads.length, peers);
+      const within = first && !this.#what.wait ? 0 : needed(this.#what, this.#reads.length, peers);
       this.#reads.push({ number: this.#node.read(this, [this.#at, length, within]) });
       this.#at += length;
       asked = true;

@@ -51,6 +51,12 @@ pub fn topic_of(content: &ContentId) -> Topic {
     Topic(Sha256::new().chain_update(b"swarmlet topic").chain_update(content.0).finalize().into())
 }
 
+/// The swarm in which all visitors of a site meet, whatever deploy they have: by the public key that signs for it.
+#[must_use]
+pub fn site_topic(key: &[u8; 32]) -> Topic {
+    Topic(Sha256::new().chain_update(b"swarmlet site").chain_update(key).finalize().into())
+}
+
 impl Info {
     /// Reads an info dictionary. Unknown keys count in the hash and are otherwise ignored, so hybrid torrents
     /// are read as what they are in version 2.

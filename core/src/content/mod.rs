@@ -22,7 +22,7 @@ mod tests;
 pub use bitfield::{Bitfield, Ones};
 pub use builder::{Builder, Built};
 pub use error::ContentError;
-pub use info::{FileEntry, Info, content_id, topic_of};
+pub use info::{FileEntry, Info, content_id, site_topic, topic_of};
 pub use layout::{Layout, LeafIndex, PieceIndex};
 pub use magnet::Magnet;
 pub use torrent::Torrent;

@@ -271,6 +271,7 @@ impl Swarm {
             Message::NoInfo { content } => self.on_no_info(link, content, cx),
             Message::Block { root, start } => self.on_block(link, root, *start, tail, cx),
             Message::Acked { leaves, clock } => self.on_acked(link, *leaves, *clock, cx),
+            Message::News { topic } => self.on_news(link, topic, tail, cx),
             #[cfg(feature = "lab")]
             Message::Choke { on } => self.on_choke(link, *on),
             Message::Hello(_)

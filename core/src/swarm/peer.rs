@@ -28,6 +28,8 @@ const SNUB_AFTER: u64 = 8 * SECOND;
 pub(crate) struct Peer {
     /// The swarms that both of us are in.
     pub(crate) topics: Set<Topic>,
+    /// When news of it are looked at again.
+    pub(crate) news_at: Instant,
     /// What it wants to hear of.
     pub(crate) wants: Set<Root>,
     /// What we told it that we want.
@@ -106,6 +108,7 @@ impl Peer {
     pub(crate) fn new(now: Instant) -> Self {
         Self {
             topics: Set::new(),
+            news_at: Instant::ZERO,
             wants: Set::new(),
             told: Set::new(),
             has: Map::new(),

@@ -2,7 +2,7 @@
 
 use super::origin::{Lot, Origin};
 use crate::action::ShareFailure;
-use crate::content::{FileEntry, Torrent, topic_of};
+use crate::content::{FileEntry, Torrent};
 use crate::id::{ContentId, JobId, LinkId, Root, Topic};
 use crate::rate::Rate;
 use crate::time::Instant;
@@ -59,9 +59,9 @@ pub(crate) struct InfoFetch {
 }
 
 impl Share {
-    pub(crate) fn new(content: &ContentId, name: String, order: u64) -> Self {
+    pub(crate) fn new(topic: Topic, name: String, order: u64) -> Self {
         Self {
-            topic: topic_of(content),
+            topic,
             name,
             torrent: None,
             select: None,

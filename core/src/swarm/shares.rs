@@ -6,7 +6,7 @@ use super::share::Share;
 use super::{ANSWER_DEADLINE, Fact, Job, Swarm, TICK};
 use crate::action::{Event, ShareFailure, Work};
 use crate::config::INFO_BYTES_MAX;
-use crate::content::{FileEntry, Info, Layout, Magnet, Torrent, Tree, content_id};
+use crate::content::{FileEntry, Info, Layout, Magnet, Torrent, Tree, content_id, topic_of};
 use crate::fault::Fault;
 use crate::id::{ContentId, Hash, LinkId, Root, Topic};
 use crate::input::Outcome;
@@ -22,7 +22,9 @@ impl Swarm {
     /// Offers a share of the application's own files.
     pub(crate) fn seed(&mut self, torrent: Torrent, mut leaves: Map<Root, Vec<Hash>>, cx: &mut Cx) {
         let content = torrent.info.content;
-        if !self.shares.contains_key(&content) && !self.make_room(&content, torrent.info.name.clone(), cx) {
+        if !self.shares.contains_key(&content)
+            && !self.make_room(&content, torrent.info.name.clone(), None, cx)
+        {
             return;
         }
         let files = &torrent.info.files;
@@ -52,12 +54,12 @@ impl Swarm {
         &mut self,
         magnet: &Magnet,
         torrent: Option<Box<Torrent>>,
-        select: Option<Vec<u32>>,
+        (select, topic): (Option<Vec<u32>>, Option<Topic>),
         cx: &mut Cx,
     ) {
         let content = magnet.content;
         if !self.shares.contains_key(&content)
-            && !self.make_room(&content, magnet.name.clone().unwrap_or_default(), cx)
+            && !self.make_room(&content, magnet.name.clone().unwrap_or_default(), topic, cx)
         {
             return;
         }
@@ -81,13 +83,14 @@ impl Swarm {
         }
     }
 
-    fn make_room(&mut self, content: &ContentId, name: String, cx: &mut Cx) -> bool {
+    fn make_room(&mut self, content: &ContentId, name: String, topic: Option<Topic>, cx: &mut Cx) -> bool {
         if self.shares.len() >= cx.config.shares_max as usize {
             cx.out.notify(Event::Failed { content: *content, reason: ShareFailure::TooMany });
             return false;
         }
         self.next_order += 1;
-        self.shares.insert(*content, Share::new(content, name, self.next_order));
+        let topic = topic.unwrap_or_else(|| topic_of(content));
+        self.shares.insert(*content, Share::new(topic, name, self.next_order));
         true
     }
 
@@ -300,11 +303,23 @@ impl Swarm {
                 break;
             }
         }
-        self.facts.push(Fact::Joined { topic: share.topic, complete: done });
         if done && !share.done_told {
             cx.out.notify(Event::Done { content: *content });
         }
         share.done_told = done;
+        let topic = share.topic;
+        let complete = self.is_complete_in(&topic);
+        self.facts.push(Fact::Joined { topic, complete });
+    }
+
+    /// Whether all that is wanted in a swarm is here: several shares may meet in one.
+    fn is_complete_in(&self, topic: &Topic) -> bool {
+        for (_, share) in &self.shares {
+            if share.topic == *topic && share.is_active() && !share.done_told {
+                return false;
+            }
+        }
+        true
     }
 
     /// A file is whole.
@@ -368,7 +383,10 @@ impl Swarm {
     fn stand_down(&mut self, content: &ContentId, cx: &mut Cx) {
         let Some(share) = self.shares.get_mut(content) else { return };
         share.info.from = None;
-        self.facts.push(Fact::Left(share.topic));
+        let topic = share.topic;
+        if !self.is_in(&topic) {
+            self.facts.push(Fact::Left(topic));
+        }
         self.abort_fetches(content, cx);
         let Some(share) = self.shares.get(content) else { return };
         let mut idle = Vec::new();
@@ -428,14 +446,11 @@ impl Swarm {
 
     /// Swarms that we are in, whether we are complete in them, and how many links of use we have there.
     pub(crate) fn topics(&self, now: Instant) -> Vec<(Topic, bool, usize)> {
-        let mut topics = Vec::new();
+        let mut topics: Vec<(Topic, bool, usize)> = Vec::new();
         for (_, share) in &self.shares {
-            if share.is_active() {
-                topics.push((
-                    share.topic,
-                    share.done_told,
-                    self.useful_in(&share.topic, share.done_told, now),
-                ));
+            if share.is_active() && !topics.iter().any(|(topic, _, _)| *topic == share.topic) {
+                let complete = self.is_complete_in(&share.topic);
+                topics.push((share.topic, complete, self.useful_in(&share.topic, complete, now)));
             }
         }
         topics

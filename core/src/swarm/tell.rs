@@ -2,16 +2,22 @@
 
 use super::Swarm;
 use super::peer::WANTS_MAX;
+use crate::action::Event;
 use crate::content::Bitfield;
 use crate::fault::Fault;
-use crate::id::{LinkId, Root};
+use crate::id::{LinkId, Root, Topic};
 use crate::outbox::Cx;
+use crate::time::SECOND;
 use crate::util::{Set, order};
 use crate::wire::{Message, Pieces, peer as limits};
 use alloc::vec::Vec;
 
 /// That a rare piece is here is told to so few at once.
 const FEW: usize = 3;
+/// News go on to so many: who passes on to four reaches all but 2 % of a crowd (1 - s = e^-4s), and there are other ways.
+const NEWS_TO: usize = 4;
+/// News of a neighbour that come sooner after the last are not looked at.
+const NEWS_EVERY: u64 = SECOND / 4;
 
 impl Swarm {
     pub(super) fn on_want(&mut self, link: LinkId, roots: &[Root], cx: &mut Cx) -> Result<(), Fault> {
@@ -147,6 +153,32 @@ impl Swarm {
                 }
             }
         }
+    }
+
+    /// Passes news on to a few neighbours in a swarm.
+    pub(crate) fn tell_news(&self, topic: &Topic, news: &[u8], cx: &mut Cx) {
+        let mut members = self.members(topic);
+        for _ in 0..NEWS_TO.min(members.len()) {
+            let (link, _) = members.swap_remove(cx.rng.below(members.len() as u64) as usize);
+            cx.out.control_with(link, &Message::News { topic: *topic }, news);
+        }
+    }
+
+    pub(super) fn on_news(
+        &mut self,
+        link: LinkId,
+        topic: &Topic,
+        news: &[u8],
+        cx: &mut Cx,
+    ) -> Result<(), Fault> {
+        let wanted = self.is_in(topic);
+        let peer = self.peer(link)?;
+        if !wanted || peer.news_at > cx.now {
+            return self.stray(link, news.len());
+        }
+        peer.news_at = cx.now.after(NEWS_EVERY);
+        cx.out.notify(Event::News { topic: *topic, news: news.to_vec() });
+        Ok(())
     }
 
     /// Brings up to date what a peer knows of our wants.

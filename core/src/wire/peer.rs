@@ -20,6 +20,9 @@ pub const HASHES_HEIGHT_MAX: u8 = 9;
 /// Bytes of an info dictionary in one `Info`.
 pub const INFO_CHUNK_BYTES: u32 = 32 * 1024;
 
+/// Bytes of one `News`.
+pub const NEWS_BYTES_MAX: usize = 16 * 1024;
+
 /// One message of a link. The order of the variants is the format.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Message {
@@ -154,6 +157,11 @@ pub enum Message {
         /// To whom a parcel was addressed.
         peer: PeerId,
     },
+    /// 25: this was said in a swarm, by whom it proves itself; tail: what.
+    News {
+        /// The swarm.
+        topic: Topic,
+    },
     /// Whether requests are rejected from now on. The simulator's alone, and always the last: it has no number.
     #[cfg(feature = "lab")]
     Choke {
@@ -238,7 +246,7 @@ pub struct HashRange {
 pub struct Frame<'a> {
     /// The message.
     pub message: Message,
-    /// Empty but for `Block`, `Hashes`, `Info`, `Card`, `Peers` and `Parcel`.
+    /// Empty but for `Block`, `Hashes`, `Info`, `Card`, `Peers`, `Parcel` and `News`.
     pub tail: &'a [u8],
 }
 
@@ -278,6 +286,7 @@ fn check(message: &Message, tail: &[u8]) -> Result<(), Error> {
         Message::Card => tail.len() == CARD_BYTES,
         Message::Peers { .. } => tail.len() <= MET_MAX * MET_BYTES && tail.len().is_multiple_of(MET_BYTES),
         Message::Parcel { hops, card, .. } => is_parcel(*hops, *card, tail),
+        Message::News { .. } => (1..=NEWS_BYTES_MAX).contains(&tail.len()),
         _ => tail.is_empty(),
     };
     let counts_fit = match message {

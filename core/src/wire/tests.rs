@@ -1,7 +1,7 @@
 //! Properties that hold for every message, and the texts that hosts hand in.
 
 use super::mesh::{CARD_BYTES, CODE_CANDIDATES_MAX, HOPS_MAX, MET_BYTES, MET_MAX, SEAL_BYTES, SEALED_MAX};
-use super::peer::{BITMAP_BYTES_MAX, GAINED_MAX, HASHES_HEIGHT_MAX, ROOTS_MAX, SPANS_MAX};
+use super::peer::{BITMAP_BYTES_MAX, GAINED_MAX, HASHES_HEIGHT_MAX, NEWS_BYTES_MAX, ROOTS_MAX, SPANS_MAX};
 use super::tracker::{PEERS_MAX, TOKEN_MAX};
 use super::*;
 use crate::config::{INFO_BYTES_MAX, MESSAGE_BYTES_MAX};
@@ -72,6 +72,7 @@ fn frames() -> Vec<(Message, Vec<u8>)> {
         (Message::Peers { topic: TOPIC }, vec![7; 2 * MET_BYTES]),
         (parcel(HOPS_MAX, true), vec![7; 200]),
         bare(Message::Unreached { peer: PEER }),
+        (Message::News { topic: TOPIC }, vec![7; NEWS_BYTES_MAX]),
     ]
 }
 
@@ -182,6 +183,9 @@ fn what_peers_pass_on_keeps_to_its_bounds() {
     for tail in [0, CARD_BYTES - 1, CARD_BYTES + 1] {
         refused(Message::Card, tail);
     }
+    for tail in [0, NEWS_BYTES_MAX + 1] {
+        refused(Message::News { topic: TOPIC }, tail);
+    }
     for tail in [1, MET_BYTES - 1, (MET_MAX + 1) * MET_BYTES] {
         refused(Message::Peers { topic: TOPIC }, tail);
     }
@@ -207,7 +211,11 @@ fn truncated_and_appended_peer_messages_are_refused() {
     let fixed = |(message, _): &(Message, _)| {
         !matches!(
             message,
-            Message::Block { .. } | Message::Info { .. } | Message::Peers { .. } | Message::Parcel { .. }
+            Message::Block { .. }
+                | Message::Info { .. }
+                | Message::Peers { .. }
+                | Message::Parcel { .. }
+                | Message::News { .. }
         )
     };
     for (message, tail) in frames().into_iter().filter(fixed) {

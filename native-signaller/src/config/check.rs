@@ -4,12 +4,12 @@ use super::{Config, Tokens};
 use crate::Error;
 use core::net::IpAddr;
 use std::collections::BTreeSet;
-use swarmlet_core::ContentId;
-use swarmlet_core::content::topic_of;
+use swarmlet_core::content::{site_topic, topic_of};
 use swarmlet_core::tracker::server::token::{Keys, SECRET_BYTES_MIN, is_site};
 use swarmlet_core::tracker::server::{Served, TokenRules};
 use swarmlet_core::wire::bus::NODE_NAME_MAX;
 use swarmlet_core::wire::webtorrent::InfoHash;
+use swarmlet_core::{ContentId, Root};
 
 fn wrong<T>(text: impl Into<String>) -> Result<T, Error> {
     Err(Error::Config(text.into()))
@@ -54,11 +54,14 @@ impl Config {
         if let Some(bad) = self.origins.iter().find(|origin| !is_site(origin) || !is_origin(origin)) {
             return wrong(format!("origins: {bad} is not an origin such as https://site.example"));
         }
-        let limited = !self.tokens.is_empty() || !self.contents.is_empty();
+        if self.sites.iter().any(|key| Root::from_hex(key).is_none()) {
+            return wrong("sites: 64 hexadecimal digits each, the public key that signs for the site");
+        }
+        let limited = !self.tokens.is_empty() || !self.contents.is_empty() || !self.sites.is_empty();
         let offers = !self.share.is_empty() || !self.seed.is_empty();
         if self.is_public() && !self.open && !limited && !offers {
             return wrong(
-                "others can reach this server, and nothing says whom it is for: set tokens, contents, share or seed, or \
+                "others can reach this server, and nothing says whom it is for: set tokens, sites, contents, share or seed, or \
                  open = true (--open) to serve everybody",
             );
         }
@@ -91,15 +94,28 @@ impl Config {
     #[must_use]
     pub(crate) fn served(&self, shares: &[ContentId]) -> Served {
         let unlimited = self.open || !self.tokens.is_empty() || !self.is_public();
-        if self.contents.is_empty() && unlimited {
+        if self.contents.is_empty() && self.sites.is_empty() && unlimited {
             return Served::All;
         }
         let (mut topics, mut info_hashes) = (BTreeSet::new(), BTreeSet::new());
+        topics.extend(self.site_keys().map(|key| site_topic(&key)));
         for content in self.contents.iter().map(|content| content.0).chain(shares.iter().copied()) {
             topics.insert(topic_of(&content));
             info_hashes.insert(InfoHash::of(&content));
         }
         Served::Only { topics, info_hashes }
+    }
+
+    fn site_keys(&self) -> impl Iterator<Item = [u8; 32]> {
+        self.sites.iter().filter_map(|key| Root::from_hex(key)).map(|key| key.0)
+    }
+
+    /// Whether a live stream that this key signs may be told of here.
+    pub(crate) fn may_publish(&self, key: &[u8; 32]) -> bool {
+        let everybodys = self.tokens.is_empty() && matches!(self.served(&[]), Served::All);
+        everybodys
+            || self.site_keys().any(|site| site == *key)
+            || self.tokens.rules().keys.public.contains(key)
     }
 
     /// Keys that differ and that a running server cannot take over.

@@ -236,6 +236,7 @@ mod tests {
             ("addr = '0.0.0.0:1'\nshare = ['a']", true),
             ("addr = '0.0.0.0:1'\n[tokens]\nsecrets = ['sixteen letters.']", true),
             (&format!("addr = '0.0.0.0:1'\n{content}"), true),
+            (&format!("addr = '0.0.0.0:1'\n{}", content.replace("contents", "sites")), true),
         ] {
             let loaded = load(file, &[], &options);
             assert_eq!(loaded.is_ok(), starts, "{file}: {:?}", loaded.err());

@@ -40,6 +40,9 @@ pub struct Config {
     pub open: bool,
     /// What is served: content ids or magnet links. Empty: everything, if anything else limits who comes.
     pub contents: Vec<Content>,
+    /// Web sites that are served, by the public keys that sign for them, 64 hexadecimal digits each: what their visitors
+    /// share, and their live streams.
+    pub sites: Vec<String>,
     /// From SIGTERM to the end.
     pub drain_seconds: u32,
     /// What to log.
@@ -199,6 +202,7 @@ impl Default for Config {
             origins: Vec::new(),
             open: false,
             contents: Vec::new(),
+            sites: Vec::new(),
             drain_seconds: 10,
             log: "info".to_owned(),
             log_json: false,

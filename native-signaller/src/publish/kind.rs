@@ -4,7 +4,7 @@
 use crate::files::mime;
 
 /// What an MPEG transport stream begins with, at every 188th byte.
-const TRANSPORT_SYNC: u8 = 0x47;
+pub(super) const TRANSPORT_SYNC: u8 = 0x47;
 
 /// The type of a file by its name; `first`: its first byte, since `.ts` is TypeScript or television.
 pub(super) fn of(path: &str, first: Option<u8>) -> &'static str {

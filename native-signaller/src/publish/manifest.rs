@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use swarmlet_core::Root;
-use swarmlet_core::content::{Built, topic_of};
+use swarmlet_core::content::{Built, site_topic, topic_of};
 
 /// What pages read.
 pub(super) const MANIFEST: &str = "swarmlet.json";
@@ -22,7 +22,8 @@ pub(super) const POLICY: &str = "swarmlet-policy.json";
 const SIGNATURE: &str = "swarmlet.json.sig";
 const POLICY_SIGNATURE: &str = "swarmlet-policy.json.sig";
 /// Never part of what is published.
-pub(super) const OWN: [&str; 6] = [MANIFEST, TORRENT, POLICY, SIGNATURE, POLICY_SIGNATURE, "swarmlet-sw.js"];
+pub(super) const OWN: [&str; 7] =
+    [MANIFEST, TORRENT, POLICY, SIGNATURE, POLICY_SIGNATURE, super::live::BULLETIN, "swarmlet-sw.js"];
 /// Signatures for one purpose are good for no other.
 const SITE_CONTEXT: &[u8] = b"swarmlet site manifest\n";
 const POLICY_CONTEXT: &[u8] = b"swarmlet site policy\n";
@@ -56,13 +57,16 @@ pub(super) fn write(
             file.path,
             file.size,
             root.to_string(),
-            kind::of(&file.path, first(folder, file))
+            kind::of(&file.path, first_byte(&folder.join(&file.path)))
         ]));
     }
+    // With a key visitors of all deploys meet; without one there is nothing else that deploys have in common.
+    let topic =
+        key.map_or_else(|| topic_of(&info.content), |key| site_topic(&key.verifying_key().to_bytes()));
     let text = json!({
         "version": 1,
         "content": info.content.to_string(),
-        "topic": topic_of(&info.content).to_string(),
+        "topic": topic.to_string(),
         "made": made,
         "base": base,
         "torrent": TORRENT,
@@ -113,9 +117,10 @@ fn sign(
     replace(&path, format!("{hex}\n").as_bytes())
 }
 
-fn first(folder: &Path, file: &Found) -> Option<u8> {
+/// What a file begins with.
+pub(super) fn first_byte(path: &Path) -> Option<u8> {
     let mut byte = [0];
-    File::open(folder.join(&file.path)).and_then(|mut file| file.read_exact(&mut byte)).ok()?;
+    File::open(path).and_then(|mut file| file.read_exact(&mut byte)).ok()?;
     Some(byte[0])
 }
 
@@ -131,14 +136,25 @@ pub(super) fn instructions(
         Some(key) => format!("data-key=\"{}\"", Root(key.verifying_key().to_bytes())),
         None => format!("data-id=\"{}\"", Root(Sha256::digest(text.as_bytes()).into())),
     };
-    let path = options
-        .base_url
-        .as_deref()
-        .and_then(|url| url.split_once("://"))
-        .map_or("/", |(_, rest)| rest.find('/').map_or("/", |at| &rest[at..]));
-    let folder = if path.ends_with('/') { path.to_owned() } else { format!("{path}/") };
+    let folder = path_of(options);
     format!(
         "\nIn every page:\n  <script async src=\"{signaller}/swarmlet/embed.js\" data-manifest=\"{folder}{MANIFEST}\" {pin} data-mode=\"{mode}\"></script>\n\
         \nIn /swarmlet-sw.js, or at the top of the service worker that the site has:\n  importScripts('{signaller}/swarmlet/sw.js');\n  swarmlet();\n"
     )
+}
+
+/// What the owner of a live stream pastes into its page.
+pub(super) fn live_instructions(options: &PublishOptions, key: &SigningKey) -> String {
+    let (signaller, folder) = (options.signaller.trim_end_matches('/'), path_of(options));
+    let (key, bulletin) = (Root(key.verifying_key().to_bytes()), super::live::BULLETIN);
+    format!(
+        "\nIn the page of the stream (with data-manifest=\"none\" where nothing else is shared):\n  <script async src=\"{signaller}/swarmlet/embed.js\" data-live=\"{folder}{bulletin}\" data-key=\"{key}\" data-mode=\"shadow\"></script>\n"
+    )
+}
+
+/// The path of the folder on the web, with a slash at its end.
+fn path_of(options: &PublishOptions) -> String {
+    let url = options.base_url.as_deref().and_then(|url| url.split_once("://"));
+    let path = url.map_or("/", |(_, rest)| rest.find('/').map_or("/", |at| &rest[at..]));
+    if path.ends_with('/') { path.to_owned() } else { format!("{path}/") }
 }

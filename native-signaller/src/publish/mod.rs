@@ -4,9 +4,12 @@
 //! `swarmlet.torrent` (BEP 52), what the swarm needs. A key signs the first, and the first names the second, so a page that
 //! knows the key, or the first one's hash, believes no other.
 
+pub(crate) mod board;
+pub(crate) mod bulletin;
 pub(crate) mod cache;
 pub(crate) mod crowd;
 mod kind;
+mod live;
 mod manifest;
 pub(crate) mod walk;
 
@@ -45,7 +48,11 @@ pub struct PublishOptions {
     /// Stay, and publish again whenever something in the folder changes
     #[arg(long)]
     pub watch: bool,
-    /// The signaller that visitors meet at, for the printed script tag
+    /// The folder is a live stream: stay, sign each new HLS segment as it appears, and tell viewers through the
+    /// signaller
+    #[arg(long, requires = "sign", conflicts_with_all = ["watch", "policy"])]
+    pub live: bool,
+    /// The signaller that visitors meet at
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8787")]
     pub signaller: String,
     /// Leave out files of fewer bytes: they cost more to ask for than to send
@@ -74,6 +81,9 @@ pub fn run(options: &PublishOptions) -> Result<(), Error> {
         manifest::write_policy(&options.folder, mode, key.as_ref())?;
         println!("{} says: {mode}", options.folder.join(manifest::POLICY).display());
         return Ok(());
+    }
+    if let Some(key) = key.as_ref().filter(|_| options.live) {
+        return live::run(options, base.as_deref(), key);
     }
     let mut found = find(options)?;
     let made = publish(options, base.as_deref(), key.as_ref(), &found)?;

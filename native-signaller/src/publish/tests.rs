@@ -23,6 +23,7 @@ impl Site {
             base_url: Some("https://shop.example/s".to_owned()),
             sign: None,
             watch: false,
+            live: false,
             signaller: "https://swarm.example/".to_owned(),
             min_size: 16 * 1024,
             exclude: vec!["*/draft*".to_owned()],

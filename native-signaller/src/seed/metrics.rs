@@ -78,6 +78,7 @@ impl Counters {
             | Event::LinkDown { .. }
             | Event::FirstLeaf { .. }
             | Event::SourceDropped { .. }
+            | Event::News { .. }
             | Event::SignallerUp
             | Event::SignallerDown { .. }
             | Event::SignallerRefused { .. } => {}

@@ -253,7 +253,8 @@ impl Peer {
 
     /// Begins to fetch a share.
     pub async fn add(&self, magnet: Magnet, torrent: Option<Torrent>) {
-        self.command(Command::Add { magnet, torrent: torrent.map(Box::new), select: None }).await;
+        self.command(Command::Add { magnet, torrent: torrent.map(Box::new), select: None, topic: None })
+            .await;
     }
 
     /// What it looks like now. `None`: it has ended.
