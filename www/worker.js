@@ -3,6 +3,7 @@
 
 import init, { Engine } from './pkg/swarmlet_wasm.js';
 import { makeKeys } from './keys.js';
+import { readAhead } from './worker/ahead.js';
 import { Servings } from './worker/serve.js';
 
 const WASM = new URL('./pkg/swarmlet_wasm_bg.wasm', import.meta.url);
@@ -13,6 +14,9 @@ const SLOTS_MAX = 64;
 const TICK_MS = 200;
 // After the last change, so that rates are seen to fall to zero.
 const QUIET_TICKS = 20;
+
+// The module calls it by this name.
+Object.assign(self, { readAhead });
 
 /** @type {Engine | null} */
 let engine = null;

@@ -1,7 +1,9 @@
 //! Every limit and constant that a user, an operator or a test may want to change, with unit and reason.
 
+use crate::content::hash_leaves;
 use crate::id::Hash;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 /// Bytes of a leaf: what is hashed, verified and relayed as one (BEP 52).
@@ -90,8 +92,13 @@ pub struct Config {
     pub dead_after: Duration,
     /// To whom to give first.
     pub incentive: Incentive,
-    /// SHA-256 of a leaf. A host that has a faster one may put it here; it must give the same hashes.
-    pub leaf_hash: fn(&[u8]) -> Hash,
+    /// SHA-256 of each leaf of bytes that begin with one. A host that has a faster way may put it here; it must give the
+    /// same hashes.
+    pub hash_leaves: fn(&[u8]) -> Vec<Hash>,
+    /// What was proven here reads back the same, as far as the host can see: browsers refuse to read a visitor's file that
+    /// was changed, and nobody else writes to private files that are open. Then a quarter of what leaves is proven once
+    /// more, by chance; otherwise all of it.
+    pub spot_checks: bool,
 }
 
 impl Default for Config {
@@ -114,7 +121,8 @@ impl Default for Config {
             ping_after: Duration::from_secs(10),
             dead_after: Duration::from_secs(30),
             incentive: Incentive::default(),
-            leaf_hash: Hash::of,
+            hash_leaves,
+            spot_checks: false,
         }
     }
 }

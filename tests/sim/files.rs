@@ -151,6 +151,12 @@ fn range(start: u64, length: u32) -> Option<Range<usize>> {
     Some(usize::try_from(start).ok()?..usize::try_from(end).ok()?)
 }
 
+/// [`known_leaf_hash`] of each leaf of a run.
+#[must_use]
+pub fn known_leaf_hashes(bytes: &[u8]) -> Vec<Hash> {
+    bytes.chunks(LEAF).map(known_leaf_hash).collect()
+}
+
 /// SHA-256 of a leaf: looked up by where it lies in memory, or by its checksum, where the leaf is a true one, computed where it is not. Peers of a run hash the same
 /// leaves a thousand times; the checksum has 128 bits, and nobody here tries to make two leaves with the same one.
 #[must_use]

@@ -2,7 +2,7 @@
 
 use crate::body::Body;
 use crate::disk::Disk;
-use crate::files::known_leaf_hash;
+use crate::files::known_leaf_hashes;
 use crate::happening::{Happening, News};
 use crate::net::Access;
 use crate::rtc::LinkTable;
@@ -153,7 +153,7 @@ impl World {
     /// A fresh node for a peer's next life.
     pub(crate) fn new_node(&mut self, peer: PeerId, seed: [u8; 32]) {
         let mut config = self.peers[peer].spec.config.clone();
-        config.leaf_hash = known_leaf_hash;
+        config.hash_leaves = known_leaf_hashes;
         let now = self.local(peer);
         let this = &mut self.peers[peer];
         this.key = Key::from_seed(&this.rng.bytes32());

@@ -2,13 +2,14 @@
 //!
 //! `www/worker.js` loads this and passes the page's calls to [`Engine`]. The page owns the connections
 //! (browsers give `RTCPeerConnection` to windows only) and carries out the orders of `rtc.rs`; everything else
-//! happens here. Reading order: `host`, `rtc`, `store`, `fetch`, `socket`, `seed`, `task`, `convert`.
+//! happens here. Reading order: `host`, `rtc`, `store`, `fetch`, `socket`, `seed`, `hash`, `task`, `convert`.
 
 extern crate alloc;
 
 pub mod clock;
 mod convert;
 pub mod fetch;
+pub mod hash;
 mod host;
 mod listener;
 mod rtc;
@@ -79,6 +80,8 @@ impl Engine {
             token: get(options, "token").as_string().unwrap_or_default(),
             signaller: signaller.is_some(),
             upload_rate_max: get(options, "upload").as_f64().map(|rate| rate as u64),
+            hash_leaves: hash::hash_leaves,
+            spot_checks: true,
             ..Config::default()
         };
         let me = PeerId(me.try_into().expect("a public key has 32 bytes"));

@@ -2,6 +2,7 @@
 
 use crate::clock;
 use crate::convert::{self, Plain, get};
+use crate::hash::hash_leaves;
 use crate::host::{Host, News};
 use crate::task::settled;
 use alloc::rc::Rc;
@@ -67,7 +68,7 @@ async fn hash(
     cancelled: &Cell<bool>,
 ) -> Result<Built, JsValue> {
     let refuse = |error: ContentError| convert::refusal(code(error), Some(error));
-    let mut builder = Builder::new(name, &files.entries, web_seeds).map_err(refuse)?;
+    let mut builder = Builder::new(name, &files.entries, web_seeds).map_err(refuse)?.hash_with(hash_leaves);
     let mut reported = Instant::ZERO;
     for (index, blob) in files.blobs.iter().enumerate() {
         let size = blob.size() as u64;

@@ -11,9 +11,10 @@ use crate::task::{settled, spawn};
 use alloc::collections::VecDeque;
 use alloc::rc::Rc;
 use core::cell::{Cell, RefCell};
-use js_sys::{ArrayBuffer, Uint8Array};
+use js_sys::{Promise, Uint8Array};
 use swarmlet_core::util::Map;
 use swarmlet_core::{Failure, JobId, Root, Work};
+use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{
     Blob, FileSystemDirectoryHandle, FileSystemFileHandle, FileSystemGetFileOptions,
@@ -113,14 +114,17 @@ impl Store {
     }
 }
 
+#[wasm_bindgen]
+extern "C" {
+    /// `www/worker/ahead.js`
+    #[wasm_bindgen(js_namespace = self, js_name = readAhead)]
+    fn read_ahead(blob: &Blob, start: f64, length: u32) -> Promise;
+}
+
 async fn read_blob(blob: &Blob, start: u64, length: u32) -> Ended {
-    let end = start.saturating_add(length.into());
-    let Ok(slice) = blob.slice_with_f64_and_f64(start as f64, end as f64) else {
-        return Ended::Failed(Failure::Host);
-    };
-    match settled(&slice.array_buffer()).await {
-        Ok(buffer) => {
-            let bytes = Uint8Array::new(buffer.unchecked_ref::<ArrayBuffer>());
+    match settled(&read_ahead(blob, start as f64, length)).await {
+        Ok(bytes) => {
+            let bytes: Uint8Array = bytes.unchecked_into();
             if bytes.length() == length { Ended::Bytes(bytes.to_vec()) } else { Ended::Missing }
         }
         Err(error) if is_missing(&error) => Ended::Missing,

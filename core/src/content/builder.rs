@@ -2,7 +2,7 @@
 
 use super::info::{FileEntry, check_files};
 use super::layout::ceil_log2;
-use super::{ContentError, Info, Layout, Torrent, leaf_hash, names, tree, url};
+use super::{ContentError, Info, Layout, Torrent, hash_leaves, names, tree, url};
 use crate::config::{INFO_BYTES_MAX, LEAF_BYTES, URLS_MAX};
 use crate::id::{Hash, Root};
 use crate::util::{Map, order};
@@ -20,6 +20,7 @@ pub struct Builder {
     /// Given indices in the order of the file tree.
     order: Vec<usize>,
     hashed: u64,
+    hash_leaves: fn(&[u8]) -> Vec<Hash>,
 }
 
 #[derive(Debug)]
@@ -73,9 +74,17 @@ impl Builder {
         web_seeds.retain(|seed| url::is_http(seed));
         web_seeds.truncate(URLS_MAX);
         let piece_length = layout.piece_length();
-        let builder = Self { name: name.to_string(), piece_length, web_seeds, files, order, hashed: 0 };
+        let builder =
+            Self { name: name.to_string(), piece_length, web_seeds, files, order, hashed: 0, hash_leaves };
         // Roots do not change the size of the dictionary, so it is known now whether it will be too large.
         if builder.info().len() > INFO_BYTES_MAX { Err(ContentError::TooLarge) } else { Ok(builder) }
+    }
+
+    /// Hashes with the host's own way from now on.
+    #[must_use]
+    pub fn hash_with(mut self, hash_leaves: fn(&[u8]) -> Vec<Hash>) -> Self {
+        self.hash_leaves = hash_leaves;
+        self
     }
 
     /// Takes the next bytes of a file, named by its index in the given list.
@@ -92,20 +101,16 @@ impl Builder {
             file.partial.extend_from_slice(head);
             bytes = rest;
             if file.partial.len() == leaf_bytes {
-                file.leaves.push(leaf_hash(&file.partial));
+                file.leaves.extend((self.hash_leaves)(&file.partial));
                 file.partial.clear();
             }
         }
-        let (leaves, rest) = bytes.as_chunks::<{ LEAF_BYTES as usize }>();
-        for leaf in leaves {
-            file.leaves.push(leaf_hash(leaf));
-        }
+        let (leaves, rest) = bytes.split_at(bytes.len() - bytes.len() % leaf_bytes);
+        file.leaves.extend((self.hash_leaves)(leaves));
         file.partial.extend_from_slice(rest);
         if file.left == 0 {
             let last = core::mem::take(&mut file.partial);
-            if !last.is_empty() {
-                file.leaves.push(leaf_hash(&last));
-            }
+            file.leaves.extend((self.hash_leaves)(&last));
         }
         Ok(())
     }

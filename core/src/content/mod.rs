@@ -26,5 +26,5 @@ pub use info::{FileEntry, Info, content_id, site_topic, topic_of};
 pub use layout::{Layout, LeafIndex, PieceIndex};
 pub use magnet::Magnet;
 pub use torrent::Torrent;
-pub use tree::{Tree, TreeError, leaf_hash, parent, zero_hash};
+pub use tree::{Tree, TreeError, hash_leaves, leaf_hash, parent, zero_hash};
 pub use url::web_url;

@@ -23,6 +23,16 @@ pub fn leaf_hash(bytes: &[u8]) -> Hash {
     Hash::of(bytes)
 }
 
+/// The hash of each leaf of bytes that begin with one.
+#[must_use]
+pub fn hash_leaves(bytes: &[u8]) -> Vec<Hash> {
+    let mut hashes = Vec::with_capacity(bytes.len().div_ceil(LEAF_BYTES as usize));
+    for leaf in bytes.chunks(LEAF_BYTES as usize) {
+        hashes.push(leaf_hash(leaf));
+    }
+    hashes
+}
+
 /// The hash above two nodes.
 #[must_use]
 pub fn parent(left: &Hash, right: &Hash) -> Hash {
@@ -175,14 +185,14 @@ impl Tree {
     /// Whether these are the bytes of a leaf. `None` while its hash is not known.
     #[must_use]
     pub fn check_leaf(&self, leaf: LeafIndex, bytes: &[u8]) -> Option<bool> {
-        self.check_leaf_by(leaf_hash, leaf, bytes)
+        self.check_hash(leaf, bytes.len(), &leaf_hash(bytes))
     }
 
-    /// The same with the host's own way to hash.
+    /// Whether a leaf has this length and hash. `None` while its hash is not known.
     #[must_use]
-    pub fn check_leaf_by(&self, hash: fn(&[u8]) -> Hash, leaf: LeafIndex, bytes: &[u8]) -> Option<bool> {
+    pub fn check_hash(&self, leaf: LeafIndex, length: usize, hash: &Hash) -> Option<bool> {
         let expected = self.node(0, leaf.get())?;
-        Some(bytes.len() == self.layout.leaf_bytes(leaf) as usize && hash(bytes) == expected)
+        Some(length == self.layout.leaf_bytes(leaf) as usize && *hash == expected)
     }
 
     /// Learns the leaf hashes of a piece (without padding) whose own hash is known.

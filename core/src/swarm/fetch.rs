@@ -2,6 +2,7 @@
 
 use super::ledger::Kept;
 use super::peer::Peer;
+use super::picker::Extent;
 use super::{ANSWER_DEADLINE, Fact, Job, Swarm};
 use crate::action::{Event, Work};
 use crate::config::{BLOCK_LEAVES_MAX, LEAF_BYTES};
@@ -85,8 +86,10 @@ impl Swarm {
             if file.recalling > 0 {
                 continue;
             }
+            let next = if peer.next.0 == *root { peer.next.1 } else { 0 };
+            let extent = Extent::new(next, peer.pace, file.layout.piece_length());
             let Some((rank, piece)) =
-                file.choose(has, self.lacking.contains(root), peer.is_shunned(cx.now), &mut cx.rng)
+                file.choose(has, self.lacking.contains(root), peer.is_shunned(cx.now), extent, &mut cx.rng)
             else {
                 continue;
             };
@@ -103,6 +106,9 @@ impl Swarm {
         file.ledger.open(piece);
         self.begun.insert(root);
         take_spans(file, &root, piece, peer, plan);
+        if let Some(peer) = self.peers.get_mut(&link) {
+            peer.next = (root, piece.get() + 1);
+        }
         true
     }
 
@@ -136,8 +142,9 @@ impl Swarm {
         }
         let mut good = 0;
         let mut result = Ok(());
-        for (index, bytes) in tail.chunks(LEAF_BYTES as usize).enumerate() {
-            match self.on_leaf(link, root, start + index as u32, bytes, cx) {
+        let hashes = (cx.config.hash_leaves)(tail);
+        for ((index, bytes), hash) in (start..).zip(tail.chunks(LEAF_BYTES as usize)).zip(&hashes) {
+            match self.on_leaf(link, root, (index, hash), bytes, cx) {
                 Ok(kept) => good += kept,
                 Err(fault) => {
                     result = Err(fault);
@@ -156,13 +163,13 @@ impl Swarm {
         &mut self,
         link: LinkId,
         root: &Root,
-        index: u32,
+        (index, hash): (u32, &Hash),
         bytes: &[u8],
         cx: &mut Cx,
     ) -> Result<u64, Fault> {
         let Some(file) = self.files.get_mut(root) else { return Ok(0) };
         let Some(leaf) = file.layout.leaf(index) else { return Err(Fault::Malformed) };
-        match file.tree.check_leaf_by(cx.config.leaf_hash, leaf, bytes) {
+        match file.tree.check_hash(leaf, bytes.len(), hash) {
             Some(true) => {}
             Some(false) => return Err(Fault::BadData),
             // It was told to send the hashes first.

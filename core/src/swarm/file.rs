@@ -1,10 +1,11 @@
 //! One file: its tree, its pieces, how rare they are, and what is to be written down of it.
 
 use super::ledger::Ledger;
+use super::picker::Extent;
 use super::spread::Spread;
-use crate::config::LEAF_BYTES;
+use crate::config::{Config, LEAF_BYTES};
 use crate::content::{Bitfield, Layout, PieceIndex, Tree};
-use crate::id::{ContentId, Hash, LinkId, Root};
+use crate::id::{ContentId, LinkId, Root};
 use crate::rng::Rng;
 use crate::time::Instant;
 use crate::util::Set;
@@ -70,11 +71,13 @@ impl File {
 
     /// The piece to begin of those that a source `has`, and how pressing it is: what somebody waits for, then the
     /// rarest. `lacking`: not all piece hashes are known. `only`: what nobody else has.
+    /// `extent`: where the source was asked last.
     pub(crate) fn choose(
         &self,
         has: &Bitfield,
         lacking: bool,
         only: bool,
+        extent: Extent,
         rng: &mut Rng,
     ) -> Option<(usize, PieceIndex)> {
         let known = |piece: u32| {
@@ -101,7 +104,7 @@ impl File {
         if !self.next.is_empty() {
             return None;
         }
-        let (holders, piece) = self.ledger.ranks.rarest(has, &known, rng)?;
+        let (holders, piece) = self.ledger.ranks.rarest(has, &known, extent, rng)?;
         Some((holders, self.layout.piece(piece)?))
     }
 
@@ -185,11 +188,12 @@ impl File {
     }
 
     /// The first leaf that is not the content, of `bytes` that begin with leaf `start`.
-    pub(crate) fn first_bad(&self, hash: fn(&[u8]) -> Hash, start: u32, bytes: &[u8]) -> Option<u32> {
+    pub(crate) fn first_bad(&self, config: &Config, start: u32, bytes: &[u8]) -> Option<u32> {
+        let hashes = (config.hash_leaves)(bytes);
         let mut index = start;
-        for leaf in bytes.chunks(LEAF_BYTES as usize) {
+        for (leaf, hash) in bytes.chunks(LEAF_BYTES as usize).zip(&hashes) {
             match self.layout.leaf(index) {
-                Some(at) if self.tree.check_leaf_by(hash, at, leaf) == Some(true) => index += 1,
+                Some(at) if self.tree.check_hash(at, leaf.len(), hash) == Some(true) => index += 1,
                 _ => return Some(index),
             }
         }

@@ -2,7 +2,6 @@
 
 use super::origin::{self, Lot, Origin, Usage, View};
 use super::share::Share;
-use super::store::leaf_hashes;
 use super::{Job, Swarm};
 use crate::action::{Event, SourceFailure, Work};
 use crate::config::LEAF_BYTES;
@@ -273,7 +272,7 @@ impl Swarm {
         if bytes.len() as u64 != total {
             return Err(Some(Failure::Host));
         }
-        let hashes = leaf_hashes(cx.config.leaf_hash, bytes);
+        let hashes = (cx.config.hash_leaves)(bytes);
         let per_piece = (layout.piece_length() / LEAF_BYTES) as usize;
         let mut at = run.start;
         while at < run.end

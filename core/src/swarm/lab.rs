@@ -1,6 +1,6 @@
 //! The picker as a benchmark sees it: one file, neighbours that have parts of it, and nothing else.
 
-use super::picker::Ranks;
+use super::picker::{Extent, Ranks};
 use crate::content::Bitfield;
 use crate::rng::Rng;
 use alloc::vec::Vec;
@@ -33,7 +33,7 @@ impl Picker {
     /// Chooses what to ask a neighbour for; it is no longer free.
     pub fn request(&mut self, neighbour: usize) -> Option<u32> {
         let has = self.neighbours.get(neighbour)?;
-        let (_, piece) = self.ranks.rarest(has, &|_| true, &mut self.rng)?;
+        let (_, piece) = self.ranks.rarest(has, &|_| true, Extent::new(0, 0, 1), &mut self.rng)?;
         self.ranks.set_free(piece, false);
         Some(piece)
     }

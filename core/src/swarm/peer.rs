@@ -71,6 +71,8 @@ pub(crate) struct Peer {
     pub(crate) flow: Flow,
     /// Pieces that it got from us first, while nobody else had them, and that nobody else has shown since.
     pub(crate) unspread: u32,
+    /// The piece after the one that it was last asked to begin.
+    pub(crate) next: (Root, u32),
     /// What we showed it of files that are scarce.
     pub(crate) shown: Map<Root, Shown>,
     /// Its round trip in microseconds; 0 while unknown.
@@ -133,6 +135,7 @@ impl Peer {
             told_taken: 0,
             flow: Flow::new(now),
             unspread: 0,
+            next: (Root([0; 32]), 0),
             shown: Map::new(),
             rtt: 0,
             strays: 0,

@@ -10,6 +10,8 @@ use alloc::vec::Vec;
 const WINDOW_MIN: u64 = 4;
 /// Requests reach at least this far ahead (theory §1.3: BDP + 250 ms).
 const AHEAD_MIN: u64 = SECOND / 4;
+/// The longest extent: reads of more cost no less.
+const EXTENT_BYTES_MAX: u64 = 1024 * 1024;
 /// Pieces with this many holders or more count as equally common.
 const COMMON: usize = 63;
 
@@ -87,14 +89,22 @@ impl Ranks {
     }
 
     /// The rarest free piece of those that a source `has` and that `fits`, with its number of holders; ties by
-    /// chance.
+    /// chance, but an extent that was begun is gone on with.
     pub(crate) fn rarest(
         &self,
         has: &Bitfield,
         fits: &dyn Fn(u32) -> bool,
+        extent: Extent,
         rng: &mut Rng,
     ) -> Option<(usize, u32)> {
         for (plane, words) in self.planes.iter().enumerate() {
+            let able = |piece: u32| {
+                let word = words.get(piece as usize / 64);
+                word.is_some_and(|word| word >> (piece % 64) & 1 > 0) && has.get(piece) && fits(piece)
+            };
+            if extent.holds(extent.next) && able(extent.next) {
+                return Some((plane + 1, extent.next));
+            }
             let mut count = 0;
             for (word, theirs) in words.iter().zip(has.words()) {
                 count += u64::from((word & theirs).count_ones());
@@ -113,11 +123,14 @@ impl Ranks {
                         continue;
                     }
                     while both != 0 {
-                        let piece = at as u32 * 64 + both.trailing_zeros();
+                        let mut piece = at as u32 * 64 + both.trailing_zeros();
                         both &= both - 1;
                         if skip > 0 {
                             skip -= 1;
                         } else if fits(piece) {
+                            while extent.holds(piece) && able(piece - 1) {
+                                piece -= 1;
+                            }
                             return Some((plane + 1, piece));
                         }
                     }
@@ -125,6 +138,27 @@ impl Ranks {
             }
         }
         None
+    }
+}
+
+/// Which piece follows the one that a source was asked for last, and how many pieces are better taken from it in a row
+/// (libtorrent: `piece_extent_affinity`): one read of a disk and one write, where chance would make many.
+#[derive(Clone, Copy)]
+pub(crate) struct Extent {
+    next: u32,
+    pieces: u32,
+}
+
+impl Extent {
+    /// Extents are what a source sends in an eighth of a second, so that slow sources still choose by chance alone.
+    pub(crate) fn new(next: u32, rate: u64, piece_length: u32) -> Self {
+        let pieces = (rate / 8).min(EXTENT_BYTES_MAX) as u32 / piece_length;
+        Self { next, pieces: 1 << (pieces | 1).ilog2() }
+    }
+
+    /// Whether a piece belongs to the same extent as the one before it.
+    const fn holds(self, piece: u32) -> bool {
+        !piece.is_multiple_of(self.pieces)
     }
 }
 
@@ -150,8 +184,42 @@ mod tests {
     use crate::rng::Rng;
     use proptest::prelude::*;
 
+    const ALONE: Extent = Extent { next: 0, pieces: 1 };
+
     fn all(_: u32) -> bool {
         true
+    }
+
+    #[test]
+    fn a_fast_source_is_asked_for_neighbours_and_a_slow_one_by_chance() {
+        assert_eq!(Extent::new(7, 1_000_000, 65_536).pieces, 1);
+        assert_eq!(Extent::new(7, 2_000_000, 65_536).pieces, 2);
+        assert_eq!(Extent::new(7, 40_000_000, 65_536).pieces, 16);
+        assert_eq!(Extent::new(7, 40_000_000, 8 << 20).pieces, 1);
+
+        let mut rng = Rng::new([3; 32]);
+        let mut ranks = Ranks::new(70);
+        let has = Bitfield::full(70);
+        for piece in 0..70 {
+            ranks.gain(piece);
+        }
+        let mut next = 0;
+        let mut jumps = 0;
+        for _ in 0..70 {
+            let (_, piece) =
+                ranks.rarest(&has, &all, Extent { next, pieces: 8 }, &mut rng).expect("some are free");
+            jumps += u32::from(piece != next);
+            ranks.set_free(piece, false);
+            next = piece + 1;
+        }
+        // Nine extents, and two may follow each other by chance.
+        assert!((1..=9).contains(&jumps), "{jumps}");
+        // What is rarer comes first all the same.
+        for piece in 0..70 {
+            ranks.set_free(piece, true);
+        }
+        (0..70).filter(|piece| *piece != 50).for_each(|piece| ranks.gain(piece));
+        assert_eq!(ranks.rarest(&has, &all, Extent { next: 3, pieces: 8 }, &mut rng), Some((1, 50)));
     }
 
     #[test]
@@ -159,7 +227,7 @@ mod tests {
         let mut rng = Rng::new([2; 32]);
         let mut ranks = Ranks::new(130);
         let has = Bitfield::full(130);
-        assert_eq!(ranks.rarest(&has, &all, &mut rng), None);
+        assert_eq!(ranks.rarest(&has, &all, ALONE, &mut rng), None);
         for piece in 0..130 {
             ranks.gain(piece);
             if piece % 13 != 0 {
@@ -168,7 +236,7 @@ mod tests {
         }
         let mut seen = std::collections::BTreeSet::new();
         for _ in 0..200 {
-            let (holders, piece) = ranks.rarest(&has, &all, &mut rng).expect("there are free pieces");
+            let (holders, piece) = ranks.rarest(&has, &all, ALONE, &mut rng).expect("there are free pieces");
             assert_eq!((holders, piece % 13), (1, 0));
             seen.insert(piece);
         }
@@ -176,8 +244,8 @@ mod tests {
         for piece in seen {
             ranks.set_free(piece, false);
         }
-        assert_eq!(ranks.rarest(&has, &all, &mut rng).map(|(holders, _)| holders), Some(2));
-        assert_eq!(ranks.rarest(&has, &|piece| piece == 129, &mut rng), Some((2, 129)));
+        assert_eq!(ranks.rarest(&has, &all, ALONE, &mut rng).map(|(holders, _)| holders), Some(2));
+        assert_eq!(ranks.rarest(&has, &|piece| piece == 129, ALONE, &mut rng), Some((2, 129)));
     }
 
     proptest! {
@@ -203,7 +271,7 @@ mod tests {
             };
             let least = (0..200).filter(|piece| able(*piece)).map(|piece| holders[piece as usize]).min();
             let fits = |piece: u32| piece.is_multiple_of(3);
-            let found = ranks.rarest(&has, &fits, &mut Rng::new([seed; 32]));
+            let found = ranks.rarest(&has, &fits, ALONE, &mut Rng::new([seed; 32]));
             prop_assert_eq!(found.map(|(count, _)| count), least.map(usize::from));
             if let Some((_, piece)) = found {
                 prop_assert!(able(piece) && Some(holders[piece as usize]) == least);

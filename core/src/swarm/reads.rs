@@ -138,7 +138,7 @@ impl Swarm {
         if let Outcome::Bytes(bytes) = outcome {
             let skip = (read.start - first * u64::from(LEAF_BYTES)) as usize;
             let length = (read.end - read.start) as usize;
-            if let Some(index) = file.first_bad(cx.config.leaf_hash, first as u32, bytes) {
+            if let Some(index) = file.first_bad(&cx.config, first as u32, bytes) {
                 let piece = layout.leaf(index).map_or(bad.start, |leaf| layout.piece_of(leaf).get());
                 bad = piece..piece + 1;
             } else if let Some(wanted) = bytes.get(skip..skip + length) {

@@ -263,8 +263,9 @@ impl Swarm {
         let Some(file) = self.files.get_mut(&root) else { return };
         let Some(piece) = file.layout.leaf(span.start).map(|leaf| file.layout.piece_of(leaf)) else { return };
         let tail = if let Outcome::Bytes(tail) = outcome { *tail } else { &[] };
-        let good =
-            tail.len() as u64 == bytes && file.first_bad(cx.config.leaf_hash, span.start, tail).is_none();
+        let is_proven = cx.config.spot_checks && cx.rng.below(4) > 0;
+        let good = tail.len() as u64 == bytes
+            && (is_proven || file.first_bad(&cx.config, span.start, tail).is_none());
         let Some(peer) = self.peers.get_mut(&link) else { return };
         if !good {
             cx.out.control(link, &Message::Reject { root, spans: alloc::vec![span] });

@@ -4,13 +4,11 @@ use super::file::File;
 use super::share::Share;
 use super::{Fact, Job, RARE, Swarm, TELL_AFTER, WRITE_AFTER};
 use crate::action::{Event, ShareFailure, Work};
-use crate::config::LEAF_BYTES;
 use crate::content::{Bitfield, PieceIndex};
 use crate::id::{ContentId, Hash, Root};
 use crate::input::{Failure, Outcome};
 use crate::outbox::Cx;
 use crate::time::earliest;
-use alloc::vec::Vec;
 
 /// Pieces that are looked through at the same time.
 const CHECKS_MAX: u32 = 4;
@@ -80,7 +78,7 @@ impl Swarm {
         let Some(piece) = file.layout.piece(piece) else { return };
         let length = file.layout.piece_bytes(piece);
         let good = matches!(outcome, Outcome::Bytes(bytes) if bytes.len() == length as usize
-            && file.tree.learn_piece(piece, &leaf_hashes(cx.config.leaf_hash, bytes)).is_ok());
+            && file.tree.learn_piece(piece, &(cx.config.hash_leaves)(bytes)).is_ok());
         if !good {
             file.ledger.free(piece);
             self.wake_all();
@@ -211,13 +209,4 @@ impl Swarm {
         }
         self.refresh(cx);
     }
-}
-
-/// The hashes of bytes that begin with a leaf.
-pub(super) fn leaf_hashes(hash: fn(&[u8]) -> Hash, bytes: &[u8]) -> Vec<Hash> {
-    let mut hashes = Vec::new();
-    for leaf in bytes.chunks(LEAF_BYTES as usize) {
-        hashes.push(hash(leaf));
-    }
-    hashes
 }
