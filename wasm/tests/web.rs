@@ -3,8 +3,9 @@
 #![allow(clippy::unwrap_used)]
 
 use js_sys::Reflect;
+use swarmlet_core::content::hash_leaves;
 use swarmlet_core::{Failure, Root, Work};
-use swarmlet_wasm::{clock, store::Store};
+use swarmlet_wasm::{clock, hash, store::Store};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
@@ -107,4 +108,18 @@ fn the_clock_does_not_run_backwards() {
     let first = clock::now();
     assert!(first.micros() > 0);
     assert!(clock::now() >= first);
+}
+
+#[wasm_bindgen_test]
+fn leaves_that_are_hashed_side_by_side_have_the_hashes_that_they_have_alone() {
+    let mut bytes = bytes(9 * 16 * 1024 + 5, 9);
+    for (at, byte) in bytes.iter_mut().enumerate() {
+        *byte ^= (at >> 14) as u8;
+    }
+    for leaves in [0, 1, 4, 5, 8, 9] {
+        for more in [0, 5] {
+            let run = &bytes[..leaves * 16 * 1024 + more];
+            assert_eq!(hash::hash_leaves(run), hash_leaves(run), "{leaves} leaves and {more} bytes");
+        }
+    }
 }
