@@ -251,7 +251,7 @@ impl Node {
             _ if !self.links.is_proven(link) => Err(Fault::Unexpected),
             Message::Card => self.mesh.on_card(link, frame.tail),
             Message::GetPeers { topic } => {
-                let members = self.swarm.members(topic);
+                let members = self.swarm.members(topic, self.cx.now);
                 self.mesh.on_get_peers(link, *topic, &members, &mut self.cx)
             }
             Message::Peers { topic } => self.on_met(link, *topic, &Met::list(frame.tail)),
@@ -288,7 +288,8 @@ impl Node {
     fn unlink(&mut self, link: LinkId, fault: Option<Fault>) {
         let Some((peer, proven)) = self.links.close(link) else { return };
         self.cx.out.unlink(link);
-        self.dialer.on_lost(&peer, &mut self.cx);
+        let bad = self.swarm.score(link, self.cx.now) < 0;
+        self.dialer.on_lost(&peer, bad, &mut self.cx);
         self.mesh.on_down(link);
         self.swarm.on_peer_gone(link, &mut self.cx);
         self.cx.out.notify(if proven {
@@ -366,12 +367,13 @@ impl Node {
         }
     }
 
-    /// Makes room for others where all links are taken by peers that are of no use.
-    fn replace_useless(&mut self) {
+    /// Makes room for others where all links are taken: the worst of those that are of no use gives way. `bad`: only one
+    /// that is worth less than nothing.
+    fn make_room(&mut self, bad: bool) {
         let due = self.replaced_at.after(REPLACE_EVERY) <= self.cx.now;
         if due
             && self.links.len() >= self.cx.config.links_max as usize
-            && let Some(link) = self.swarm.least_useful(self.cx.now)
+            && let Some(link) = self.swarm.worst(bad, self.cx.now)
         {
             self.replaced_at = self.cx.now;
             self.unlink(link, None);

@@ -29,6 +29,10 @@ const CANDIDATES_MAX: usize = 20;
 const BACKOFF: u64 = 3 * SECOND;
 /// Peers that are remembered as known or failed.
 const KNOWN_MAX: usize = 512;
+/// A peer that was worth less than nothing is remembered as such for an hour (theory §4), and counts as one with so many
+/// failures: where nobody else is known, or everybody was cut off for a while, it is called again.
+const SHUN: u64 = 3600 * SECOND;
+const SHUNNED_RANK: u32 = 64;
 /// An offer to a knock that linked peers pass on comes within this time, or one of them is of no use.
 const KNOCK_PATIENCE: u64 = 5 * SECOND;
 /// Inbound attempts on top of our own, so that a newcomer is not locked out by our dialling.
@@ -84,6 +88,9 @@ struct Known {
     told: bool,
     failures: u32,
     not_before: Instant,
+    /// The last link with it ended while it was worth less than nothing: until then others are called first, and none makes
+    /// room for it.
+    shunned_until: Instant,
 }
 
 impl Dialer {
@@ -93,6 +100,16 @@ impl Dialer {
 
     /// Notes that `peer` is in `topic`, and that the signaller can reach it if that `told` us so.
     pub(crate) fn learn(&mut self, peer: PeerId, topic: Topic, complete: bool, told: bool) {
+        let known = self.remember(peer);
+        known.complete = complete;
+        known.told |= told;
+        if !known.topics.contains(&topic) && known.topics.len() < 64 {
+            known.topics.push(topic);
+        }
+    }
+
+    /// What is known of a peer; another that failed most makes room.
+    fn remember(&mut self, peer: PeerId) -> &mut Known {
         if self.known.len() >= KNOWN_MAX && !self.known.contains_key(&peer) {
             let (mut worst, mut rank) = (peer, (0, Instant::ZERO));
             for (id, known) in &self.known {
@@ -102,12 +119,7 @@ impl Dialer {
             }
             self.known.remove(&worst);
         }
-        let known = self.known.entry(peer).or_default();
-        known.complete = complete;
-        known.told |= told;
-        if !known.topics.contains(&topic) && known.topics.len() < 64 {
-            known.topics.push(topic);
-        }
+        self.known.entry(peer).or_default()
     }
 
     /// A signal to `peer` did not come there: there was nobody.
@@ -137,7 +149,8 @@ impl Dialer {
         let mut best = Vec::new();
         let mut fewest = u32::MAX;
         for (id, known) in &self.known {
-            if known.failures > fewest
+            let failures = known.failures + if known.shunned_until > cx.now { SHUNNED_RANK } else { 0 };
+            if failures > fewest
                 || known.not_before > cx.now
                 || (known.complete && we_are_complete)
                 || !known.topics.contains(topic)
@@ -147,8 +160,8 @@ impl Dialer {
             {
                 continue;
             }
-            if known.failures < fewest {
-                fewest = known.failures;
+            if failures < fewest {
+                fewest = failures;
                 best.clear();
             }
             best.push(*id);
@@ -351,10 +364,19 @@ impl Dialer {
     }
 
     /// A proven or greeting link to `peer` ended: wait a moment before the next attempt.
-    pub(crate) fn on_lost(&mut self, peer: &PeerId, cx: &mut Cx) {
+    /// `bad`: and it was worth less than nothing.
+    pub(crate) fn on_lost(&mut self, peer: &PeerId, bad: bool, cx: &mut Cx) {
+        if bad {
+            self.remember(*peer).shunned_until = cx.now.after(SHUN);
+        }
         if let Some(known) = self.known.get_mut(peer) {
             known.back_off(cx);
         }
+    }
+
+    /// Whether it is remembered as worth less than nothing.
+    pub(crate) fn is_shunned(&self, peer: &PeerId, now: Instant) -> bool {
+        self.known.get(peer).is_some_and(|known| known.shunned_until > now)
     }
 
     /// Ends attempts that took too long.

@@ -66,6 +66,10 @@ impl Node {
     /// A neighbour names peers that it is linked with.
     pub(super) fn on_met(&mut self, link: LinkId, topic: Topic, peers: &[Met]) -> Result<(), Fault> {
         self.mesh.on_peers(link, &topic)?;
+        // Who breaks its promises may know others like it.
+        if self.swarm.score(link, self.cx.now) < 0 {
+            return Ok(());
+        }
         for met in peers {
             if self.on_member(met.peer, topic, met.complete, Way::Peers) {
                 self.mesh.learn(met.peer, met.card, link, self.cx.now);
@@ -86,6 +90,9 @@ impl Node {
                 }
                 // Who knocks has no link with us, whatever we believe.
                 self.unlink(stale, None);
+            }
+            if welcome && !self.dialer.is_shunned(&peer, self.cx.now) {
+                self.make_room(true);
             }
         }
         self.dialer.on_signal(peer, way, signal, welcome, self.links.len(), &mut self.cx);
@@ -150,11 +157,11 @@ impl Node {
                 have += 1;
             }
             if have < wanted / 2 {
-                self.replace_useless();
+                self.make_room(false);
             }
             // With a signaller, half of what is wanted is enough to be part of the swarm.
             if !complete && have < if self.cx.is_up { wanted / 2 } else { wanted } {
-                let members = self.swarm.members(&topic);
+                let members = self.swarm.members(&topic, self.cx.now);
                 ask_at = earliest(ask_at, self.mesh.ask(topic, &members, &mut self.cx));
             }
             if complete || have >= wanted / 2 || !self.cx.is_up {

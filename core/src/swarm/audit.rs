@@ -26,8 +26,8 @@ impl Swarm {
             if let Some(wrong) = peer.audit(config) {
                 return Some(format!("{link:?}: {wrong}"));
             }
-            if peer.strays > STRAYS_MAX {
-                return Some(format!("{link:?}: {} strays", peer.strays));
+            if peer.score.strays() > STRAYS_MAX {
+                return Some(format!("{link:?}: {} strays", peer.score.strays()));
             }
         }
         let orphan = |root| !self.files.contains_key(root);

@@ -142,7 +142,7 @@ impl Swarm {
         if on {
             // What it rejects now it still has.
             let asked: Vec<_> = peer.owes().keys().copied().collect();
-            asked.iter().for_each(|(start, root)| peer.call_back(root, *start));
+            asked.iter().for_each(|(start, root)| peer.call_back(root, *start, None));
             self.classic.choking.insert(link);
         } else {
             self.classic.choking.remove(&link);

@@ -200,6 +200,7 @@ impl Swarm {
         if let Some(peer) = self.peers.get_mut(&link) {
             peer.received += bytes;
             peer.fed = cx.now;
+            peer.score.gave(cx.now, bytes);
             peer.down.add(cx.now, bytes);
             peer.pace = peer.down.per_second(cx.now);
             peer.widen(cx.config.window_leaves_max);
@@ -274,14 +275,18 @@ impl Swarm {
 
     pub(super) fn on_reject(&mut self, link: LinkId, root: &Root, spans: &[Span]) -> Result<(), Fault> {
         let peer = self.peers.get_mut(&link).ok_or(Fault::Unexpected)?;
-        let mut gave_back = false;
+        let (mut gave_back, mut to_all, mut heirs) = (false, false, Vec::new());
         for span in spans {
             let Some(asked) = peer.rejected(root, span.start) else { continue };
-            gave_back |= asked.called_back;
+            gave_back |= asked.called_back.is_some();
+            match asked.called_back {
+                Some(Some(heir)) => heirs.push(heir),
+                _ => to_all = true,
+            }
             let Some(file) = self.files.get_mut(root) else { continue };
             file.ledger.unask(span.start, asked.count);
             // What it rejects it does not have, whatever it said before; or we asked it to forget it.
-            if !asked.called_back
+            if asked.called_back.is_none()
                 && let (Some(leaf), Some(has)) = (file.layout.leaf(span.start), peer.has.get_mut(root))
             {
                 let piece = file.layout.piece_of(leaf).get();
@@ -290,7 +295,16 @@ impl Swarm {
                 }
             }
         }
-        self.wake_all();
+        // What was called back for somebody is not offered to others before.
+        if to_all {
+            self.wake_all();
+        }
+        for heir in heirs {
+            if let Some(peer) = self.peers.get_mut(&heir) {
+                peer.idle = false;
+                self.awake.insert(heir);
+            }
+        }
         // What was called back is for somebody else: whoever gave it back is not asked first.
         if gave_back && let Some(peer) = self.peers.get_mut(&link) {
             peer.idle = true;

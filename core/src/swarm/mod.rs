@@ -22,6 +22,7 @@ mod origin;
 mod peer;
 mod picker;
 mod reads;
+mod score;
 mod serve;
 mod share;
 mod shares;
@@ -60,7 +61,10 @@ const RARE: u16 = 2;
 /// What it misses after a crash is fetched again.
 const WRITE_AFTER: Duration = Duration::from_millis(50);
 /// Messages that nobody asked for, before a peer is cut off. Some cross a cancel honestly.
-const STRAYS_MAX: u32 = 256;
+const STRAYS_MAX: u64 = 256;
+/// The oldest links, which chance chose, stay whatever they are worth: who plays for points does not get all of our links
+/// (theory §1.3, §4: at least four by chance).
+const KEPT: usize = 4;
 /// How often those are looked for who keep us waiting: deadlines are kept to within this.
 const TICK: u64 = SECOND / 4;
 /// Silence in answer to a request for hashes or an info dictionary.
@@ -394,11 +398,11 @@ impl Swarm {
         links
     }
 
-    /// Who of a swarm we are linked with, and whether it seems to have all of what we know of.
-    pub(crate) fn members(&self, topic: &Topic) -> Vec<(LinkId, bool)> {
+    /// Who of a swarm we are linked with and would name to others, and whether it seems to have all of what we know of.
+    pub(crate) fn members(&self, topic: &Topic, now: Instant) -> Vec<(LinkId, bool)> {
         let mut members = Vec::new();
         for (link, peer) in &self.peers {
-            if peer.topics.contains(topic) {
+            if peer.topics.contains(topic) && peer.score.at(now) >= 0 {
                 let complete = !peer.has.is_empty() && peer.has.values().all(Bitfield::is_full);
                 members.push((*link, complete));
             }
@@ -427,21 +431,30 @@ impl Swarm {
         count
     }
 
-    /// The link that gave least of those that are of no use.
-    pub(crate) fn least_useful(&self, now: Instant) -> Option<LinkId> {
+    /// The link with the lowest score of those that are of no use. `bad`: and with a score below zero.
+    pub(crate) fn worst(&self, bad: bool, now: Instant) -> Option<LinkId> {
         let complete = self.wanted.is_empty();
-        let mut least: Option<(u64, LinkId)> = None;
+        let mut worst: Option<(i64, LinkId)> = None;
         // Who waits for its turn is of use by and by.
         #[cfg(feature = "lab")]
         if self.classic.is_on() {
             return None;
         }
-        for (link, peer) in &self.peers {
-            if !peer.is_useful(complete, now) && least.is_none_or(|(given, _)| peer.received < given) {
-                least = Some((peer.received, *link));
+        for (link, peer) in self.peers.iter().skip(KEPT) {
+            let score = peer.score.at(now);
+            if !peer.is_useful(complete, now)
+                && !(bad && score >= 0)
+                && worst.is_none_or(|(other, _)| score < other)
+            {
+                worst = Some((score, *link));
             }
         }
-        least.map(|(_, link)| link)
+        worst.map(|(_, link)| link)
+    }
+
+    /// What a neighbour is worth; nothing when there is no such.
+    pub(crate) fn score(&self, link: LinkId, now: Instant) -> i64 {
+        self.peers.get(&link).map_or(0, |peer| peer.score.at(now))
     }
 
     fn peer(&mut self, link: LinkId) -> Result<&mut Peer, Fault> {
@@ -480,8 +493,7 @@ impl Swarm {
     fn stray(&mut self, link: LinkId, bytes: usize) -> Result<(), Fault> {
         self.totals.wasted += bytes as u64;
         let peer = self.peer(link)?;
-        peer.strays += 1;
-        if peer.strays > STRAYS_MAX { Err(Fault::Flooding) } else { Ok(()) }
+        if peer.score.strayed() > STRAYS_MAX { Err(Fault::Flooding) } else { Ok(()) }
     }
 
     fn is_served(&self, root: &Root) -> bool {

@@ -2,11 +2,12 @@
 //! asked us for. Plain state with small verbs; decisions are elsewhere.
 
 use super::picker;
+use super::score::Score;
 use super::spread::Shown;
 use crate::config::{BLOCK_LEAVES_MAX, LEAF_BYTES};
 use crate::content::Bitfield;
 use crate::flow::{Flow, Window};
-use crate::id::{ContentId, Root, Topic};
+use crate::id::{ContentId, LinkId, Root, Topic};
 use crate::rate::Rate;
 use crate::time::{Instant, SECOND};
 use crate::util::{Map, Set};
@@ -77,8 +78,8 @@ pub(crate) struct Peer {
     pub(crate) shown: Map<Root, Shown>,
     /// Its round trip in microseconds; 0 while unknown.
     pub(crate) rtt: u64,
-    /// Messages that nobody asked for.
-    pub(crate) strays: u32,
+    /// What it is worth to us.
+    pub(crate) score: Score,
     /// There was nothing to ask it for, and nothing has changed since.
     pub(crate) idle: bool,
     /// It said that it does not have these.
@@ -93,11 +94,15 @@ pub(crate) struct Asked {
     pub(crate) count: u8,
     pub(crate) proof: bool,
     pub(crate) at: Instant,
-    /// We would rather have it from somebody else, if it has not been sent.
-    pub(crate) called_back: bool,
+    /// We would rather have it from somebody else, if it has not been sent: from a link that has nothing else for us,
+    /// or from a web server.
+    pub(crate) called_back: Option<Heir>,
     /// It was asked for before and cancelled, and there was no answer to that yet.
     recalled: bool,
 }
+
+/// For whom a run is called back; `None`: whoever comes first.
+pub(crate) type Heir = Option<LinkId>;
 
 /// A run of leaves that we were asked for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -138,7 +143,7 @@ impl Peer {
             next: (Root([0; 32]), 0),
             shown: Map::new(),
             rtt: 0,
-            strays: 0,
+            score: Score::new(now),
             idle: false,
             no_info: Set::new(),
             no_hashes: Set::new(),
@@ -149,6 +154,7 @@ impl Peer {
     /// everybody was silent once.
     pub(crate) fn snub(&mut self, now: Instant) {
         self.snubs += 1;
+        self.score.broke(now);
         self.shunned_until = now.after(SNUB_AFTER << self.snubs.min(4));
     }
 
@@ -218,7 +224,7 @@ impl Peer {
         self.asked_leaves += u32::from(span.count);
         self.asked.insert(
             (span.start, *root),
-            Asked { count: span.count, proof: span.proof, at: now, called_back: false, recalled },
+            Asked { count: span.count, proof: span.proof, at: now, called_back: None, recalled },
         );
     }
 
@@ -253,9 +259,9 @@ impl Peer {
     }
 
     /// Notes that it was asked to give up a run.
-    pub(crate) fn call_back(&mut self, root: &Root, start: u32) {
+    pub(crate) fn call_back(&mut self, root: &Root, start: u32, heir: Heir) {
         if let Some(asked) = self.asked.get_mut(&(start, *root)) {
-            asked.called_back = true;
+            asked.called_back = Some(heir);
         }
     }
 
