@@ -75,6 +75,16 @@ id32!(
     Hash
 );
 
+impl Topic {
+    /// What links of the overlay are made for: no share's.
+    pub const OVERLAY: Self = Self(*b"swarmlet overlay: not of a share");
+}
+
+impl LinkId {
+    /// The overlay that a host runs beside its node: to the node a neighbour like others, that leads to many.
+    pub const OVERLAY: Self = Self(0);
+}
+
 impl Hash {
     /// SHA-256.
     #[must_use]

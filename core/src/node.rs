@@ -88,6 +88,9 @@ impl Node {
             !matches!(input, Input::Received { .. } | Input::Writable { .. } | Input::Done { .. });
         match input {
             Input::Command(command) => self.on_command(command),
+            Input::Linked { link: LinkId::OVERLAY } => {
+                self.mesh.on_up(LinkId::OVERLAY, self.me, &mut self.cx);
+            }
             Input::Linked { link } => {
                 if let Some(opened) = self.dialer.on_linked(link) {
                     self.links.open(opened, self.me, &mut self.cx);
@@ -99,7 +102,9 @@ impl Node {
                 self.swarm.on_room();
             }
             Input::Unlinked { link } => {
-                if self.links.contains(link) {
+                if link == LinkId::OVERLAY {
+                    self.mesh.on_down(link);
+                } else if self.links.contains(link) {
                     self.unlink(link, None);
                 } else {
                     self.dialer.on_unlinked(link, &mut self.cx);
@@ -212,6 +217,9 @@ impl Node {
     }
 
     fn on_received(&mut self, link: LinkId, bytes: &[u8]) {
+        if link == LinkId::OVERLAY {
+            return self.on_message(link, bytes);
+        }
         if !self.links.contains(link) {
             return;
         }
@@ -248,7 +256,8 @@ impl Node {
                 self.unlink(link, None);
                 Ok(())
             }
-            _ if !self.links.is_proven(link) => Err(Fault::Unexpected),
+            _ if link != LinkId::OVERLAY && !self.links.is_proven(link) => Err(Fault::Unexpected),
+            Message::Overlay => self.on_overlay(link, frame.tail),
             Message::Card => self.mesh.on_card(link, frame.tail),
             Message::GetPeers { topic } => {
                 let members = self.swarm.members(topic, self.cx.now);

@@ -146,13 +146,15 @@ impl Outbox {
     }
 
     fn push(&mut self, link: LinkId, channel: Channel, bytes: Vec<u8>) {
-        let Some(outlet) = self.outlets.get_mut(&link) else { return };
-        let length = bytes.len() as u64;
-        match channel {
-            Channel::Control => outlet.control += length,
-            Channel::Bulk => outlet.bulk += length,
+        if link != LinkId::OVERLAY {
+            let Some(outlet) = self.outlets.get_mut(&link) else { return };
+            let length = bytes.len() as u64;
+            match channel {
+                Channel::Control => outlet.control += length,
+                Channel::Bulk => outlet.bulk += length,
+            }
+            self.wire_out += length;
         }
-        self.wire_out += length;
         self.put(Action::Send { link, channel, bytes });
     }
 

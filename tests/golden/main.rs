@@ -101,6 +101,7 @@ fn peer_messages() -> Vec<(String, (Message, Vec<u8>))> {
         ("parcel-on", parcel(11, false), sealed),
         ("unreached", Message::Unreached { peer: PEER }, vec![]),
         ("news", Message::News { topic: TOPIC }, b"signed".to_vec()),
+        ("overlay", Message::Overlay, vec![0x09]),
     ];
     list.into_iter().map(|(name, message, tail)| (name.to_owned(), (message, tail))).collect()
 }
@@ -264,6 +265,7 @@ fn every_variant_has_a_vector() {
         | Message::Parcel { .. }
         | Message::Unreached { .. }
         | Message::News { .. }
+        | Message::Overlay
         // The simulator's alone, without a number.
         | Message::Choke { .. } => (),
     };

@@ -1,7 +1,7 @@
 //! The messages of the mesh, like those of links: each vector decodes to its value and comes from it.
 
 use super::{PEER, SIGNATURE, compare, read};
-use swarmlet_core::wire::overlay::{Body, Contact, Lead, Overlay, Point, Provider, Role, RumourId};
+use swarmlet_core::wire::overlay::{Body, Contact, Envelope, Lead, Overlay, Point, Provider, Role, RumourId};
 
 const KEY: Point = Point(0x1111_1111_1111_1111_1111_1111_1111_1111);
 const CONTACT: Contact = Contact { peer: PEER, nonce: 5 };
@@ -44,6 +44,20 @@ fn messages_of_the_mesh() {
     variants.sort_unstable();
     variants.dedup();
     assert_eq!(variants, (0..=9).collect::<Vec<_>>());
+}
+
+#[test]
+fn envelopes() {
+    let card = vec![0x77; 2];
+    let list = [
+        ("hail", Envelope::Hail { from: CONTACT, role: Some(Role::Router), card: card.clone() }),
+        ("card", Envelope::Card { from: PEER, card }),
+        ("full", Envelope::Full { from: PEER }),
+        ("parcel", Envelope::Parcel { from: PEER, card: true, tail: vec![0xaa, 0xbb] }),
+    ];
+    let list = list.into_iter().map(|(name, envelope)| (name.to_owned(), envelope)).collect();
+    compare(include_str!("envelope.hex"), list, |bytes| Envelope::decode(bytes).unwrap(), Envelope::encode);
+    assert!(Envelope::decode(&[2; 34]).is_err(), "a byte is left over");
 }
 
 #[test]

@@ -189,6 +189,11 @@ impl Dialer {
             && self.made < config.connections_max
     }
 
+    /// Whether `peer` may be asked for a link now.
+    pub(crate) fn may_knock_at(&self, peer: &PeerId, links: usize, config: &Config) -> bool {
+        !self.dials.contains_key(peer) && self.may_knock(links, config)
+    }
+
     /// Asks `peer` for a link.
     pub(crate) fn knock(&mut self, peer: PeerId, topic: Topic, cx: &mut Cx) {
         let attempt = cx.rng.below(1 << 32) as u32;

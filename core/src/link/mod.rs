@@ -284,6 +284,11 @@ impl Links {
         self.links.get(&id).is_some_and(|link| link.proven)
     }
 
+    /// Whose an open link is.
+    pub(crate) fn peer_of(&self, id: LinkId) -> Option<PeerId> {
+        self.links.get(&id).map(|link| link.of.peer)
+    }
+
     pub(crate) fn contains(&self, id: LinkId) -> bool {
         self.links.contains_key(&id)
     }

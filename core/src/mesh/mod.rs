@@ -93,7 +93,9 @@ impl Mesh {
     /// A link is proven.
     pub(crate) fn on_up(&mut self, link: LinkId, peer: PeerId, cx: &mut Cx) {
         let (asked, purse) = (Vec::new(), PURSE);
-        self.neighbours.push(Neighbour { link, peer, card: None, asked, purse, paid_at: cx.now });
+        // The overlay has no key of its own, and passes on with the keys of those whom it finds.
+        let card = (link == LinkId::OVERLAY).then_some(Card([0; CARD_BYTES]));
+        self.neighbours.push(Neighbour { link, peer, card, asked, purse, paid_at: cx.now });
         match &self.mine {
             Mine::None => self.mine = Mine::Making(cx.out.start(Work::Exchange)),
             Mine::Made(card) => cx.out.control_with(link, &Message::Card, &card.0),
@@ -108,6 +110,11 @@ impl Mesh {
         for contact in &mut self.contacts {
             contact.unlead(link);
         }
+    }
+
+    /// Whether an overlay runs beside us.
+    pub(crate) fn has_overlay(&self) -> bool {
+        self.neighbours.iter().any(|neighbour| neighbour.link == LinkId::OVERLAY)
     }
 
     /// Whether a signal to `peer` would find a way.
@@ -172,7 +179,11 @@ impl Mesh {
 
     /// A neighbour names peers of a swarm, since we asked: they are for [`Self::learn`].
     pub(crate) fn on_peers(&mut self, link: LinkId, topic: &Topic) -> Result<(), Fault> {
-        let asked = self.neighbour(link)?.asked.iter_mut().find(|(of, _, awaited)| of == topic && *awaited);
+        let neighbour = self.neighbour(link)?;
+        if link == LinkId::OVERLAY {
+            return Ok(());
+        }
+        let asked = neighbour.asked.iter_mut().find(|(of, _, awaited)| of == topic && *awaited);
         let Some((_, _, awaited)) = asked else { return Err(Fault::Unexpected) };
         *awaited = false;
         Ok(())

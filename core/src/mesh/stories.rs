@@ -21,7 +21,8 @@ struct End {
     faults: Vec<Fault>,
 }
 
-/// Peers, and links between some of them. A link bears the number of the peer at its other end.
+/// Peers, and links between some of them. A link bears the number of the peer at its other end, and one more: none is
+/// the overlay's.
 struct Net(Vec<End>);
 
 /// What is done to the bytes of a parcel.
@@ -32,7 +33,7 @@ type Meddle<'a> = dyn FnMut(usize, usize, Said) -> Vec<Said> + 'a;
 type Said = (Message, Vec<u8>);
 
 fn link(to: usize) -> LinkId {
-    LinkId(to as u32)
+    LinkId(to as u32 + 1)
 }
 
 fn knock(attempt: u32) -> Signal {
@@ -87,8 +88,9 @@ impl Net {
                         Action::Send { link: LinkId(to), bytes, .. } => {
                             let Frame { message, tail } =
                                 Frame::decode(&bytes).expect("we write what can be read");
-                            for message in meddle(from, to as usize, (message, tail.to_vec())) {
-                                self.0[to as usize].take_in(from, &message);
+                            let to = to as usize - 1;
+                            for message in meddle(from, to, (message, tail.to_vec())) {
+                                self.0[to].take_in(from, &message);
                             }
                         }
                         Action::Start { job, work } => self.0[from].work(job, work),

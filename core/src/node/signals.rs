@@ -7,7 +7,7 @@ use crate::id::{ContentId, LinkId, PeerId, Topic};
 use crate::outbox::Way;
 use crate::time::earliest;
 use crate::tracker::client::News;
-use crate::wire::{Code, Met, PeerView, Signal, ToClient};
+use crate::wire::{Code, Message, Met, PeerView, Signal, ToClient};
 
 impl Node {
     pub(super) fn on_signalled(&mut self, bytes: &[u8]) {
@@ -73,16 +73,29 @@ impl Node {
         for met in peers {
             if self.on_member(met.peer, topic, met.complete, Way::Peers) {
                 self.mesh.learn(met.peer, met.card, link, self.cx.now);
+                // Of others' links each is made for a swarm that we are in; of the overlay's, when it says so.
+                if link == LinkId::OVERLAY
+                    && topic == Topic::OVERLAY
+                    && self.links.with(&met.peer).is_none()
+                    && self.dialer.may_knock_at(&met.peer, self.links.len(), &self.cx.config)
+                {
+                    self.dialer.knock(met.peer, topic, &mut self.cx);
+                }
             }
         }
         self.stirred = true;
         Ok(())
     }
 
+    /// Whether links are made for this.
+    pub(crate) fn is_welcome(&self, topic: &Topic) -> bool {
+        *topic == Topic::OVERLAY && self.mesh.has_overlay() || self.swarm.is_in(topic)
+    }
+
     fn on_signal(&mut self, peer: PeerId, way: Way, signal: Signal) {
         let mut welcome = !self.banned.contains(&peer) && !self.closed;
         if let Signal::Knock { topic, .. } = &signal {
-            welcome &= self.swarm.is_in(topic);
+            welcome &= self.is_welcome(topic);
             if welcome && let Some(stale) = self.links.with(&peer) {
                 if way == Way::Peers {
                     // It may have been under way for long.
@@ -96,6 +109,24 @@ impl Node {
             }
         }
         self.dialer.on_signal(peer, way, signal, welcome, self.links.len(), &mut self.cx);
+    }
+
+    /// What overlays say to each other goes between our links and the one beside us, which names whose they are.
+    pub(super) fn on_overlay(&mut self, link: LinkId, tail: &[u8]) -> Result<(), Fault> {
+        if link != LinkId::OVERLAY {
+            let from = self.links.peer_of(link).ok_or(Fault::Unexpected)?;
+            let tail = [from.bytes(), tail].concat();
+            self.cx.out.control_with(LinkId::OVERLAY, &Message::Overlay, &tail);
+            return Ok(());
+        }
+        let Some((peer, bytes)) = tail.split_first_chunk() else { return Err(Fault::Malformed) };
+        if let Some(link) = self.links.proven().get(&PeerId(*peer)).copied() {
+            self.cx.out.control_with(link, &Message::Overlay, bytes);
+            if bytes.is_empty() && !self.swarm.shares_with(link) {
+                self.unlink(link, None);
+            }
+        }
+        Ok(())
     }
 
     /// Hands signals to the mesh, and those that came through it to the dialer.
@@ -161,7 +192,8 @@ impl Node {
             }
             // With a signaller, half of what is wanted is enough to be part of the swarm.
             if !complete && have < if self.cx.is_up { wanted / 2 } else { wanted } {
-                let members = self.swarm.members(&topic, self.cx.now);
+                let mut members = self.swarm.members(&topic, self.cx.now);
+                members.push((LinkId::OVERLAY, false));
                 ask_at = earliest(ask_at, self.mesh.ask(topic, &members, &mut self.cx));
             }
             if complete || have >= wanted / 2 || !self.cx.is_up {

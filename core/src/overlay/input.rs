@@ -82,6 +82,11 @@ pub enum Command {
         /// What.
         topic: Topic,
     },
+    /// How is this peer reached? [`Event::Reached`] says so, once; silence means that no way was found.
+    Reach {
+        /// Who.
+        contact: Contact,
+    },
     /// Let everybody hear this: at most [`crate::wire::overlay::RUMOUR_BYTES_MAX`] bytes, and not none.
     Say {
         /// What. Whoever hears it judges it: rumours are not signed as such.
@@ -162,6 +167,13 @@ pub enum Event {
         query: u32,
         /// Questions asked.
         messages: u32,
+    },
+    /// A way to somebody who was to be reached.
+    Reached {
+        /// Who.
+        contact: Contact,
+        /// The way.
+        way: Way,
     },
     /// Somebody let everybody hear this.
     Rumour {

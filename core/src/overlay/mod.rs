@@ -9,6 +9,7 @@
 //! Reading order: [`point`], [`table`], [`lookup`], [`store`], then the parts of the machine: `route`, `tend`, `find`,
 //! `publish`, [`gossip`].
 
+pub mod companion;
 mod find;
 pub mod gossip;
 mod input;
@@ -19,6 +20,8 @@ pub mod quota;
 mod route;
 mod settings;
 pub mod store;
+#[cfg(test)]
+mod stories;
 pub mod table;
 mod tend;
 
@@ -47,6 +50,7 @@ const JOBS_MAX: usize = 512;
 struct Stranger {
     peer: PeerId,
     outbound: bool,
+    since: Instant,
 }
 
 /// Why a signature is waited for.
@@ -65,6 +69,8 @@ pub struct Overlay {
     me: Contact,
     point: Point,
     role: Role,
+    /// There were not enough routers: this is one before its time.
+    is_needed: bool,
     settings: Settings,
     now: Instant,
     born: Instant,
@@ -97,6 +103,7 @@ impl Overlay {
             me,
             point,
             role: settings.role_at(0),
+            is_needed: false,
             now,
             born: now,
             unix_s: unix_s.saturating_sub(now.micros() / SECOND),
@@ -212,6 +219,7 @@ impl Overlay {
             Command::Withdraw { topic } => {
                 self.own.remove(&topic);
             }
+            Command::Reach { contact } => self.on_reach(contact),
             Command::Say { bytes } => self.on_say(bytes),
         }
     }

@@ -11,9 +11,11 @@ use alloc::vec::Vec;
 
 /// Topics published at the same time.
 const OWN_MAX: usize = 64;
-/// How often a record is given out anew (theory §3.3), and the share of it that is left to chance.
+/// How often a record is given out anew, a fifth more or less by chance (theory §3.3).
 const AGAIN_US: u64 = 10 * 60 * SECOND;
-const CHANCE_US: u64 = AGAIN_US / 5;
+/// The same in a mesh so small that the few who keep a record may be gone before that; and where nobody is yet.
+const YOUNG_US: u64 = 30 * SECOND;
+const ALONE_US: u64 = 2 * SECOND;
 /// How long a record says that it holds, and how much longer is still believed.
 const HOLDS_S: u64 = 30 * 60;
 const AHEAD_S: u64 = 5 * 60;
@@ -48,8 +50,19 @@ impl Overlay {
         let due: Vec<Topic> =
             self.own.iter().filter(|(_, own)| own.next_at <= now).map(|(topic, _)| *topic).collect();
         for topic in due {
-            let next_at = now.after(AGAIN_US - CHANCE_US + self.rng.below(2 * CHANCE_US));
+            let routers = self.table.routers().count();
+            let pause = if routers == 0 {
+                ALONE_US
+            } else if routers < usize::from(self.settings.siblings) * 2 {
+                YOUNG_US
+            } else {
+                AGAIN_US
+            };
+            let next_at = now.after(pause - pause / 5 + self.rng.below(pause * 2 / 5));
             self.own.insert(topic, Own { next_at });
+            if routers == 0 {
+                continue;
+            }
             let unix_s = self.unix_now();
             let (hour, next) = (unix_s / EPOCH_S, (unix_s + EARLY_S) / EPOCH_S);
             for hour in hour..=next {

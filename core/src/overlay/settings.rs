@@ -32,6 +32,9 @@ pub struct Settings {
     pub budget: u8,
     /// Seconds after which a leaf becomes a router: 300 (theory §3.3).
     pub router_after_s: u32,
+    /// Seconds after which a leaf that finds fewer routers than it keeps links to becomes one itself: a young mesh has
+    /// nobody else. A third of it, when it finds none. A guess: some looks of two seconds.
+    pub needed_after_s: u32,
     /// What this peer always is; `None`: a leaf first, a router later. Phones and hidden tabs are leaves, native peers
     /// anchors.
     pub role: Option<Role>,
@@ -53,6 +56,7 @@ impl Default for Settings {
             replicas: 20,
             budget: 45,
             router_after_s: 300,
+            needed_after_s: 15,
             role: None,
         }
     }

@@ -40,8 +40,10 @@ enum Purpose {
     Bucket(u32),
     /// Somebody nearer than my siblings.
     Near,
-    /// Any router: I am a leaf.
+    /// Any router near me: I am a leaf.
     Any,
+    /// A way to somebody; whether those have been asked who stand near it.
+    Reach(Contact, bool),
 }
 
 /// What is under way.
@@ -83,6 +85,11 @@ impl Tending {
         self.asks.contains_key(&query)
     }
 
+    /// Questions under way for the mesh's own sake.
+    fn looking(&self) -> usize {
+        self.asks.values().filter(|(purpose, _)| !matches!(purpose, Purpose::Reach(..))).count()
+    }
+
     fn soon(&mut self, at: Instant) {
         self.next = self.next.min(at);
     }
@@ -99,7 +106,7 @@ impl Tending {
 impl Overlay {
     pub(super) fn on_linked(&mut self, link: LinkId, peer: PeerId, outbound: bool) {
         self.tending.dials.remove(&peer);
-        self.strangers.insert(link, Stranger { peer, outbound });
+        self.strangers.insert(link, Stranger { peer, outbound, since: self.now });
         self.greet(link, outbound);
     }
 
@@ -128,7 +135,7 @@ impl Overlay {
             }
             return;
         }
-        let Some(Stranger { peer, outbound }) = self.strangers.remove(&link) else { return };
+        let Some(Stranger { peer, outbound, .. }) = self.strangers.remove(&link) else { return };
         let contact = Contact { peer, nonce };
         let Some(point) = Point::of(&contact, self.settings.puzzle_bits) else { return self.cut(link) };
         let is_full = self.table.len() >= usize::from(self.settings.links_max);
@@ -159,7 +166,9 @@ impl Overlay {
     #[must_use]
     pub fn has_room(&self, point: Point, is_leaf: bool) -> bool {
         let of_leaves = self.table.len() - self.table.routers().count();
-        let coming = self.tending.dials.len() + self.strangers.len();
+        // Whoever has not greeted for long has no overlay.
+        let is_new = |stranger: &&Stranger| self.now.passed(stranger.since) < DIAL_US;
+        let coming = self.tending.dials.len() + self.strangers.values().filter(is_new).count();
         if self.table.len() + coming >= usize::from(self.settings.links_max) {
             return false;
         }
@@ -233,6 +242,9 @@ impl Overlay {
     /// Somebody answered who its neighbours are.
     pub(super) fn on_near(&mut self, way: &Way, query: u32, from: (Contact, Point), leads: &[(Lead, Point)]) {
         let Some((purpose, _)) = self.tending.asks.get(&query).copied() else { return };
+        if let Purpose::Reach(contact, is_second) = purpose {
+            return self.on_nearer(way, query, (contact, is_second), leads);
+        }
         if purpose != Purpose::Near {
             self.tending.asks.remove(&query);
         }
@@ -253,6 +265,45 @@ impl Overlay {
             }
             Purpose::Any => self.dial_one(&found, None),
             Purpose::Near => self.dial_near(found),
+            Purpose::Reach(..) => {}
+        }
+    }
+
+    /// The application wants a way to somebody: a leaf is known to the routers near it, which are a step away from
+    /// whoever answers for its place.
+    pub(super) fn on_reach(&mut self, contact: Contact) {
+        let Some(point) = Point::of(&contact, self.settings.puzzle_bits) else { return };
+        let known = self.table.iter().find(|(_, neighbour)| neighbour.point == point);
+        if let Some(link) = known.map(|(link, _)| link) {
+            let way = Way { link, rest: Vec::new() };
+            return self.out.push_back(Action::Notify(Event::Reached { contact, way }));
+        }
+        let query = self.question(Purpose::Reach(contact, false));
+        for link in self.table.nearest(point, usize::from(self.settings.first_hops)) {
+            self.send(link, &Message::Seek { query, key: point, ttl: TTL, back: Vec::new() });
+        }
+    }
+
+    /// Somebody answered who is nearest to whom we want to reach.
+    fn on_nearer(
+        &mut self,
+        way: &Way,
+        query: u32,
+        (contact, second): (Contact, bool),
+        leads: &[(Lead, Point)],
+    ) {
+        if let Some((lead, _)) = leads.iter().find(|(lead, _)| lead.contact == contact) {
+            self.tending.asks.remove(&query);
+            let way = way.then(lead.label);
+            return self.out.push_back(Action::Notify(Event::Reached { contact, way }));
+        }
+        if second {
+            return;
+        }
+        let Some(key) = Point::of(&contact, self.settings.puzzle_bits) else { return };
+        self.tending.asks.insert(query, (Purpose::Reach(contact, true), self.now.after(ASK_US)));
+        for (lead, _) in leads {
+            self.routed(&way.then(lead.label), Body::Ask { query, key });
         }
     }
 
@@ -296,7 +347,8 @@ impl Overlay {
             let unix_s = self.unix_now();
             self.store.sweep(now, unix_s);
         }
-        let role = self.settings.role_at(self.age_s());
+        self.is_needed |= self.is_short();
+        let role = if self.is_needed { Role::Router } else { self.settings.role_at(self.age_s()) };
         if role != self.role {
             self.role = role;
             for (link, wanted) in self.links_wanted() {
@@ -318,6 +370,17 @@ impl Overlay {
         } else {
             self.tending.alone = false;
         }
+    }
+
+    /// Whether a leaf has looked for routers long enough.
+    fn is_short(&self) -> bool {
+        let routers = self.table.routers().count();
+        let patience = self.settings.needed_after_s / if routers == 0 { 3 } else { 1 };
+        self.role == Role::Leaf
+            && self.settings.role.is_none()
+            && !self.table.is_empty()
+            && self.age_s() >= patience
+            && routers < usize::from(self.settings.leaf_links)
     }
 
     fn links_wanted(&self) -> Vec<(LinkId, bool)> {
@@ -401,7 +464,7 @@ impl Overlay {
                 continue;
             }
             lacks = true;
-            if self.tending.asks.len() + self.tending.dials.len() >= DIALS_MAX {
+            if self.tending.looking() + self.tending.dials.len() >= DIALS_MAX {
                 break;
             }
             let noise = u128::from(self.rng.below(u64::MAX)) << 64;
@@ -416,11 +479,12 @@ impl Overlay {
     fn fill_leaf(&mut self) -> bool {
         let links: Vec<LinkId> = self.table.routers().map(|(link, _)| link).collect();
         let lacks = links.len() < usize::from(self.settings.leaf_links);
-        if lacks && self.tending.asks.len() + self.tending.dials.len() < DIALS_MAX {
-            let key = Point(u128::from(self.rng.below(u64::MAX)) << 64);
-            if let Some(link) = self.rng.pick(&links).copied() {
-                self.seek(link, Purpose::Any, key);
-            }
+        if lacks
+            && self.tending.looking() + self.tending.dials.len() < DIALS_MAX
+            && let Some(link) = self.rng.pick(&links).copied()
+        {
+            // Who looks for us comes to those who stand near us.
+            self.seek(link, Purpose::Any, self.point);
         }
         lacks
     }
@@ -432,9 +496,11 @@ impl Overlay {
         let mut spare = self.table.len().saturating_sub(usize::from(self.settings.links_kept));
         let mut gone: Vec<LinkId> = Vec::new();
         let mut idle = false;
+        // A leaf that has not found its routers keeps whom it has: one of them may become one, or know one.
         let is_leaf = self.role == Role::Leaf;
+        let is_short = is_leaf && self.table.routers().count() < usize::from(self.settings.leaf_links);
         for (link, neighbour) in self.table.iter_mut() {
-            if neighbour.wanted || neighbour.wanted_there {
+            if is_short || neighbour.wanted || neighbour.wanted_there {
                 neighbour.idle_since = None;
                 continue;
             }

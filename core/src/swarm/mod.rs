@@ -287,7 +287,8 @@ impl Swarm {
             | Message::GetPeers { .. }
             | Message::Peers { .. }
             | Message::Parcel { .. }
-            | Message::Unreached { .. } => Err(Fault::Unexpected),
+            | Message::Unreached { .. }
+            | Message::Overlay => Err(Fault::Unexpected),
         }
     }
 
@@ -410,6 +411,12 @@ impl Swarm {
         members
     }
 
+    /// Whether a linked peer is in any swarm that we are in.
+    pub(crate) fn shares_with(&self, link: LinkId) -> bool {
+        let peer = self.peers.get(&link);
+        self.shares.values().any(|share| peer.is_some_and(|peer| peer.topics.contains(&share.topic)))
+    }
+
     /// Links with peers of a swarm.
     fn peers_in(&self, topic: &Topic) -> u32 {
         let mut count = 0;
@@ -442,7 +449,9 @@ impl Swarm {
         }
         for (link, peer) in self.peers.iter().skip(KEPT) {
             let score = peer.score.at(now);
-            if !peer.is_useful(complete, now)
+            // A link of the overlay is the overlay's to end.
+            if !peer.topics.contains(&Topic::OVERLAY)
+                && !peer.is_useful(complete, now)
                 && !(bad && score >= 0)
                 && worst.is_none_or(|(other, _)| score < other)
             {

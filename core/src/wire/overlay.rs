@@ -190,6 +190,64 @@ pub enum Body {
     },
 }
 
+/// What is in a sealed body: how two peers whom the overlay leads to each other come to a link. The order of the
+/// variants is the format.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Envelope {
+    /// 0: I want to signal to you, with this card. Answered by `Card` or `Full`.
+    Hail {
+        /// Who.
+        from: Contact,
+        /// What the sender does for others; none: the link is not for the overlay but for a swarm.
+        role: Option<Role>,
+        /// The bytes of a [`super::Card`].
+        #[serde(with = "crate::wire::overlay::raw")]
+        card: Vec<u8>,
+    },
+    /// 1: do so, with this card.
+    Card {
+        /// Who.
+        from: PeerId,
+        /// The bytes of a [`super::Card`].
+        #[serde(with = "crate::wire::overlay::raw")]
+        card: Vec<u8>,
+    },
+    /// 2: there is no room for one more link of the overlay.
+    Full {
+        /// Who.
+        from: PeerId,
+    },
+    /// 3: a parcel, as neighbours would pass it on: its tail.
+    Parcel {
+        /// From whom; what is inside proves it.
+        from: PeerId,
+        /// Whether there is a card in front.
+        card: bool,
+        /// The rest.
+        #[serde(with = "crate::wire::overlay::raw")]
+        tail: Vec<u8>,
+    },
+}
+
+impl Envelope {
+    /// Reads an envelope.
+    ///
+    /// # Errors
+    /// When it is none, or something is left over.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
+        match postcard::take_from_bytes(bytes) {
+            Ok((envelope, [])) => Ok(envelope),
+            Ok(_) | Err(_) => Err(Error::Malformed),
+        }
+    }
+
+    /// Writes an envelope.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        pack(self)
+    }
+}
+
 impl Overlay {
     /// Reads one message.
     ///

@@ -19,6 +19,8 @@ pub const BITMAP_BYTES_MAX: usize = 8 * 1024;
 pub const HASHES_HEIGHT_MAX: u8 = 9;
 /// Bytes of an info dictionary in one `Info`.
 pub const INFO_CHUNK_BYTES: u32 = 32 * 1024;
+/// Bytes behind an `Overlay`: a peer's id, where one end is the overlay itself, and its longest message.
+pub const OVERLAY_TAIL_MAX: usize = 32 + 4 * 1024;
 
 /// Bytes of one `News`.
 pub const NEWS_BYTES_MAX: usize = 16 * 1024;
@@ -162,6 +164,9 @@ pub enum Message {
         /// The swarm.
         topic: Topic,
     },
+    /// 26: for the overlay that runs beside the receiver, if one does (docs/OVERLAY.md). Tail: one of its messages;
+    /// none: the sender's overlay lets this link go.
+    Overlay,
     /// Whether requests are rejected from now on. The simulator's alone, and always the last: it has no number.
     #[cfg(feature = "lab")]
     Choke {
@@ -246,7 +251,7 @@ pub struct HashRange {
 pub struct Frame<'a> {
     /// The message.
     pub message: Message,
-    /// Empty but for `Block`, `Hashes`, `Info`, `Card`, `Peers`, `Parcel` and `News`.
+    /// Empty but for `Block`, `Hashes`, `Info`, `Card`, `Peers`, `Parcel`, `News` and `Overlay`.
     pub tail: &'a [u8],
 }
 
@@ -287,6 +292,7 @@ fn check(message: &Message, tail: &[u8]) -> Result<(), Error> {
         Message::Peers { .. } => tail.len() <= MET_MAX * MET_BYTES && tail.len().is_multiple_of(MET_BYTES),
         Message::Parcel { hops, card, .. } => is_parcel(*hops, *card, tail),
         Message::News { .. } => (1..=NEWS_BYTES_MAX).contains(&tail.len()),
+        Message::Overlay => tail.len() <= OVERLAY_TAIL_MAX,
         _ => tail.is_empty(),
     };
     let counts_fit = match message {

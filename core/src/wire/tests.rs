@@ -73,6 +73,7 @@ fn frames() -> Vec<(Message, Vec<u8>)> {
         (parcel(HOPS_MAX, true), vec![7; 200]),
         bare(Message::Unreached { peer: PEER }),
         (Message::News { topic: TOPIC }, vec![7; NEWS_BYTES_MAX]),
+        (Message::Overlay, vec![7; 100]),
     ]
 }
 
@@ -216,6 +217,7 @@ fn truncated_and_appended_peer_messages_are_refused() {
                 | Message::Peers { .. }
                 | Message::Parcel { .. }
                 | Message::News { .. }
+                | Message::Overlay
         )
     };
     for (message, tail) in frames().into_iter().filter(fixed) {
@@ -335,7 +337,8 @@ fn lengths_that_lie_are_refused() {
 
 #[test]
 fn unknown_variants_are_refused() {
-    for index in 19..=u8::MAX {
+    // 26 may stand alone.
+    for index in (19..26).chain(27..=u8::MAX) {
         assert!(Frame::decode(&[index]).is_err());
     }
     assert!((4..=u8::MAX).all(|index| ToTracker::decode(&[index]).is_err()));

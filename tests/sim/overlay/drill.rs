@@ -200,6 +200,8 @@ impl Drill {
                     let number = bytes.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
                     self.heard.push((number as usize, told.peer, hops));
                 }
+                // Nobody in these stories asks for it.
+                Event::Reached { .. } => {}
                 Event::Alone => self.rescue(told.peer),
             }
         }
