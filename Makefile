@@ -40,8 +40,8 @@ build: wasm ## release server, and the wasm module in www/pkg
 
 wasm: ## the page's module and its glue in www/pkg
 	.ci/need $(WASM)
-	cargo build --profile wasm -p swarmlet-wasm -p swarmlet-keys --target $(WASM)
-	for module in wasm keys; do \
+	cargo build --profile wasm -p swarmlet-wasm -p swarmlet-keys -p swarmlet-overlay --target $(WASM)
+	for module in wasm keys overlay; do \
 		cargo run --release --quiet -p swarmlet-bindgen -- $(TARGET)/$(WASM)/wasm/swarmlet_$$module.wasm www/pkg || exit 1; done
 
 ##@ Check it

@@ -10,6 +10,7 @@ import { count, size } from './ui/format.js';
 import { fragment, read } from './ui/link.js';
 import { amend, claim, entries, forget, release, remember } from './ui/memory.js';
 import { Notices } from './ui/notice.js';
+import { wireSearch } from './ui/search.js';
 import { away, status, watch } from './ui/status.js';
 import { codeOf, failure, sentence } from './ui/words.js';
 
@@ -281,6 +282,7 @@ function wireTaking() {
     });
   });
   window.addEventListener('hashchange', () => void takeFromAddress());
+  wireSearch({ search: async function* search(text, options) { yield* (await starting).search(text, options); }, open: take, complain });
 }
 
 function wireDropping() {

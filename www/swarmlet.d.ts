@@ -26,6 +26,11 @@ export interface JoinOptions {
   iceServers?: RTCIceServer[];
   /** `false`: keep data channels in the page even where the browser could give them to the worker. */
   transfer?: boolean;
+  /**
+   * `false`: never load the overlay. Default: it is loaded when the signaller is gone, when a linked peer's overlay asks, and for
+   * `node.search` and `share.publish`.
+   */
+  overlay?: boolean;
   /** Ends the node, as `close()` does. */
   signal?: AbortSignal;
 }
@@ -59,6 +64,11 @@ export interface Node {
    * or a link with one, gives the code to carry back; an answer gives `null`, and the two connect.
    */
   meet(code: string): Promise<string | null>;
+  /**
+   * Looks for public shares by words of their titles, among the peers that this one reaches; no server is asked. Ends after three
+   * seconds at most. What it finds is signed by a publisher, and no more than a claim: `add(listing.magnet)` proves the content.
+   */
+  search(text: string, options?: { signal?: AbortSignal }): AsyncIterable<Listing>;
   /** Shaped like `fetch`. Magnet links and files of known shares come from the swarm, anything else from the network. */
   fetch(url: RequestInfo | URL, init?: RequestInit): Promise<Response>;
   /** Passes news on to a few neighbours in a swarm: at most 16 KiB, and not more than four times a second. */
@@ -128,6 +138,15 @@ export interface Share {
    * `code`. What `node.meet` there answers is for `node.meet` here, within a quarter of an hour. Three may wait at a time.
    */
   offer(): Promise<{ code: string; link: string }>;
+  /**
+   * Lists the share publicly: whoever searches for words of its title finds it, and can fetch it. Nothing is listed that was not
+   * published. Renewed while this node runs; forgotten by others an hour after that.
+   */
+  publish(options?: { title?: string }): Promise<void>;
+  /** Takes it back. */
+  unpublish(): Promise<void>;
+  /** Whether this node lists it. */
+  readonly listed: boolean;
   /** Fetch these files from now on (indices; `undefined`: all). */
   select(files?: number[]): Promise<void>;
   pause(): Promise<void>;
@@ -136,6 +155,21 @@ export interface Share {
   remove(options?: { keep?: boolean }): Promise<void>;
   /** Milliseconds from the beginning of the share, where they happened. */
   readonly timings: Readonly<{ ready?: number; linked?: number; firstLeaf?: number; done?: number }>;
+}
+
+/** A public share, as its publisher describes it: text of a stranger's. */
+export interface Listing {
+  /** The content id. */
+  readonly id: string;
+  /** One line, at most 120 bytes. */
+  readonly title: string;
+  /** Bytes. */
+  readonly size: number;
+  readonly type: 'audio' | 'video' | 'image' | 'text' | 'other';
+  /** Whose key has signed it. */
+  readonly publisher: string;
+  /** For `node.add`. */
+  readonly magnet: string;
 }
 
 export interface ShareFile {

@@ -4,6 +4,7 @@
 import init, { Engine } from './pkg/swarmlet_wasm.js';
 import { makeKeys } from './keys.js';
 import { readAhead } from './worker/ahead.js';
+import { Beside } from './worker/overlay.js';
 import { Servings } from './worker/serve.js';
 
 const WASM = new URL('./pkg/swarmlet_wasm_bg.wasm', import.meta.url);
@@ -25,11 +26,15 @@ let keys;
 /** Messages that came before the node was there. @type {any[]} */
 const early = [];
 let quiet = 0;
+/** @type {Beside | null} */
+let beside = null;
 const servings = new Servings(() => engine, (message) => self.postMessage(message));
 
 /** @param {any} message @param {Transferable[]} given */
 function post(message, given) {
   if (message.t === 'key') return vouch(message);
+  if (message.t === 'overlay') return beside?.frame(message.bytes);
+  beside?.note(message);
   if (message.t === 'snapshot') servings.note(message);
   if (message.t === 'reply' && servings.take(message)) return;
   if (message.error) refuse(message);
@@ -53,12 +58,13 @@ self.onmessage = ({ data }) => {
 };
 
 /** @param {any} message */
-async function start({ options, storage, slot }) {
+async function start({ options, storage, slot, overlay }) {
   try {
     const [store, made] = await Promise.all([openStore(storage, slot), makeKeys(), init({ module_or_path: WASM })]);
     keys = made;
     if (storage === 'opfs' && !store) throw { code: 'storage', message: 'This browser has no private files for pages.' };
     engine = new Engine(keys.id, options, store?.directory, post);
+    if (overlay) beside = new Beside({ keys, hear: (message) => engine?.hear(message), post: (message) => self.postMessage(message) });
     const peerId = Array.from(keys.id, (byte) => byte.toString(16).padStart(2, '0')).join('');
     const started = { t: 'started', peerId, storage: store ? 'opfs' : 'memory', slot: store?.slot };
     self.postMessage(started);
@@ -93,6 +99,12 @@ function take(engine, message) {
  */
 async function answer(engine, { id, method, args }) {
   try {
+    if (Beside.takes(method)) {
+      if (!beside) throw { code: 'unsupported' };
+      const value = await beside.call(id, method, args);
+      if (value !== undefined) self.postMessage({ t: 'reply', id, value });
+      return;
+    }
     const value = engine.call(id, method, args);
     if (LATER.has(method)) return engine.run();
     if (CHANGES.has(method)) {

@@ -15,6 +15,8 @@ after(async () => { await world?.close(); });
  */
 const parts = (size, seed) => [{ path: 'first.bin', size, seed }, { path: 'rest.bin', size: 1 * MiB + 5, seed: seed + 100 }];
 const FIRST = { select: [0] };
+/** Nine pages pay for a place in the overlay, with two processors. */
+const OVERLAY_MS = 90_000;
 
 /** A meeting point of its own, and how to join there. */
 async function meetingPoint() {
@@ -72,6 +74,12 @@ test('a ninth page that knows one of eight meets others through it, with the sig
     return links.length >= 3 ? links.length : undefined;
   }), known.id);
   assert.ok(met >= 3);
+  // What only one of the eight has, and no tracker ever heard of, is found over the overlay, which all have loaded by now or will.
+  const unheard = [{ path: 'unheard.bin', size: 1 * MiB + 7, seed: 39 }];
+  const other = await first.seed(unheard);
+  await ninth.add(other.magnet);
+  await ninth.done(other.id, OVERLAY_MS);
+  await holds(ninth, other.id, unheard);
   assert.equal((await ninth.stats()).signaller, false, 'no signaller had a part in it');
   assert.equal((await ninth.log()).filter(({ type }) => type === 'ban').length, 0);
   await Promise.all([...eight, ninth].map((peer) => peer.close()));

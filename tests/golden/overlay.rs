@@ -1,12 +1,28 @@
 //! The messages of the mesh, like those of links: each vector decodes to its value and comes from it.
 
 use super::{PEER, SIGNATURE, compare, read};
-use swarmlet_core::wire::overlay::{Body, Contact, Envelope, Lead, Overlay, Point, Provider, Role, RumourId};
+use swarmlet_core::ContentId;
+use swarmlet_core::wire::overlay::{
+    Body, Contact, Envelope, Kind, Lead, Listing, Overlay, Point, Provider, Role, RumourId,
+};
 
 const KEY: Point = Point(0x1111_1111_1111_1111_1111_1111_1111_1111);
 const CONTACT: Contact = Contact { peer: PEER, nonce: 5 };
 const PROVIDER: Provider = Provider { key: KEY, contact: CONTACT, until: 300, signature: SIGNATURE };
 const RUMOUR: RumourId = RumourId([0x77; 16]);
+
+fn listing() -> Listing {
+    Listing {
+        content: ContentId([0x55; 32]),
+        by: PEER,
+        sequence: 300,
+        until: 301,
+        size: 302,
+        kind: Kind::Video,
+        title: "Buck".into(),
+        signature: SIGNATURE,
+    }
+}
 
 fn messages() -> Vec<(String, Overlay)> {
     let routed = |route: &[u32], back: &[u32], body| Overlay::Routed {
@@ -16,6 +32,7 @@ fn messages() -> Vec<(String, Overlay)> {
     };
     let leads = vec![Lead { contact: CONTACT, label: 300 }];
     let answer = Body::Answer { query: 7, from: CONTACT, providers: vec![PROVIDER], leads };
+    let listings = vec![listing()];
     let list = [
         ("greet", Overlay::Greet { nonce: 5, role: Role::Router, age_s: 300, wanted: true }),
         ("seek", Overlay::Seek { query: 7, key: KEY, ttl: 12, back: vec![300] }),
@@ -24,6 +41,7 @@ fn messages() -> Vec<(String, Overlay)> {
         ("routed-store", routed(&[], &[], Body::Store { provider: PROVIDER })),
         ("routed-sealed", routed(&[], &[], Body::Sealed { bytes: vec![0xaa, 0xbb] })),
         ("routed-seek", routed(&[3], &[], Body::Seek { query: 7, key: KEY })),
+        ("routed-matches", routed(&[], &[], Body::Matches { query: 7, listings })),
         ("hint", Overlay::Hint { label: 300 }),
         ("join", Overlay::Join { urgent: false }),
         ("part", Overlay::Part),
@@ -32,6 +50,7 @@ fn messages() -> Vec<(String, Overlay)> {
         ("graft", Overlay::Graft { rumour: Some(RUMOUR) }),
         ("graft-next", Overlay::Graft { rumour: None }),
         ("prune", Overlay::Prune),
+        ("search", Overlay::Search { query: 7, ttl: 5, back: vec![300], words: b"buck".to_vec() }),
     ];
     list.into_iter().map(|(name, message)| (name.to_owned(), message)).collect()
 }
@@ -43,7 +62,7 @@ fn messages_of_the_mesh() {
     let mut variants: Vec<u8> = read(text).values().map(|bytes| bytes[0]).collect();
     variants.sort_unstable();
     variants.dedup();
-    assert_eq!(variants, (0..=9).collect::<Vec<_>>());
+    assert_eq!(variants, (0..=10).collect::<Vec<_>>());
 }
 
 #[test]

@@ -173,6 +173,9 @@ impl Host {
     fn carry_out(self: &Rc<Self>, action: Action) {
         match action {
             Action::Notify(event) => self.notify(&event),
+            Action::Send { link: LinkId::OVERLAY, bytes, .. } => {
+                self.tell(Plain::of("overlay").set("bytes", Uint8Array::from(bytes.as_slice())).done());
+            }
             Action::Send { link, channel, bytes } => {
                 if !self.links.send(self, link, channel, &bytes) {
                     self.unlinked(link);

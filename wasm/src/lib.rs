@@ -63,7 +63,7 @@ pub struct Engine {
 impl Engine {
     /// Starts a node whose public key is `me`. `options`: `{ signaller: string?, token: string?, upload: number? }`.
     /// Without a `directory` content is kept in memory. `post(message, given)` sends to the page, but for what has
-    /// `t: 'key'`: that is answered by `{ t: 'vouched' }`.
+    /// `t: 'key'`: that is answered by `{ t: 'vouched' }`; and for `t: 'overlay'`, which goes to the overlay.
     #[wasm_bindgen(constructor)]
     #[must_use]
     pub fn new(
@@ -141,6 +141,11 @@ impl Engine {
                 host.run();
             }
             "lost" => host.unlinked(link),
+            // The overlay that runs beside us: that it is there, then what it says.
+            "overlay" => host.news(match get(message, "bytes").dyn_ref::<Uint8Array>() {
+                Some(bytes) => News::Received { link: LinkId::OVERLAY, channel, bytes: bytes.to_vec() },
+                None => News::Linked(LinkId::OVERLAY),
+            }),
             _ => {}
         }
     }

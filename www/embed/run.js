@@ -18,7 +18,7 @@ const AWAKE_MS = 20_000;
 
 /** @param {Options} options @returns {Promise<Running>} */
 export async function run(options) {
-  const node = await join({ signaller: signalUrl(options.signaller), upload: options.upload, token: options.token });
+  const node = await join({ signaller: signalUrl(options.signaller), upload: options.upload, token: options.token, overlay: false });
   try {
     const share = options.site.content ? await add(node, options) : undefined;
     const show = options.live && (await import('./show.js')).Show;

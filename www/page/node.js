@@ -47,6 +47,8 @@ class Node {
   #calls = new Map();
   /** @type {Map<number, (message: any) => void>} */
   #hashing = new Map();
+  /** Searches under way. @type {Map<number, (listing: any) => void>} */
+  #searching = new Map();
   /** Ports that are served; told once with the bytes that went through. @type {Map<number, (bytes: number) => void>} */
   #serving = new Map();
   #nextCall = 1;
@@ -88,6 +90,7 @@ class Node {
         t: 'start',
         options: { signaller, token, upload: uploadLimit(options.upload) },
         storage: options.storage ?? 'auto',
+        overlay: options.overlay !== false && hasWebRtc(),
         slot: Number.isNaN(slot) ? undefined : slot,
       });
     });
@@ -150,6 +153,39 @@ class Node {
   }
 
   /**
+   * @param {string} text
+   * @param {{ signal?: AbortSignal }} [options]
+   */
+  async *search(text, { signal } = {}) {
+    const call = this.#nextCall;
+    /** @type {import('../swarmlet.js').Listing[]} */
+    const found = [];
+    /** Shares that were told of: several may list the same. @type {Set<string>} */
+    const seen = new Set();
+    let [over, wake] = [false, () => {}];
+    this.#searching.set(call, ({ id, title, size, type, publisher }) => {
+      const magnet = `magnet:?xt=urn:btmh:1220${id}&dn=${encodeURIComponent(title)}`;
+      if (!seen.has(id)) found.push({ id, title, size, type, publisher, magnet });
+      seen.add(id);
+      wake();
+    });
+    const ended = this.#call('search', [String(text)], { signal }).finally(() => {
+      over = true;
+      wake();
+    });
+    ended.catch(() => {});
+    try {
+      for (;;) {
+        yield* found.splice(0);
+        if (over && found.length === 0) return void await ended;
+        if (found.length === 0) await new Promise((resolve) => { wake = () => resolve(undefined); });
+      }
+    } finally {
+      this.#searching.delete(call);
+    }
+  }
+
+  /**
    * @param {RequestInfo | URL} url
    * @param {RequestInit} [init]
    */
@@ -197,6 +233,11 @@ class Node {
    */
   tell(topic, news) {
     this.#tell('tell', [topic, news]);
+  }
+
+  /** Whether the overlay is loaded; its role, neighbours, routers among them, records kept, listings known. */
+  overlay() {
+    return this.#call('overlay', []);
   }
 
   /** Has the worker tell by `loaded` events what it loads over the network. */
@@ -287,6 +328,7 @@ class Node {
       case 'event': return this.#news(message);
       case 'served': return this.#served(message);
       case 'loaded': return this.#dispatch('loaded', { url: message.url, bytes: message.bytes });
+      case 'found': return this.#searching.get(message.id)?.(message.listing);
       case 'hashed': return this.#hashing.get(message.id)?.(message);
       case 'started': return this.#began(message);
       case 'failed': return this.#die(new SwarmletError(message.error.code, message.error.message));

@@ -25,6 +25,7 @@ export class Share {
   #start = performance.now();
   #over = false;
   #complete = false;
+  #listed = false;
   /** @type {{ ready?: number, linked?: number, firstLeaf?: number, done?: number }} */
   timings = {};
 
@@ -117,6 +118,22 @@ export class Share {
     return { code, link: `${this.link}&x.offer=${code}` };
   }
 
+  get listed() {
+    return this.#listed;
+  }
+
+  /** @param {{ title?: string }} [options] */
+  async publish({ title } = {}) {
+    await this.ready;
+    await this.call('publish', [this.id, this.size, kindOf(this.#files), title ?? this.name]);
+    this.#listed = true;
+  }
+
+  async unpublish() {
+    if (this.#listed) await this.call('unpublish', [this.id]);
+    this.#listed = false;
+  }
+
   /** @param {number[]} [files] */
   async select(files) {
     if (this.#complete) this.#again();
@@ -135,6 +152,7 @@ export class Share {
   /** @param {{ keep?: boolean }} [options] */
   async remove({ keep = false } = {}) {
     if (this.#over) return;
+    if (this.#listed) this.unpublish().catch(() => {});
     this.end(new SwarmletError('aborted', 'The share was removed.'));
     await this.call('remove', [this.id, keep]);
   }
@@ -243,6 +261,21 @@ export class Share {
   #sinceStart() {
     return performance.now() - this.#start;
   }
+}
+
+/**
+ * What most of the bytes are.
+ * @param {readonly ShareFile[]} files
+ */
+function kindOf(files) {
+  /** @type {Record<string, number>} */
+  const bytes = { other: 0 };
+  for (const { type, size } of files) {
+    const kind = type.split('/')[0] ?? '';
+    const known = ['audio', 'video', 'image', 'text'].includes(kind) ? kind : type === 'application/pdf' ? 'text' : 'other';
+    bytes[known] = (bytes[known] ?? 0) + size;
+  }
+  return Object.entries(bytes).reduce((most, one) => (one[1] > most[1] ? one : most))[0];
 }
 
 const NOTHING = {

@@ -126,6 +126,8 @@ export class ShareCard {
         open: this.share.seeded,
         name: this.share.name,
         announce: this.#around.announce,
+        complain: this.#around.complain,
+        publish: (on) => (on ? this.share.publish() : this.share.unpublish()),
         torrent: () => void this.#torrent().catch(this.#around.complain),
       });
       this.#bridge.element.before(this.#sharing.element);

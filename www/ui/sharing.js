@@ -12,15 +12,24 @@ export class Sharing {
 
   /**
    * @param {string} link
-   * @param {{ open: boolean, name: string, announce: (text: string) => void, torrent: () => void }} options
+   * @param {{ open: boolean, name: string, announce: (text: string) => void, torrent: () => void, publish: (on: boolean) => Promise<void>,
+   *   complain: (error: unknown) => void }} options
    */
-  constructor(link, { open, name, announce, torrent }) {
+  constructor(link, { open, name, announce, torrent, publish, complain }) {
     this.#link = link;
     const { field, copy } = copyable({ value: link, mark: 'share-link', label: `Link to share ${name}`, button: 'Copy link', announce });
     const send = el('button', { type: 'button', 'data-testid': 'send-link' }, 'Send…');
     send.addEventListener('click', () => void navigator.share({ title: name, url: link }).catch(() => undefined));
     show(send, typeof navigator.share === 'function');
     const file = el('button', { type: 'button', class: 'plain', 'data-testid': 'save-torrent', onclick: torrent }, 'Save .torrent');
+    const listed = el('input', { type: 'checkbox', 'data-testid': 'list-publicly' });
+    listed.addEventListener('change', () => {
+      listed.disabled = true;
+      void publish(listed.checked).catch((error) => {
+        listed.checked = !listed.checked;
+        complain(error);
+      }).finally(() => { listed.disabled = false; });
+    });
     this.element = el(
       'details',
       { class: 'sharing', open },
@@ -29,7 +38,8 @@ export class Sharing {
         el('div', { class: 'sharetext' },
           el('p', { class: 'hint' }, 'Send this link, or let a phone read the code. Whoever has it can fetch the files.'),
           field,
-          el('div', { class: 'actions' }, copy, send, file)),
+          el('div', { class: 'actions' }, copy, send, file),
+          el('label', { class: 'hint' }, listed, ' List publicly: anybody who searches for words of its name finds it and can fetch it.')),
         this.#code),
     );
     this.element.addEventListener('toggle', () => this.#draw());

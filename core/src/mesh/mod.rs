@@ -138,7 +138,9 @@ impl Mesh {
                 continue;
             }
             let last = neighbour.asked.iter_mut().find(|(of, ..)| *of == topic);
-            let at = last.as_ref().map_or(cx.now, |(_, asked, _)| asked.after(ASK_EVERY));
+            // Who is asked for all the world may have heard more meanwhile.
+            let every = if *link == LinkId::OVERLAY { ASK_EVERY / 3 } else { ASK_EVERY };
+            let at = last.as_ref().map_or(cx.now, |(_, asked, _)| asked.after(every));
             if at > cx.now {
                 due = earliest(due, Some(at));
                 continue;

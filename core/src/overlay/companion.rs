@@ -44,6 +44,9 @@ pub enum Input<'a> {
     Share(ContentId),
     /// Not any more.
     Unshare(ContentId),
+    /// Let everybody find this share, until it is unlisted; or look for what others have listed. Other commands are the
+    /// node's.
+    Command(Command),
     /// A text was signed.
     Signed {
         /// From [`Action::Sign`].
@@ -67,6 +70,8 @@ pub enum Input<'a> {
 pub enum Action {
     /// Tell the node that this came over [`LinkId::OVERLAY`].
     Frame(Vec<u8>),
+    /// Tell the application: [`Event::Matched`] or [`Event::Searched`].
+    Notify(Event),
     /// Sign a text with the node's key.
     Sign {
         /// Comes back in [`Input::Signed`].
@@ -167,6 +172,7 @@ impl Companion {
             Input::Unshare(content) => {
                 self.command(Command::Withdraw { topic: topic_of(&content) });
             }
+            Input::Command(command) => self.command(command),
             Input::Signed { job, signature } => {
                 self.overlay.handle(self.now, super::Input::Signed { job, signature });
             }
@@ -416,7 +422,8 @@ impl Companion {
                     self.hail(contact.peer, way, topic);
                 }
             }
-            Event::Rumour { .. } | Event::Alone => {}
+            Event::Matched { .. } | Event::Searched { .. } => self.out.push_back(Action::Notify(event)),
+            Event::Listed { .. } | Event::Alone => {}
         }
     }
 }

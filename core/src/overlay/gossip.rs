@@ -4,11 +4,11 @@
 //!
 //! Bound: [`KEPT_MAX`] rumours of a kilobyte, [`NAMES_MAX`] names, and [`MISSING_MAX`] that are waited for.
 
-use super::{Action, Event, Overlay};
+use super::Overlay;
 use crate::id::LinkId;
 use crate::time::{Instant, SECOND, earliest};
-use crate::util::Map;
-use crate::wire::overlay::{Overlay as Message, RUMOUR_BYTES_MAX, RUMOURS_MAX, RumourId};
+use crate::util::{Map, Set};
+use crate::wire::overlay::{Listing, Overlay as Message, RUMOURS_MAX, RumourId};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
@@ -56,6 +56,8 @@ pub(super) struct Gossip {
     /// Names by age; those that have lost their rumour are empty in `known`.
     ages: VecDeque<(Instant, RumourId)>,
     missing: Map<RumourId, Missing>,
+    /// Rumours whose signatures are looked at: not more than that is done of at a time.
+    judging: Set<RumourId>,
     told: Map<LinkId, Vec<(RumourId, u8)>>,
     flush_at: Option<Instant>,
     /// Rumours that came, and those of them that were news.
@@ -73,6 +75,16 @@ impl Gossip {
         self.view.remove(&link);
         self.asked.remove(&link);
         self.told.remove(&link);
+    }
+
+    /// Whether there is somebody who would hear a rumour.
+    pub(super) const fn has_view(&self) -> bool {
+        !self.view.is_empty()
+    }
+
+    /// The signature of what may be a rumour was looked at.
+    pub(super) fn judged(&mut self, listing: &Listing) {
+        self.judging.remove(&RumourId::of(&listing.encode()));
     }
 
     /// Forgets what is old, or more than is kept.
@@ -137,19 +149,11 @@ impl Overlay {
         self.send(link, &Message::Join { urgent: false });
     }
 
-    /// Tells everybody.
-    pub(super) fn on_say(&mut self, bytes: Vec<u8>) {
-        if !bytes.is_empty() && bytes.len() <= RUMOUR_BYTES_MAX {
-            self.spread_rumour(None, 0, bytes);
-        }
-    }
-
-    pub(super) fn on_rumour(&mut self, link: LinkId, hops: u8, bytes: Vec<u8>) {
+    pub(super) fn on_rumour(&mut self, link: LinkId, hops: u8, bytes: &[u8]) {
         self.gossip.came += 1;
-        if bytes.is_empty() {
-            return self.cut(link);
-        }
-        if self.gossip.known.contains_key(&RumourId::of(&bytes)) {
+        let Ok(listing) = Listing::decode(bytes) else { return self.cut(link) };
+        let id = RumourId::of(bytes);
+        if self.gossip.known.contains_key(&id) || self.gossip.judging.contains(&id) {
             // Somebody else was faster: from here on names will do.
             if let Some(eager) = self.gossip.view.get_mut(&link) {
                 *eager = false;
@@ -165,11 +169,14 @@ impl Overlay {
             *eager = true;
         }
         self.gossip.news += 1;
-        self.out.push_back(Action::Notify(Event::Rumour { bytes: bytes.clone(), hops }));
-        self.spread_rumour(Some(link), hops, bytes);
+        if self.catalogue.is_news(&listing, self.unix_now())
+            && self.verify_listing(listing, None, Some((link, hops)))
+        {
+            self.gossip.judging.insert(id);
+        }
     }
 
-    fn spread_rumour(&mut self, from: Option<LinkId>, hops: u8, bytes: Vec<u8>) {
+    pub(super) fn spread_rumour(&mut self, from: Option<LinkId>, hops: u8, bytes: Vec<u8>) {
         let (id, hops) = (RumourId::of(&bytes), hops.saturating_add(1));
         self.gossip.missing.remove(&id);
         let view: Vec<(LinkId, bool)> =

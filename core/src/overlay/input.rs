@@ -1,9 +1,10 @@
 //! What goes into the mesh's machine, and what comes out.
 
 use super::lookup::Way;
-use crate::id::{LinkId, PeerId, Topic};
+use crate::id::{ContentId, LinkId, PeerId, Topic};
 use crate::wire::Signature;
-use crate::wire::overlay::{Contact, Role};
+use crate::wire::overlay::{Contact, Kind, Listing, Role};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 /// Something that happened.
@@ -87,10 +88,28 @@ pub enum Command {
         /// Who.
         contact: Contact,
     },
-    /// Let everybody hear this: at most [`crate::wire::overlay::RUMOUR_BYTES_MAX`] bytes, and not none.
-    Say {
-        /// What. Whoever hears it judges it: rumours are not signed as such.
-        bytes: Vec<u8>,
+    /// Let everybody know of this share, until it is unlisted.
+    List {
+        /// Which.
+        content: ContentId,
+        /// Bytes of it.
+        size: u64,
+        /// What it is.
+        kind: Kind,
+        /// What it is called: [`crate::wire::overlay::TITLE_BYTES_MAX`] of it count.
+        title: String,
+    },
+    /// Not any more.
+    Unlist {
+        /// Which.
+        content: ContentId,
+    },
+    /// Who lists something like this?
+    Search {
+        /// The application's name for the question.
+        query: u32,
+        /// Words that a title has.
+        text: String,
     },
 }
 
@@ -175,12 +194,30 @@ pub enum Event {
         /// The way.
         way: Way,
     },
-    /// Somebody let everybody hear this.
-    Rumour {
-        /// What.
-        bytes: Vec<u8>,
-        /// Links that it crossed.
+    /// Somebody has listed a share for everybody.
+    Listed {
+        /// What, with a signature that holds.
+        listing: Listing,
+        /// Links that the news crossed.
         hops: u8,
+    },
+    /// A listing that answers a search; several for one question, the same share perhaps from several publishers.
+    Matched {
+        /// The question.
+        query: u32,
+        /// What, with a signature that holds.
+        listing: Listing,
+        /// Links that the answer crossed.
+        hops: u8,
+    },
+    /// A search is over.
+    Searched {
+        /// The question.
+        query: u32,
+        /// Listings that were found.
+        found: u8,
+        /// Messages that asked, at most.
+        messages: u32,
     },
     /// There are no links left: somebody must be found by other means.
     Alone,
@@ -197,6 +234,8 @@ pub struct Snapshot {
     pub routers: usize,
     /// Records kept for others.
     pub records: usize,
+    /// Listings known.
+    pub listings: usize,
     /// Routers in the whole mesh, judged by what is near.
     pub estimate: u64,
     /// Bytes sent since the start.

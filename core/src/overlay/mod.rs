@@ -9,6 +9,7 @@
 //! Reading order: [`point`], [`table`], [`lookup`], [`store`], then the parts of the machine: `route`, `tend`, `find`,
 //! `publish`, [`gossip`].
 
+pub mod catalogue;
 pub mod companion;
 mod find;
 pub mod gossip;
@@ -18,6 +19,7 @@ pub mod point;
 mod publish;
 pub mod quota;
 mod route;
+pub mod search;
 mod settings;
 pub mod store;
 #[cfg(test)]
@@ -33,7 +35,7 @@ use crate::rng::Rng;
 use crate::time::{Instant, SECOND, earliest};
 use crate::util::Map;
 use crate::wire::Signature;
-use crate::wire::overlay::{Contact, Overlay as Message, Point, Provider, Role};
+use crate::wire::overlay::{Contact, Listing, Overlay as Message, Point, Provider, Role};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use find::Find;
@@ -62,6 +64,10 @@ enum Job {
     Keep { provider: Provider },
     /// Somebody found it.
     Found { query: u32, provider: Provider, hops: u8, fast: bool },
+    /// A listing for everybody.
+    List { listing: Listing },
+    /// Somebody's listing: the answer to a question, with the links that it crossed; or a rumour, with whom it came by.
+    Listing { listing: Listing, question: Option<(u32, u8)>, rumour: Option<(LinkId, u8)> },
 }
 
 /// A peer's part of the mesh.
@@ -84,6 +90,8 @@ pub struct Overlay {
     finds: Map<u32, Find>,
     tending: tend::Tending,
     gossip: gossip::Gossip,
+    catalogue: catalogue::Catalogue,
+    searching: search::Searching,
     jobs: Map<u32, Job>,
     next_job: u32,
     next_query: u32,
@@ -115,6 +123,8 @@ impl Overlay {
             finds: Map::new(),
             tending: tend::Tending::new(now),
             gossip: gossip::Gossip::default(),
+            catalogue: catalogue::Catalogue::new(point, usize::from(settings.listings_max)),
+            searching: search::Searching::default(),
             jobs: Map::new(),
             next_job: 0,
             next_query: 0,
@@ -152,6 +162,7 @@ impl Overlay {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let mut next = earliest(Some(self.tending.next_at()), self.gossip.next_at());
+        next = earliest(next, self.searching.next_at());
         for find in self.finds.values() {
             next = earliest(next, Some(find.deadline()));
         }
@@ -181,6 +192,7 @@ impl Overlay {
             links: self.table.len(),
             routers: self.table.routers().count(),
             records: self.store.len(),
+            listings: self.catalogue.len(),
             estimate: self.table.estimate(usize::from(self.settings.siblings)),
             sent_bytes: self.sent_bytes,
             sent_messages: self.sent_messages,
@@ -210,6 +222,7 @@ impl Overlay {
         self.on_find_time();
         self.on_publish_time();
         self.on_gossip_time();
+        self.on_search_time();
     }
 
     fn on_command(&mut self, command: Command) {
@@ -220,7 +233,9 @@ impl Overlay {
                 self.own.remove(&topic);
             }
             Command::Reach { contact } => self.on_reach(contact),
-            Command::Say { bytes } => self.on_say(bytes),
+            Command::List { content, size, kind, title } => self.on_list(content, size, kind, &title),
+            Command::Unlist { content } => self.on_unlist(content),
+            Command::Search { query, text } => self.on_search(query, &text),
         }
     }
 
@@ -240,10 +255,13 @@ impl Overlay {
             Message::Hint { label } => self.on_hint(link, label),
             Message::Join { urgent } => self.on_join(link, urgent),
             Message::Part => self.gossip.remove(link),
-            Message::Rumour { hops, bytes } => self.on_rumour(link, hops, bytes),
+            Message::Rumour { hops, bytes } => self.on_rumour(link, hops, &bytes),
             Message::Heard { rumours } => self.on_heard(link, &rumours),
             Message::Graft { rumour } => self.on_graft(link, rumour),
             Message::Prune => self.on_prune(link),
+            Message::Search { query, ttl, back, words } => {
+                self.on_search_passing(link, query, ttl, back, words);
+            }
         }
     }
 
@@ -284,8 +302,10 @@ impl Overlay {
     }
 
     fn on_signed(&mut self, job: u32, signature: Signature) {
-        if let Some(Job::Own { topic, provider }) = self.jobs.remove(&job) {
-            self.on_own(&topic, Provider { signature, ..provider });
+        match self.jobs.remove(&job) {
+            Some(Job::Own { topic, provider }) => self.on_own(&topic, Provider { signature, ..provider }),
+            Some(Job::List { listing }) => self.on_listing_signed(Listing { signature, ..listing }),
+            _ => {}
         }
     }
 
@@ -300,7 +320,16 @@ impl Overlay {
                 }
                 self.on_looked_at(query);
             }
-            Some(Job::Keep { .. } | Job::Own { .. }) | None => {}
+            Some(Job::Listing { listing, question, rumour }) => {
+                self.gossip.judged(&listing);
+                match rumour {
+                    // Who passes it on has looked at it, if it is honest.
+                    Some((from, _)) if !good => self.cut(from),
+                    _ if good => self.on_listing(listing, question, rumour),
+                    _ => {}
+                }
+            }
+            Some(Job::Keep { .. } | Job::Own { .. } | Job::List { .. }) | None => {}
         }
     }
 

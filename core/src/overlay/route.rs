@@ -46,6 +46,7 @@ impl Overlay {
             }
             Body::Store { provider } => self.on_store(provider),
             Body::Sealed { bytes } => self.out.push_back(Action::Sealed { way, bytes }),
+            Body::Matches { query, listings } => self.on_matches(query, listings, way.hops() as u8),
             Body::Seek { query, key } => {
                 let left = HOPS_MAX.saturating_sub(way.rest.len() + 1);
                 self.on_seek(link, query, key, TTL.min(left as u8), way.rest);

@@ -30,6 +30,8 @@ pub struct Settings {
     pub replicas: u8,
     /// Questions on the safe path: 45 (theory C3).
     pub budget: u8,
+    /// Listings that are kept.
+    pub listings_max: u16,
     /// Seconds after which a leaf becomes a router: 300 (theory §3.3).
     pub router_after_s: u32,
     /// Seconds after which a leaf that finds fewer routers than it keeps links to becomes one itself: a young mesh has
@@ -55,6 +57,7 @@ impl Default for Settings {
             lanes: 4,
             replicas: 20,
             budget: 45,
+            listings_max: super::catalogue::LISTINGS_MAX as u16,
             router_after_s: 300,
             needed_after_s: 15,
             role: None,

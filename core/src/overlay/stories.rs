@@ -7,6 +7,7 @@ use crate::content::{Builder, Built, Magnet};
 use crate::id::{ContentId, Fingerprint, JobId, LinkId, PeerId, Topic};
 use crate::keys::{self, Exchange, Key};
 use crate::time::{Instant, SECOND};
+use crate::wire::overlay::Kind;
 use crate::wire::{Description, Role, Signature};
 use crate::{Action, Command, Config, Event, Input, Node, Outcome, Work};
 use std::collections::{BTreeMap, VecDeque};
@@ -29,6 +30,7 @@ struct End {
     overlay: Option<Companion>,
     ends: BTreeMap<LinkId, (usize, LinkId)>,
     events: Vec<Event>,
+    told: Vec<super::Event>,
     made: usize,
 }
 
@@ -79,7 +81,7 @@ impl Net {
         let node = Node::new(config, seed, key.peer_id(), self.now);
         let exchange = Exchange::from_seed([number as u8 + 101; 32]);
         let (ends, events) = (BTreeMap::new(), vec![]);
-        self.peers.push(End { key, exchange, node, overlay: None, ends, events, made: 0 });
+        self.peers.push(End { key, exchange, node, overlay: None, ends, events, told: vec![], made: 0 });
         self.command(number, Command::Add { magnet: magnet(LOBBY), torrent: None, select: None });
         number
     }
@@ -166,6 +168,7 @@ impl Net {
                 let channel = crate::Channel::Control;
                 self.handle(of, Input::Received { link: LinkId::OVERLAY, channel, bytes: &bytes });
             }
+            companion::Action::Notify(event) => self.peers[of].told.push(event),
             companion::Action::Sign { job, text } => {
                 let signature = Signature::from_bytes(&self.peers[of].key.sign(&text)).unwrap();
                 self.beside(of, companion::Input::Signed { job, signature });
@@ -353,6 +356,46 @@ fn a_share_is_found_over_the_overlay_by_who_knows_nobody_that_has_it() {
     let ready = |net: &Net| net.peers[taker].events.contains(&Event::Ready { content });
     assert!(net.run_until(60, ready), "{:?}\n{:?}", net.view(taker), net.view(giver));
     assert!(net.linked(taker, &a));
+}
+
+#[test]
+fn what_somebody_lists_is_found_by_its_words_until_it_is_withdrawn() {
+    let mut net = Net::row(9);
+    net.run(60);
+    let content = ContentId([5; 32]);
+    let title = String::from("A song of two\u{202e} cities");
+    let list = super::Command::List { content, size: 7, kind: Kind::Audio, title: title.clone() };
+    net.beside(0, companion::Input::Command(list));
+    net.run(5);
+    let late = net.newcomer(8);
+    net.run(10);
+    let asks = |net: &mut Net, of: usize, text: &str| {
+        net.peers[of].told.clear();
+        net.beside(of, companion::Input::Command(super::Command::Search { query: 9, text: text.into() }));
+        net.run(4);
+        let told = core::mem::take(&mut net.peers[of].told);
+        assert!(matches!(told.last(), Some(super::Event::Searched { query: 9, .. })), "{told:?}");
+        let mut found: Vec<String> = told
+            .into_iter()
+            .filter_map(|event| match event {
+                super::Event::Matched { listing, .. } => Some(listing.title),
+                _ => None,
+            })
+            .collect();
+        found.dedup();
+        found
+    };
+    assert_eq!(net.view(8).listings, 1, "everybody has heard of it");
+    assert_eq!(net.view(late).listings, 0, "but who came later");
+    assert_eq!(asks(&mut net, late, "SONG cit"), [title.clone()]);
+    assert_eq!(asks(&mut net, 8, "song"), [title]);
+    assert!(asks(&mut net, late, "a song of nothing").is_empty());
+    assert!(asks(&mut net, late, "").is_empty());
+    net.beside(0, companion::Input::Command(super::Command::Unlist { content }));
+    net.run(5);
+    for of in [1, 8, late] {
+        assert!(asks(&mut net, of, "song").is_empty(), "{of}");
+    }
 }
 
 #[test]

@@ -346,6 +346,7 @@ impl Overlay {
             self.tending.swept_at = now;
             let unix_s = self.unix_now();
             self.store.sweep(now, unix_s);
+            self.catalogue.sweep(unix_s);
         }
         self.is_needed |= self.is_short();
         let role = if self.is_needed { Role::Router } else { self.settings.role_at(self.age_s()) };

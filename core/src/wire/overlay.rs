@@ -1,7 +1,8 @@
 //! What peers of the overlay say to each other: one message at a time, in whatever a host carries it over a link.
 
 use super::{Error, Signature, pack};
-use crate::id::PeerId;
+use crate::id::{ContentId, PeerId};
+use alloc::string::String;
 use alloc::vec::Vec;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -19,6 +20,13 @@ pub const SEALED_BYTES_MAX: usize = 2048;
 pub const RUMOURS_MAX: usize = 32;
 /// Bytes of a rumour.
 pub const RUMOUR_BYTES_MAX: usize = 1024;
+/// Bytes of a listing's title.
+pub const TITLE_BYTES_MAX: usize = 120;
+/// Bytes of the words that a question looks for.
+pub const WORDS_BYTES_MAX: usize = 64;
+/// Listings in one answer: 2.3 KB.
+pub const LISTINGS_IN_ANSWER: usize = 8;
+
 /// A place in the overlay: 128 bits, compared by exclusive or.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Point(pub u128);
@@ -80,6 +88,72 @@ pub struct Provider {
 /// The name of a rumour: the first bytes of its SHA-256.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RumourId(#[serde(with = "crate::util::bytes")] pub [u8; 16]);
+
+/// What a listed share is, as its publisher says. The order of the variants is the format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Kind {
+    /// Anything else, or several kinds.
+    Other,
+    /// Sound.
+    Audio,
+    /// Films.
+    Video,
+    /// Pictures.
+    Image,
+    /// Texts and documents.
+    Text,
+}
+
+/// A share that its publisher wants found by everybody. Without a title it withdraws what was listed before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listing {
+    /// Which share.
+    pub content: ContentId,
+    /// By whom: the key that `signature` is of.
+    pub by: PeerId,
+    /// Of the listings of one publisher for one share the one with the greatest number counts.
+    pub sequence: u32,
+    /// Unix time after which it holds no more, in seconds.
+    pub until: u32,
+    /// Bytes of the whole share.
+    pub size: u64,
+    /// What it is.
+    pub kind: Kind,
+    /// What it is called: one line.
+    pub title: String,
+    /// By the publisher, over the rest.
+    pub signature: Signature,
+}
+
+impl Listing {
+    /// Reads a listing, as a rumour carries it.
+    ///
+    /// # Errors
+    /// When it is none, something is left over, or its title breaks a limit.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
+        match postcard::take_from_bytes::<Self>(bytes) {
+            Ok((listing, [])) if listing.fits() => Ok(listing),
+            Ok((_, [])) => Err(Error::Limit),
+            Ok(_) | Err(_) => Err(Error::Malformed),
+        }
+    }
+
+    /// Writes a listing.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        pack(self)
+    }
+
+    /// Whether it takes back what was listed before.
+    #[must_use]
+    pub const fn is_withdrawal(&self) -> bool {
+        self.title.is_empty()
+    }
+
+    fn fits(&self) -> bool {
+        self.title.len() <= TITLE_BYTES_MAX && !self.title.chars().any(char::is_control)
+    }
+}
 
 /// One message of the overlay. The order of the variants is the format.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -147,6 +221,18 @@ pub enum Overlay {
     },
     /// 9: only tell me which rumours you have.
     Prune,
+    /// 10: who has listings with these words? It goes on to a neighbour chosen by chance, until its steps are used up.
+    Search {
+        /// The asker's name for the question.
+        query: u32,
+        /// Steps that it may still take.
+        ttl: u8,
+        /// The way back, link by link, the last one first to be taken.
+        back: Vec<u32>,
+        /// The words, in UTF-8, with spaces between them.
+        #[serde(with = "crate::wire::overlay::raw")]
+        words: Vec<u8>,
+    },
 }
 
 /// What goes along a named route. The order of the variants is the format.
@@ -187,6 +273,13 @@ pub enum Body {
         query: u32,
         /// Where to.
         key: Point,
+    },
+    /// 5: the answer to `Search`.
+    Matches {
+        /// Of the question.
+        query: u32,
+        /// What fits.
+        listings: Vec<Listing>,
     },
 }
 
@@ -280,6 +373,9 @@ impl Overlay {
             | Self::Prune => true,
             Self::Seek { ttl, back, .. } => usize::from(*ttl) + back.len() <= HOPS_MAX,
             Self::Routed { route, back, body } => route.len() + back.len() <= HOPS_MAX && body.fits(),
+            Self::Search { ttl, back, words, .. } => {
+                usize::from(*ttl) + back.len() <= HOPS_MAX && words.len() <= WORDS_BYTES_MAX
+            }
             Self::Rumour { bytes, .. } => bytes.len() <= RUMOUR_BYTES_MAX,
             Self::Heard { rumours } => rumours.len() <= RUMOURS_MAX,
         }
@@ -294,6 +390,9 @@ impl Body {
                 providers.len() <= PROVIDERS_MAX && leads.len() <= LEADS_MAX
             }
             Self::Sealed { bytes } => bytes.len() <= SEALED_BYTES_MAX,
+            Self::Matches { listings, .. } => {
+                listings.len() <= LISTINGS_IN_ANSWER && listings.iter().all(Listing::fits)
+            }
         }
     }
 }

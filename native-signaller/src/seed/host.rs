@@ -2,6 +2,7 @@
 //! the alarm, wait. One task owns the node; whatever else runs tells it what happened through one bounded
 //! queue and is told what to do through queues of its own.
 
+use super::beside::Beside;
 use super::disk::Disk;
 use super::fetch::Fetcher;
 use super::metrics::Counters;
@@ -15,6 +16,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use swarmlet_core::content::Torrent;
 use swarmlet_core::keys::{self, Exchange, Key};
+use swarmlet_core::overlay::companion;
+use swarmlet_core::wire::overlay::Contact;
 use swarmlet_core::wire::{Candidate, Description};
 use swarmlet_core::{
     Action, Channel, Command, ContentId, Event, Failure, Hash, Input, Instant, JobId, LinkId, Node, Outcome,
@@ -60,6 +63,8 @@ pub(super) enum News {
     },
     /// From now on these files are read where they are.
     Sources(Vec<(Root, PathBuf)>),
+    /// A place in the overlay was found.
+    Placed(Contact),
     /// Every link is cut and everything below it is made anew.
     Recycle(&'static str),
     Ask(oneshot::Sender<Snapshot>),
@@ -83,6 +88,7 @@ pub(super) enum Ended {
 /// The one who owns the node.
 pub(super) struct Host {
     node: Node,
+    beside: Beside,
     key: Key,
     exchange: Exchange,
     origin: time::Instant,
@@ -115,7 +121,9 @@ impl Host {
         let key = Key::from_seed(&key);
         let mut config = settings.node.clone();
         config.signaller = !matches!(settings.signaller, Signaller::None);
+        let of_overlay = Hash::of(&[b"swarmlet overlay".as_slice(), &seed].concat()).0;
         let host = Self {
+            beside: Beside::new(key.peer_id(), of_overlay, news.clone()),
             node: Node::new(config, seed, key.peer_id(), Instant::ZERO),
             key,
             exchange,
@@ -171,7 +179,8 @@ impl Host {
 
     /// The next piece of news; `None` in it means that the alarm rang.
     async fn next(&mut self) -> Option<Option<News>> {
-        let due = self.node.poll_timeout().map(|due| self.origin + due.since(Instant::ZERO));
+        let due = [self.node.poll_timeout(), self.beside.due()].into_iter().flatten().min();
+        let due = due.map(|due| self.origin + due.since(Instant::ZERO));
         let Some(due) = due else { return self.inbox.recv().await.map(Some) };
         tokio::select! {
             biased;
@@ -183,9 +192,25 @@ impl Host {
     fn take_in(&mut self, news: impl Into<Option<News>>) {
         let now = self.now();
         let node = &mut self.node;
-        let Some(news) = news.into() else { return node.handle(now, Input::Timeout) };
+        let Some(news) = news.into() else {
+            node.handle(now, Input::Timeout);
+            return self.beside.handle(now, companion::Input::Timeout);
+        };
         match news {
-            News::Command(command) => node.handle(now, Input::Command(command)),
+            News::Command(command) => {
+                match &command {
+                    Command::Remove { content, .. } | Command::Pause(content) => {
+                        self.beside.share(now, *content, false);
+                    }
+                    Command::Resume(content) => self.beside.share(now, *content, true),
+                    _ => {}
+                }
+                node.handle(now, Input::Command(command));
+            }
+            News::Placed(place) => {
+                self.beside.begin(now, place);
+                node.handle(now, Input::Linked { link: LinkId::OVERLAY });
+            }
             News::Linked(link) => {
                 self.links.opened(link);
                 node.handle(now, Input::Linked { link });
@@ -266,18 +291,26 @@ impl Host {
     }
 
     fn obey(&mut self) {
-        while let Some(action) = self.node.poll_action() {
-            self.carry_out(action);
+        loop {
+            while let Some(action) = self.node.poll_action() {
+                self.carry_out(action);
+            }
+            let now = self.now();
+            let Some(bytes) = self.beside.poll(now, &self.key) else { break };
+            let (link, channel) = (LinkId::OVERLAY, Channel::Control);
+            self.node.handle(now, Input::Received { link, channel, bytes: &bytes });
         }
     }
 
     fn carry_out(&mut self, action: Action) {
         match action {
             Action::Notify(event) => {
+                self.beside.note(self.now(), &event);
                 self.counters.note(&event);
                 // Nobody may be listening.
                 let _ = self.events.send(event);
             }
+            Action::Send { link: LinkId::OVERLAY, bytes, .. } => self.beside.frame(self.now(), bytes),
             Action::Send { link, channel, bytes } => self.links.send(link, channel, bytes),
             Action::Unlink { link } => {
                 self.links.close(link);

@@ -7,6 +7,7 @@
 //! ```
 //! Nothing is decided here that the node can decide.
 
+mod beside;
 pub mod cli;
 mod connection;
 mod disk;

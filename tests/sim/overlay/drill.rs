@@ -6,6 +6,7 @@ use crate::queue::fork;
 use crate::stories::{Outcome, Setup, mean, nearest};
 use std::collections::BTreeMap;
 use swarmlet_core::overlay::point::EPOCH_S;
+use swarmlet_core::overlay::search::STEPS;
 use swarmlet_core::overlay::{Command, Event, Settings};
 use swarmlet_core::rng::Rng;
 use swarmlet_core::wire::overlay::{Point, Role};
@@ -13,6 +14,8 @@ use swarmlet_core::{Instant, Topic};
 
 /// Keys that are looked for.
 pub(super) const KEYS: usize = 200;
+/// Listings that each peer keeps, where a story does not say: ten thousand peers keep them in one memory.
+const LISTINGS_MAX: u16 = 16;
 /// Between two steps of a story.
 pub(super) const STEP_S: f64 = 0.1;
 
@@ -58,6 +61,11 @@ pub(super) fn topic(key: usize) -> Topic {
 impl Drill {
     /// A mesh of `setup.peers` routers that has stood for long; a share of them as `conduct` says.
     pub(super) fn new(setup: &Setup, liars: f64, conduct: Conduct) -> Self {
+        Self::keeping(setup, liars, conduct, LISTINGS_MAX)
+    }
+
+    /// The same, of peers that keep so many listings.
+    pub(super) fn keeping(setup: &Setup, liars: f64, conduct: Conduct, listings_max: u16) -> Self {
         let own = Settings::default();
         let set = |name: &str, own: u8| match setup.number(name) as u8 {
             0 => own,
@@ -70,6 +78,7 @@ impl Drill {
             per_two_buckets: set("per_two_buckets", own.per_two_buckets),
             lanes: set("lanes", own.lanes),
             replicas: set("replicas", own.replicas),
+            listings_max,
             ..own
         };
         let mut world = World::new(setup.seed, settings);
@@ -157,11 +166,20 @@ impl Drill {
     }
 
     fn ask(&mut self, from: usize, key: usize) {
+        let command = |query| Command::Find { query, topic: topic(key) };
+        self.ask_by(from, self.publishers[key], command);
+    }
+
+    /// A question by words.
+    pub(super) fn search(&mut self, from: usize, publisher: usize, text: &str) {
+        self.ask_by(from, publisher, |query| Command::Search { query, text: text.into() });
+    }
+
+    fn ask_by(&mut self, from: usize, publisher: usize, command: impl FnOnce(u32) -> Command) {
         if self.world.peers[from].machine.is_none() {
             return;
         }
         let query = self.questions.len() as u32;
-        let publisher = self.publishers[key];
         self.by_query.insert((from, query), self.questions.len());
         self.questions.push(Question {
             at: self.world.now,
@@ -174,7 +192,7 @@ impl Drill {
             from,
             sides: (self.world.peers[from].side, self.world.peers[publisher].side),
         });
-        self.world.command(from, Command::Find { query, topic: topic(key) });
+        self.world.command(from, command(query));
         self.listen();
     }
 
@@ -196,9 +214,22 @@ impl Drill {
                     question.lost |= question.took_s.is_none();
                     question.messages = question.messages.max(messages);
                 }
-                Event::Rumour { bytes, hops } => {
-                    let number = bytes.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
-                    self.heard.push((number as usize, told.peer, hops));
+                Event::Listed { listing, hops } => {
+                    self.heard.push((listing.size as usize, told.peer, hops));
+                }
+                Event::Matched { query, hops, .. } => {
+                    let Some(at) = self.by_query.get(&(told.peer, query)) else { continue };
+                    let question = &mut self.questions[*at];
+                    if question.took_s.is_none() {
+                        question.took_s = Some(told.at.since(question.at).as_secs_f64());
+                        (question.fast, question.hops) = (hops as usize <= STEPS as usize + 1, hops);
+                    }
+                }
+                Event::Searched { query, messages, .. } => {
+                    let Some(at) = self.by_query.get(&(told.peer, query)) else { continue };
+                    let question = &mut self.questions[*at];
+                    question.lost |= question.took_s.is_none();
+                    question.messages = messages;
                 }
                 // Nobody in these stories asks for it.
                 Event::Reached { .. } => {}

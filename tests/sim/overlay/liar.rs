@@ -16,6 +16,8 @@ pub(super) fn takes(world: &mut World, peer: usize, end: u32, bytes: &[u8]) -> b
             true
         }
         Message::Routed { route, back, body } => routed(world, peer, end, &route, back, &body),
+        // Words end with a liar.
+        Message::Search { .. } => true,
         Message::Greet { .. }
         | Message::Hint { .. }
         | Message::Join { .. }
@@ -41,7 +43,7 @@ fn routed(world: &mut World, peer: usize, end: u32, route: &[u32], back: Vec<u32
         }
         Body::Store { .. } => true,
         // What a liar is answered itself, and links that are offered to it, are welcome.
-        Body::Answer { .. } | Body::Sealed { .. } => named.is_some(),
+        Body::Answer { .. } | Body::Sealed { .. } | Body::Matches { .. } => named.is_some(),
     }
 }
 

@@ -8,6 +8,7 @@ mod kill_half;
 mod liar;
 mod lookup;
 mod partition_heal;
+mod search;
 mod sybil;
 mod wiring;
 mod world;
@@ -22,6 +23,7 @@ pub const ALL: &[&Story] = &[
     &kill_half::STORY,
     &partition_heal::STORY,
     &broadcast::STORY,
+    &search::STORY,
 ];
 
 #[cfg(test)]

@@ -10,8 +10,8 @@ use swarmlet_core::overlay::point::Puzzle;
 use swarmlet_core::overlay::{Action, Command, Event, Input, Overlay, Settings};
 use swarmlet_core::rng::Rng;
 use swarmlet_core::wire::Signature;
-use swarmlet_core::wire::overlay::{Contact, Point, Role};
-use swarmlet_core::{Instant, LinkId, PeerId};
+use swarmlet_core::wire::overlay::{Contact, Kind, Point, Role};
+use swarmlet_core::{ContentId, Instant, LinkId, PeerId};
 
 /// One way over a link: half of 80 ms, give or take a quarter (theory C1).
 const LATENCY_US: (u64, u64) = (30_000, 20_000);
@@ -26,8 +26,6 @@ const ANSWER_US: u64 = 5_000_000;
 /// A sealed offer or answer, and a sealed candidate: 400 bytes and 96 (docs/PROTOCOL.md), and 64 of the seal.
 const OFFER_BYTES: usize = 464;
 const CANDIDATE_BYTES: usize = 160;
-/// A rumour: what an entry of a catalogue has.
-const RUMOUR_BYTES: usize = 300;
 /// Unix time at the beginning: not at the turn of an hour, which `unix` can change.
 pub(super) const UNIX_S: u64 = 1_800_000_600;
 
@@ -463,9 +461,15 @@ impl World {
 
     /// Lets a peer tell everybody something with a number.
     pub(super) fn say(&mut self, peer: usize, number: usize) {
-        let mut bytes = vec![0; RUMOUR_BYTES];
+        self.list(peer, number, "rumour".repeat(15));
+    }
+
+    /// Lets a peer list something with a number.
+    pub(super) fn list(&mut self, peer: usize, number: usize, title: String) {
+        let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&(number as u64).to_le_bytes());
-        self.command(peer, Command::Say { bytes });
+        let (content, size, kind) = (ContentId(bytes), number as u64, Kind::Other);
+        self.command(peer, Command::List { content, size, kind, title });
     }
 
     /// Rumours that came to anybody still there, and those of them that were news.
