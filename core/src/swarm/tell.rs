@@ -157,7 +157,7 @@ impl Swarm {
 
     /// Passes news on to a few neighbours in a swarm.
     pub(crate) fn tell_news(&self, topic: &Topic, news: &[u8], cx: &mut Cx) {
-        let mut members = self.members(topic);
+        let mut members = self.members(topic, cx.now);
         for _ in 0..NEWS_TO.min(members.len()) {
             let (link, _) = members.swap_remove(cx.rng.below(members.len() as u64) as usize);
             cx.out.control_with(link, &Message::News { topic: *topic }, news);
