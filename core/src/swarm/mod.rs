@@ -450,11 +450,11 @@ impl Swarm {
         for (link, peer) in self.peers.iter().skip(KEPT) {
             let score = peer.score.at(now);
             // A link of the overlay is the overlay's to end.
-            if !peer.topics.contains(&Topic::OVERLAY)
-                && !peer.is_useful(complete, now)
-                && !(bad && score >= 0)
-                && worst.is_none_or(|(other, _)| score < other)
-            {
+            let stays = peer.topics.contains(&Topic::OVERLAY) || peer.is_useful(complete, now);
+            if stays || (bad && score >= 0) {
+                continue;
+            }
+            if worst.is_none_or(|(other, _)| score < other) {
                 worst = Some((score, *link));
             }
         }
