@@ -82,7 +82,7 @@ impl Net {
         let exchange = Exchange::from_seed([number as u8 + 101; 32]);
         let (ends, events) = (BTreeMap::new(), vec![]);
         self.peers.push(End { key, exchange, node, overlay: None, ends, events, told: vec![], made: 0 });
-        self.command(number, Command::Add { magnet: magnet(LOBBY), torrent: None, select: None });
+        self.command(number, Command::Add { magnet: magnet(LOBBY), torrent: None, select: None, topic: None });
         number
     }
 
@@ -317,7 +317,7 @@ impl Net {
     /// Somebody new who is linked with one of the row, and has an overlay.
     fn newcomer(&mut self, next_to: usize) -> usize {
         let number = self.add(12);
-        self.command(next_to, Command::Add { magnet: magnet(LOBBY), torrent: None, select: None });
+        self.command(next_to, Command::Add { magnet: magnet(LOBBY), torrent: None, select: None, topic: None });
         self.connect(next_to, number);
         self.leave_lobby(next_to);
         self.leave_lobby(number);
@@ -352,7 +352,7 @@ fn a_share_is_found_over_the_overlay_by_who_knows_nobody_that_has_it() {
     net.run(30);
     let a = net.id(giver);
     assert!(!net.linked(taker, &a), "they are at both ends of a row");
-    net.command(taker, Command::Add { magnet, torrent: None, select: None });
+    net.command(taker, Command::Add { magnet, torrent: None, select: None, topic: None });
     let ready = |net: &Net| net.peers[taker].events.contains(&Event::Ready { content });
     assert!(net.run_until(60, ready), "{:?}\n{:?}", net.view(taker), net.view(giver));
     assert!(net.linked(taker, &a));
