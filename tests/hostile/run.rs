@@ -106,8 +106,8 @@ pub(crate) fn run(bytes: &[u8]) {
             run.disk.clone_from(&share.bytes);
             Command::Seed { torrent, leaves: share.built.leaves.clone() }
         }
-        1 => Command::Add { magnet: torrent.magnet(), torrent: Some(torrent), select: None },
-        _ => Command::Add { magnet: torrent.magnet(), torrent: None, select: None },
+        1 => Command::Add { magnet: torrent.magnet(), torrent: Some(torrent), select: None, topic: None },
+        _ => Command::Add { magnet: torrent.magnet(), torrent: None, select: None, topic: None },
     };
     run.tell(Input::Command(command));
     for _ in 0..way >> 6 {

@@ -82,7 +82,10 @@ impl Net {
         let exchange = Exchange::from_seed([number as u8 + 101; 32]);
         let (ends, events) = (BTreeMap::new(), vec![]);
         self.peers.push(End { key, exchange, node, overlay: None, ends, events, told: vec![], made: 0 });
-        self.command(number, Command::Add { magnet: magnet(LOBBY), torrent: None, select: None, topic: None });
+        self.command(
+            number,
+            Command::Add { magnet: magnet(LOBBY), torrent: None, select: None, topic: None },
+        );
         number
     }
 
@@ -317,7 +320,10 @@ impl Net {
     /// Somebody new who is linked with one of the row, and has an overlay.
     fn newcomer(&mut self, next_to: usize) -> usize {
         let number = self.add(12);
-        self.command(next_to, Command::Add { magnet: magnet(LOBBY), torrent: None, select: None, topic: None });
+        self.command(
+            next_to,
+            Command::Add { magnet: magnet(LOBBY), torrent: None, select: None, topic: None },
+        );
         self.connect(next_to, number);
         self.leave_lobby(next_to);
         self.leave_lobby(number);
