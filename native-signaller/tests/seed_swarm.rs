@@ -57,3 +57,32 @@ async fn a_stack_thrown_away_in_the_middle_costs_a_moment() {
     b.close().await;
     a.close().await;
 }
+
+/// Who may give nothing may take, and nobody is led to it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_gives_nothing_is_no_source() {
+    let server = Server::start(Config::default()).await;
+    let path = noisy("shut-source", "film.bin", MIB);
+    let mut shut = settings(&server, "shut-a");
+    shut.node.upload_rate_max = Some(0);
+    let (a, magnet) = seeder(&shut, &path).await;
+    shut.data = settings(&server, "shut-b").data;
+    let b = Peer::start(&shut).unwrap();
+    let (mut events, content) = (b.events(), magnet.content);
+    b.add(magnet.clone(), None).await;
+    while !matches!(events.recv().await.unwrap(), Event::SignallerUp) {}
+
+    let (c, _) = seeder(&settings(&server, "shut-c"), &path).await;
+    done(&mut events, content).await;
+    let d = Peer::start(&settings(&server, "shut-d")).unwrap();
+    let mut events = d.events();
+    d.add(magnet, None).await;
+    done(&mut events, content).await;
+    let view = d.snapshot().await.unwrap();
+    let share = view.shares.first().unwrap();
+    assert_eq!(share.swarm_seeds, 1, "who has all and gives nothing is not counted");
+    assert!(view.links.iter().all(|link| link.peer == c.id()), "{:?}", view.links);
+    for peer in [a, b, c, d] {
+        peer.close().await;
+    }
+}

@@ -1,7 +1,7 @@
 // @ts-check
 // Native peers and pages that take one file from one seed, each behind a line of its own, and the simulator's prediction
 // for the same lines. Where namespaces cannot be made: native peers alone, each with a slower line inside its process.
-//   PEERS=30 PAGES=3 MIB=64 UP=2 DOWN=20 RTT=60 ORIGIN=4 QUEUE_KIB=96 node tests/net/swarm.mjs
+//   PEERS=30 PAGES=3 MIB=64 UP=2 DOWN=20 RTT=60 ORIGIN=4 QUEUE_KIB=256 node tests/net/swarm.mjs
 import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
@@ -13,7 +13,7 @@ const of = (/** @type {string} */ name, /** @type {number} */ own) => Number(pro
 const peers = of('PEERS', 30);
 const mib = of('MIB', 64);
 const [up, down, rtt, origin] = [of('UP', 2), of('DOWN', 20), of('RTT', 60), of('ORIGIN', 4)];
-const queue = of('QUEUE_KIB', 96) * 1024;
+const queue = of('QUEUE_KIB', 256) * 1024;
 const size = mib * 1024 * 1024;
 /** Ten times what a chain would take is a hang. */
 const LIMIT_MS = 10_000 * (60 + (size * 8) / (up * 1e6));
@@ -81,21 +81,28 @@ async function predict(count, share) {
 }
 
 /** Looks at the lines every second, until it is stopped: what the native peers' lines sent of what they could, from
- * 10 % to 90 % of the time, as the simulator counts it. @param {Bed | undefined} bed */
+ * 10 % to 90 % of the time, as the simulator counts it, and in each tenth of the time; and the seed's line in each.
+ * @param {Bed | undefined} bed */
 function watch(bed) {
-  /** @type {{ at: number, bytes: number }[]} */ const seen = [];
+  /** @type {{ at: number, peers: number, seed: number }[]} */ const seen = [];
   const look = async () => {
     const counted = await bed?.count();
     if (!counted) return;
     const bytes = names.reduce((sum, name) => sum + counted.count[name].up.bytes, 0);
-    seen.push({ at: counted.micros / 1e6, bytes });
+    const rate = up * 125_000;
+    seen.push({ at: counted.micros / 1e6, peers: bytes / (peers * rate), seed: counted.count.seed.up.bytes / (origin * rate) });
   };
   const timer = setInterval(look, 1000);
+  /** @param {'peers' | 'seed'} whose @param {number} begin @param {number} end */
+  const use = (whose, begin, end) => {
+    const [from, to] = [begin, end].map((part) => seen[Math.round((seen.length - 1) * part)]);
+    return from && to ? (to[whose] - from[whose]) / (to.at - from.at) : Number.NaN;
+  };
+  const tenths = (/** @type {'peers' | 'seed'} */ whose) => (
+    Array.from({ length: 10 }, (_, at) => use(whose, at / 10, (at + 1) / 10)));
   return () => {
     clearInterval(timer);
-    const [from, to] = [0.1, 0.9].map((part) => seen[Math.round((seen.length - 1) * part)]);
-    if (!from || !to || from === to) return Number.NaN;
-    return (to.bytes - from.bytes) / (to.at - from.at) / (peers * up * 125_000);
+    return { use: use('peers', 0.1, 0.9), tenths: tenths('peers'), seedTenths: tenths('seed') };
   };
 }
 
@@ -117,7 +124,7 @@ async function swarm(bed, tabs, base, folder) {
     return performance.now();
   });
   const ended = await Promise.all([...natives.map(whenDone), ...inPages]);
-  const use = stopWatch();
+  const used = stopWatch();
   const times = ended.map((at) => (at - began) / 1000);
   const counted = await bed?.count();
   const carried = await tally(natives, counted);
@@ -128,26 +135,33 @@ async function swarm(bed, tabs, base, folder) {
   }
   await Promise.all([...natives, seed].map((command) => command.stop()));
   await Promise.all(pages.map(({ browser }) => browser.close()));
-  return { times, use, ...carried };
+  return { times, ...used, ...carried };
 }
 
 /** Bytes on channels of what native peers' lines carried, and packets for which a queue had no room.
  * @param {Command[]} natives @param {Awaited<ReturnType<Bed['count']>> | undefined} counted */
 async function tally(natives, counted) {
-  if (!counted) return { share: 1, overflowed: 0 };
+  if (!counted) return { share: 1, payload: 1, wasted: 0, failed: 0, overflowed: 0 };
   // A status comes every ten seconds: the next is of the time of the count, and little is sent when all are done.
   const before = natives.map((native) => native.said.length);
-  const heard = natives.map((native, at) => within((async () => {
+  const heard = await Promise.all(natives.map((native, at) => within((async () => {
     for (;;) {
       const status = native.said.slice(before[at]).find((line) => line.event === 'status');
-      if (status) return status.wire_sent;
+      if (status) return status;
       await new Promise((next) => setTimeout(next, 100));
     }
-  })(), 'a status'));
-  const sent = (await Promise.all(heard)).reduce((sum, bytes) => sum + bytes, 0);
+  })(), 'a status')));
+  const sum = (/** @type {number[]} */ all) => all.reduce((total, one) => total + one, 0);
+  const of = (/** @type {string} */ key) => sum(heard.map((status) => status[key]));
   const lines = names.map((name) => counted.count[name].up);
-  const total = lines.reduce((sum, line) => sum + line.bytes, 0);
-  return { share: sent / total, overflowed: lines.reduce((sum, line) => sum + line.overflowed, 0) };
+  const total = sum(lines.map((line) => line.bytes));
+  return {
+    share: of('wire_sent') / total,
+    payload: of('sent') / total,
+    wasted: of('wasted') / of('received'),
+    failed: of('dials_failed'),
+    overflowed: sum(lines.map((line) => line.overflowed)) / sum(lines.map((line) => line.packets)),
+  };
 }
 
 const { bed, tabs } = await place(of('PAGES', 3));
@@ -156,12 +170,14 @@ try {
   signaller = bed ? await bed.signaller('hub') : await new Signaller(of('PORT', 18787), []).start();
   const { base } = signaller;
   await withFolder(async (folder) => {
-    const { times, use, share, overflowed } = await swarm(bed, tabs, base, folder);
+    const { times, use, tenths, seedTenths, share, payload, wasted, failed, overflowed } = await swarm(bed, tabs, base, folder);
     const said = await predict(times.length, share);
+    const percent = (/** @type {number} */ part) => (part * 100).toFixed(1);
     console.log(`${peers} native peers and ${tabs.length} pages, ${mib} MiB, ${up} Mbit/s up, ${down} down, ${rtt} ms, `
-      + `a seed of ${up * origin} Mbit/s; ${(share * 100).toFixed(1)} % of the lines' bytes were on channels, `
-      + `${overflowed} packets found no room; lines used: ${(use * 100).toFixed(1)} %, `
-      + `simulated ${(said.uplink_use * 100).toFixed(1)} %`);
+      + `a seed of ${up * origin} Mbit/s; ${percent(share)} % of the lines' bytes were on channels, ${percent(payload)} % blocks `
+      + `(${percent(wasted)} % of those twice), ${percent(overflowed)} % of packets found no room; ${failed} dials failed; lines used: `
+      + `${percent(use)} %, by tenths of the time ${tenths.map(percent).join(' ')}, `
+      + `the seed's ${seedTenths.map(percent).join(' ')}; simulated ${percent(said.uplink_use)} %`);
     console.log('| completion | measured | simulated | off | at most |\n|---|---|---|---|---|');
     let far = 0;
     for (const [what, is, was, most] of /** @type {[string, number, number, number?][]} */ ([

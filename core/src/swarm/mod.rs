@@ -505,7 +505,12 @@ impl Swarm {
         if peer.score.strayed() > STRAYS_MAX { Err(Fault::Flooding) } else { Ok(()) }
     }
 
+    /// Whether others are told of a file and given of it.
     fn is_served(&self, root: &Root) -> bool {
+        !self.throttle.is_shut() && self.is_active(root)
+    }
+
+    fn is_active(&self, root: &Root) -> bool {
         let Some(file) = self.files.get(root) else { return false };
         for content in &file.shares {
             if self.shares.get(content).is_some_and(Share::is_active) {

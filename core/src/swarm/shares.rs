@@ -309,7 +309,9 @@ impl Swarm {
         share.done_told = done;
         let topic = share.topic;
         let complete = self.is_complete_in(&topic);
-        self.facts.push(Fact::Joined { topic, complete });
+        // Who has everything and gives nothing is of no use to a swarm.
+        let leaves = complete && self.throttle.is_shut();
+        self.facts.push(if leaves { Fact::Left(topic) } else { Fact::Joined { topic, complete } });
     }
 
     /// Whether all that is wanted in a swarm is here: several shares may meet in one.
@@ -391,7 +393,7 @@ impl Swarm {
         let Some(share) = self.shares.get(content) else { return };
         let mut idle = Vec::new();
         for entry in share.files() {
-            idle.extend(entry.root.filter(|root| !self.is_served(root)));
+            idle.extend(entry.root.filter(|root| !self.is_active(root)));
         }
         for root in idle {
             for link in self.links() {
@@ -450,6 +452,9 @@ impl Swarm {
         for (_, share) in &self.shares {
             if share.is_active() && !topics.iter().any(|(topic, _, _)| *topic == share.topic) {
                 let complete = self.is_complete_in(&share.topic);
+                if complete && self.throttle.is_shut() {
+                    continue;
+                }
                 topics.push((share.topic, complete, self.useful_in(&share.topic, complete, now)));
             }
         }

@@ -84,6 +84,11 @@ impl Throttle {
         Self { rate, tokens: 0, filled: now }
     }
 
+    /// Whether nothing passes, ever.
+    pub(crate) const fn is_shut(&self) -> bool {
+        matches!(self.rate, Some(0))
+    }
+
     /// Takes `bytes` now, or says when to come back.
     pub(crate) fn take(&mut self, now: Instant, bytes: u64) -> Result<(), Instant> {
         let Some(rate) = self.rate else { return Ok(()) };

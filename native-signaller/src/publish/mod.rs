@@ -147,7 +147,8 @@ fn publish(
     }
     let bytes: u64 = found.iter().map(|file| file.size).sum();
     let id = built.torrent.info.content;
-    println!("{id}: {} files, {bytes} bytes, {known} files unchanged", found.len());
+    let count = |number: usize| format!("{number} file{}", if number == 1 { "" } else { "s" });
+    println!("{id}: {}, {bytes} bytes, {} unchanged", count(found.len()), count(known));
     Ok(text)
 }
 

@@ -13,7 +13,7 @@ use swarmlet_core::wire::{Candidate, Description, sdp};
 use swarmlet_core::{Channel, JobId, LinkId};
 use tokio::sync::mpsc;
 
-/// Bytes that a channel has passed on and that have been acknowledged, since it opened.
+/// Bytes that have left a channel since it opened.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Room(pub(super) u64);
 

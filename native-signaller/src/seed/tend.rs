@@ -196,7 +196,8 @@ impl<'a> Tender<'a> {
             "up_rate": view.links.iter().map(|link| link.up_rate).sum::<u64>(),
             "wire_sent": self.peer.counters().wire_out.load(Ordering::Relaxed),
             "wire_received": self.peer.counters().wire_in.load(Ordering::Relaxed),
-            "shares": view.shares.len() });
+            "wasted": view.totals.wasted, "dials_failed": self.peer.counters().dials_failed.load(Ordering::Relaxed),
+            "stuck": self.peer.counters().stuck.load(Ordering::Relaxed), "shares": view.shares.len() });
         let up: u64 = view.links.iter().map(|link| link.up_rate).sum();
         if up > 0 || self.options.peer.json {
             let text =
