@@ -1,7 +1,7 @@
 // @ts-check
 // Native peers and pages that take one file from one seed, each behind a line of its own, and the simulator's prediction
 // for the same lines. Where namespaces cannot be made: native peers alone, each with a slower line inside its process.
-//   PEERS=30 PAGES=3 MIB=64 UP=2 DOWN=20 RTT=60 ORIGIN=4 QUEUE_KIB=256 node tests/net/swarm.mjs
+//   PEERS=30 PAGES=3 MIB=64 UP=2 DOWN=20 RTT=60 ORIGIN=4 QUEUE_KIB=384 node tests/net/swarm.mjs
 import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
@@ -13,7 +13,7 @@ const of = (/** @type {string} */ name, /** @type {number} */ own) => Number(pro
 const peers = of('PEERS', 30);
 const mib = of('MIB', 64);
 const [up, down, rtt, origin] = [of('UP', 2), of('DOWN', 20), of('RTT', 60), of('ORIGIN', 4)];
-const queue = of('QUEUE_KIB', 256) * 1024;
+const queue = of('QUEUE_KIB', 384) * 1024;
 const size = mib * 1024 * 1024;
 /** Ten times what a chain would take is a hang. */
 const LIMIT_MS = 10_000 * (60 + (size * 8) / (up * 1e6));

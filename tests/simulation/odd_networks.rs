@@ -25,6 +25,18 @@ fn peers_that_cannot_reach_each_other_get_it_from_those_they_can_reach() {
     completes(world, Duration::from_secs(300));
 }
 
+/// Connections are a thing that a browser gives a tab only so many of.
+#[test]
+fn a_peer_whose_network_lets_nothing_through_keeps_its_connections() {
+    let mut world = FlashCrowd { peers: 20, ..crowd() }.world();
+    let blocked = world.peers.iter().position(|peer| !peer.spec.seed).unwrap();
+    world.peers[blocked].spec.nat = Nat::Blocked;
+    world.run_until(Duration::from_secs(1200), |_| false);
+    world.check();
+    let made = world.peers[blocked].node.as_ref().unwrap().snapshot().connections_made;
+    assert!((24..60).contains(&made), "{made} connections");
+}
+
 #[test]
 fn a_short_partition_costs_little_more_than_its_time() {
     let mut world = crowd().world();

@@ -35,6 +35,11 @@ const SHUN: u64 = 3600 * SECOND;
 const SHUNNED_RANK: u32 = 64;
 /// An offer to a knock that linked peers pass on comes within this time, or one of them is of no use.
 const KNOCK_PATIENCE: u64 = 5 * SECOND;
+/// So many connections in a row that never opened, while there is no link at all, and the network is taken for one that
+/// lets nothing through: then one at a time is tried, after a pause that doubles as that of a single peer does. A tab's
+/// 400 connections would be gone in a quarter of an hour; so they last for most of a day, and whoever moves to another
+/// network links within three minutes. More than a newcomer meets by chance: of ten pairs behind NATs eight connect.
+const MISSES_MAX: u32 = 24;
 /// Inbound attempts on top of our own, so that a newcomer is not locked out by our dialling.
 const INBOUND_EXTRA: u32 = 6;
 
@@ -45,6 +50,9 @@ pub(crate) struct Dialer {
     known: Map<PeerId, Known>,
     next_link: u32,
     made: u32,
+    /// Connections that never opened since one did, and how long nothing is tried therefore.
+    misses: u32,
+    rest_until: Instant,
 }
 
 struct Dial {
@@ -95,7 +103,15 @@ struct Known {
 
 impl Dialer {
     pub(crate) const fn new(me: PeerId) -> Self {
-        Self { me, dials: Map::new(), known: Map::new(), next_link: 0, made: 0 }
+        Self {
+            me,
+            dials: Map::new(),
+            known: Map::new(),
+            next_link: 0,
+            made: 0,
+            misses: 0,
+            rest_until: Instant::ZERO,
+        }
     }
 
     /// Notes that `peer` is in `topic`, and that the signaller can reach it if that `told` us so.
@@ -172,13 +188,18 @@ impl Dialer {
 
     /// When the next known peer of a topic may be tried again.
     pub(crate) fn retry_at(&self, now: Instant) -> Option<Instant> {
-        let mut first = None;
+        let mut first = (self.rest_until > now).then_some(self.rest_until);
         for (_, known) in &self.known {
             if known.not_before > now {
                 first = earliest(first, Some(known.not_before));
             }
         }
         first
+    }
+
+    /// Whether the network seems to let nothing through, and it is not the time to try that again.
+    pub(crate) fn rests(&self, links: usize, now: Instant) -> bool {
+        links == 0 && self.misses >= MISSES_MAX && (self.rest_until > now || !self.dials.is_empty())
     }
 
     /// Whether one more attempt of our own fits the budget.
@@ -256,7 +277,8 @@ impl Dialer {
         };
         let room = self.dials.len() < (cx.config.dials_max + INBOUND_EXTRA) as usize
             && links + self.dials.len() < cx.config.links_max as usize
-            && self.made < cx.config.connections_max;
+            && self.made < cx.config.connections_max
+            && !self.rests(links, cx.now);
         if !welcome || !room {
             return cx.relay(way, peer, Signal::Decline { attempt });
         }
@@ -358,6 +380,7 @@ impl Dialer {
         if let Some(known) = self.known.get_mut(&peer) {
             known.failures = 0;
         }
+        self.misses = 0;
         Some(Opened { link, peer, local, remote, began: dial.began, topic: dial.topic })
     }
 
@@ -487,6 +510,12 @@ impl Dialer {
     }
 
     fn fail(&mut self, peer: PeerId, fault: Fault, cx: &mut Cx) {
+        if self.dials.get(&peer).is_some_and(|dial| dial.step == Step::Connecting) {
+            self.misses += 1;
+            if self.misses >= MISSES_MAX {
+                self.rest_until = cx.now.after(BACKOFF << (self.misses - MISSES_MAX).min(6));
+            }
+        }
         self.drop_dial(&peer, cx);
         if let Some(known) = self.known.get_mut(&peer) {
             known.back_off(cx);

@@ -178,7 +178,10 @@ impl Node {
         let mut ask_at = None;
         for (topic, complete, links) in self.swarm.topics(self.cx.now) {
             let mut have = links + self.dialer.dialling(&topic);
-            while have < wanted && self.dialer.may_knock(self.links.len(), &self.cx.config) {
+            while have < wanted
+                && self.dialer.may_knock(self.links.len(), &self.cx.config)
+                && !self.dialer.rests(self.links.len(), self.cx.now)
+            {
                 let reaches = |peer: &PeerId| self.mesh.reaches(peer);
                 let Some(peer) = self.dialer.choose(&topic, complete, &self.links, &reaches, &mut self.cx)
                 else {

@@ -13,7 +13,7 @@ mod live;
 mod manifest;
 pub(crate) mod walk;
 
-use crate::seed::hash_file;
+use crate::seed::{count, hash_file};
 use crate::{Error, mint};
 use cache::Cache;
 use clap::Args;
@@ -147,8 +147,7 @@ fn publish(
     }
     let bytes: u64 = found.iter().map(|file| file.size).sum();
     let id = built.torrent.info.content;
-    let count = |number: usize| format!("{number} file{}", if number == 1 { "" } else { "s" });
-    println!("{id}: {}, {bytes} bytes, {} unchanged", count(found.len()), count(known));
+    println!("{id}: {}, {bytes} bytes, {} unchanged", count(found.len(), "file"), count(known, "file"));
     Ok(text)
 }
 

@@ -36,6 +36,7 @@ pub use metrics::Counters;
 pub(crate) use metrics::Measure;
 pub use share::Made;
 pub(crate) use share::hash_file;
+pub(crate) use show::count;
 pub use tend::seed;
 
 use crate::Error;

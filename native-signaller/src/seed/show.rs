@@ -35,7 +35,8 @@ impl Show {
     pub(super) fn share(&self, torrent: &Torrent, link: &str) {
         let info = &torrent.info;
         let bytes: u64 = info.files.iter().map(|file| file.length).sum();
-        let mut text = format!("{}  {}, {} files\n{link}\n", info.name, amount(bytes), info.files.len());
+        let files = count(info.files.len(), "file");
+        let mut text = format!("{}  {}, {files}\n{link}\n", info.name, amount(bytes));
         if self.terminal && !self.json {
             text += &qr(link).unwrap_or_default();
         }
@@ -72,8 +73,7 @@ impl Show {
         self.bar.set_position(view.done);
         let who = match view.peers {
             0 if view.sources > 0 => "over HTTP".to_owned(),
-            1 => "1 peer".to_owned(),
-            peers => format!("{peers} peers"),
+            peers => count(peers as usize, "peer"),
         };
         let left = left.map_or_else(String::new, |left| format!(", {} left", duration(left)));
         self.bar.set_message(format!("{}/s from {who}{left}", amount(view.down_rate)));
@@ -114,6 +114,11 @@ pub(super) fn amount(bytes: u64) -> String {
     format!("{value:.1} TB")
 }
 
+/// So many of something, for people.
+pub(crate) fn count(number: usize, of: &str) -> String {
+    if number == 1 { format!("1 {of}") } else { format!("{number} {of}s") }
+}
+
 /// Seconds for people.
 pub(super) fn duration(seconds: u64) -> String {
     match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
@@ -141,6 +146,7 @@ mod tests {
             assert_eq!(amount(bytes), text);
         }
         assert_eq!(amount(1_234_000_000_000), "1.2 TB");
+        assert_eq!([0, 1, 2].map(|number| count(number, "file")), ["0 files", "1 file", "2 files"]);
         assert_eq!([duration(59), duration(61), duration(7261)], ["59 s", "1 min 1 s", "2 h 1 min"]);
     }
 }

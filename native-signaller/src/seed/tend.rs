@@ -5,7 +5,7 @@ use super::get::because;
 use super::known;
 use super::link::{self, Target};
 use super::share::Made;
-use super::show::{Show, amount};
+use super::show::{Show, amount, count};
 use super::watch::{Change, Watch};
 use super::{Peer, Settings};
 use crate::Error;
@@ -200,8 +200,12 @@ impl<'a> Tender<'a> {
             "stuck": self.peer.counters().stuck.load(Ordering::Relaxed), "shares": view.shares.len() });
         let up: u64 = view.links.iter().map(|link| link.up_rate).sum();
         if up > 0 || self.options.peer.json {
-            let text =
-                format!("{}/s to {} peers, {} given", amount(up), view.links.len(), amount(view.totals.sent));
+            let text = format!(
+                "{}/s to {}, {} given",
+                amount(up),
+                count(view.links.len(), "peer"),
+                amount(view.totals.sent)
+            );
             self.show.say(&text, &value);
         }
     }
