@@ -6,7 +6,7 @@
 //! we can choose, and a server listens first.
 //!
 //! Invariant: of what was given to a channel, the node is told how much has left whenever little is left, also
-//! after a batch that never rose above the mark (docs/ARCHITECTURE.md, "Credit, and its trap"). The crate knows what was
+//! after a batch that never rose above the mark (docs/ARCHITECTURE.md, "What has come, and when, is said"). The crate knows what was
 //! acknowledged, not what has left, see `FLIGHT_BYTES`.
 
 use super::connection::{Connection, Pulse};
