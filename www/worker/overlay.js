@@ -10,6 +10,8 @@ const WASM = new URL('../pkg/swarmlet_overlay_bg.wasm', import.meta.url);
 const GONE_MS = 2000;
 /** How long somebody is linked before it is fetched: a visit that is over by then never needs it. */
 const LINKED_MS = 3000;
+/** Between two tries to fetch it. */
+const RETRY_MS = 30_000;
 /** The price of a place is paid in slices, between which the node works. */
 const TRIES = 2000;
 const PAUSE_MS = 4;
@@ -114,7 +116,8 @@ export class Beside {
       return { Overlay, init: () => init({ module_or_path: module }) };
     };
     this.#fetching ??= fetching().catch((error) => {
-      this.#fetching = null;
+      // Not at every look: where it comes from may be gone.
+      setTimeout(() => { this.#fetching = null; }, RETRY_MS);
       throw error;
     });
     return this.#fetching;

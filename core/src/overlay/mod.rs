@@ -244,8 +244,9 @@ impl Overlay {
         if let Message::Greet { nonce, role, age_s, wanted } = message {
             return self.on_greet(link, nonce, role, age_s, wanted);
         }
-        // Who has not greeted is nobody yet.
-        if self.table.get(link).is_none() {
+        // Who has not greeted is nobody yet; who says too much is not listened to.
+        let now = self.now;
+        if !self.table.get_mut(link).is_some_and(|neighbour| neighbour.said.take(now, bytes.len())) {
             return;
         }
         match message {

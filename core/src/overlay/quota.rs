@@ -1,32 +1,46 @@
-//! What one neighbour may have passed on: bytes that refill with time. A leaf.
+//! What one neighbour may have passed on, and what it may say: bytes that refill with time. A leaf.
 
 use crate::time::Instant;
 
-/// Bytes at once: a search for somebody under attack is 45 questions of some hundred bytes.
+/// Bytes passed on at once: a search for somebody under attack is 45 questions of some hundred bytes.
 const BURST_BYTES: u64 = 64 * 1024;
 /// Bytes for each second after that; theory §3.3 says 32 KiB for each minute of envelopes, and questions come on top.
 const REFILL_BYTES_PER_S: u64 = 4 * 1024;
+/// How many times that a neighbour may say: answers to 135 questions of a publication, two kilobytes each, may all come
+/// by one link.
+const SAID_TIMES: u64 = 8;
 
 /// A bucket of bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Quota {
     left: u64,
     at: Instant,
+    times: u64,
 }
 
 impl Default for Quota {
     fn default() -> Self {
-        Self { left: BURST_BYTES, at: Instant::ZERO }
+        Self::new(1)
     }
 }
 
 impl Quota {
+    const fn new(times: u64) -> Self {
+        Self { left: BURST_BYTES * times, at: Instant::ZERO, times }
+    }
+
+    /// For all that a neighbour says.
+    #[must_use]
+    pub const fn said() -> Self {
+        Self::new(SAID_TIMES)
+    }
+
     /// Takes `bytes` out. `false`: there are not so many.
     pub fn take(&mut self, now: Instant, bytes: usize) -> bool {
         let passed = now.passed(self.at).min(60_000_000);
-        let refill = passed * REFILL_BYTES_PER_S / 1_000_000;
+        let refill = passed * REFILL_BYTES_PER_S * self.times / 1_000_000;
         if refill > 0 {
-            self.left = BURST_BYTES.min(self.left + refill);
+            self.left = (BURST_BYTES * self.times).min(self.left + refill);
             self.at = now;
         }
         let fits = self.left >= bytes as u64;

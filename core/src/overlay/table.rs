@@ -30,6 +30,8 @@ pub struct Neighbour {
     pub idle_since: Option<Instant>,
     /// What it may still have passed on.
     pub quota: Quota,
+    /// What it may still say.
+    pub said: Quota,
 }
 
 /// All neighbours.
@@ -169,6 +171,7 @@ mod tests {
             since: Instant::ZERO,
             idle_since: None,
             quota: Quota::default(),
+            said: Quota::said(),
         }
     }
 

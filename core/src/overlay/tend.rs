@@ -154,6 +154,7 @@ impl Overlay {
             since,
             idle_since: None,
             quota: Quota::default(),
+            said: Quota::said(),
         };
         self.table.insert(link, neighbour);
         self.tending.soon(self.now.after(SECOND / 10));
