@@ -69,6 +69,8 @@ export interface Node {
    * seconds at most. What it finds is signed by a publisher, and no more than a claim: `add(listing.magnet)` proves the content.
    */
   search(text: string, options?: { signal?: AbortSignal }): AsyncIterable<Listing>;
+  /** How the overlay stands. */
+  overlay(): Promise<OverlayView>;
   /** Shaped like `fetch`. Magnet links and files of known shares come from the swarm, anything else from the network. */
   fetch(url: RequestInfo | URL, init?: RequestInit): Promise<Response>;
   /** Passes news on to a few neighbours in a swarm: at most 16 KiB, and not more than four times a second. */
@@ -155,6 +157,19 @@ export interface Share {
   remove(options?: { keep?: boolean }): Promise<void>;
   /** Milliseconds from the beginning of the share, where they happened. */
   readonly timings: Readonly<{ ready?: number; linked?: number; firstLeaf?: number; done?: number }>;
+}
+
+export interface OverlayView {
+  /** Whether its module is here: once somebody has been linked for three seconds. */
+  readonly fetched: boolean;
+  /** What this node does for others; `null`: it has not begun. */
+  readonly role: 'leaf' | 'router' | 'anchor' | null;
+  /** Neighbours, and those of them that pass on. */
+  readonly links: number;
+  readonly routers: number;
+  /** What it keeps for others: records of who has what, and public listings. */
+  readonly records: number;
+  readonly listings: number;
 }
 
 /** A public share, as its publisher describes it: text of a stranger's. */

@@ -14,8 +14,8 @@ after(async () => { await world?.close(); });
 /** @param {import('./harness.mjs').Peer} peer @param {number} routers */
 const inMesh = (peer, routers) => peer.ask(`has ${routers} routers`, async (t, least) => {
   for (;;) {
-    const { view } = await t.node.overlay();
-    if (view[2] >= least) return view;
+    const view = await t.node.overlay();
+    if (view.routers >= least) return view;
     await new Promise((next) => setTimeout(next, 100));
   }
 }, routers, LONG_MS);

@@ -235,7 +235,7 @@ class Node {
     this.#tell('tell', [topic, news]);
   }
 
-  /** Whether the overlay is loaded; its role, neighbours, routers among them, records kept, listings known. */
+  /** @returns {Promise<import('../swarmlet.js').OverlayView>} */
   overlay() {
     return this.#call('overlay', []);
   }

@@ -13,10 +13,11 @@ const LINKED_MS = 3000;
 /** Between two tries to fetch it. */
 const RETRY_MS = 30_000;
 /** The price of a place is paid in slices, between which the node works. */
-const TRIES = 2000;
+const TRIES = 8000;
 const PAUSE_MS = 4;
 /** What neighbours say while this is loading. */
 const EARLY_MAX = 64;
+const ROLES = ['leaf', 'router', 'anchor'];
 const KINDS = ['other', 'audio', 'video', 'image', 'text'];
 const [FRAME, UP, DOWN, FAILED, SHARE, UNSHARE, UNLIST, SIGNED, VERIFIED, TIME] = Array.from({ length: 10 }, (_, kind) => kind);
 /** Shares that others could be told of; the rest is at rest. */
@@ -77,7 +78,7 @@ export class Beside {
 
   /** @param {number} id @param {string} method @param {any[]} args @returns {Promise<any>} `undefined`: answered later. */
   async call(id, method, args) {
-    if (method === 'overlay') return { fetched: this.#fetched, loaded: this.#overlay !== null, view: Array.from(this.#overlay?.view() ?? []) };
+    if (method === 'overlay') return this.#view();
     await this.#start();
     const overlay = /** @type {import('../pkg/swarmlet_overlay.js').Overlay} */ (this.#overlay);
     if (method === 'search') overlay.search(performance.now(), id, String(args[0]));
@@ -85,6 +86,11 @@ export class Beside {
     else overlay.list(performance.now(), bytesOf(args[0]), args[1], Math.max(0, KINDS.indexOf(args[2])), String(args[3]));
     this.#drain();
     return method === 'search' ? undefined : null;
+  }
+
+  #view() {
+    const [role, links, routers, records, listings] = this.#overlay?.view() ?? [];
+    return { fetched: this.#fetched, role: ROLES[role ?? -1] ?? null, links: links ?? 0, routers: routers ?? 0, records: records ?? 0, listings: listings ?? 0 };
   }
 
   /** @param {any} snapshot */
