@@ -5,7 +5,7 @@
 //! lets them pile up is cut off.
 
 use crate::action::{Action, Event, Work};
-use crate::config::{CHANNEL_LOW_BYTES, Config};
+use crate::config::{CHANNEL_LOW_BYTES, Config, SIGNAL_BYTES_MAX};
 use crate::id::{JobId, LinkId, PeerId};
 use crate::input::Channel;
 use crate::rate::Rate;
@@ -46,11 +46,15 @@ pub(crate) struct Cx {
 }
 
 impl Cx {
-    /// Sends a peer a signal.
-    pub(crate) fn relay(&mut self, way: Way, to: PeerId, signal: Signal) {
+    /// Sends a peer signals, all at once where there is a signaller.
+    pub(crate) fn relay(&mut self, way: Way, to: PeerId, signals: Vec<Signal>) {
         match way {
-            Way::Signaller if self.is_up => self.out.signal(&ToTracker::Relay { to, signal }),
-            Way::Peers => self.out.post(to, signal),
+            Way::Signaller if self.is_up => self.out.signal(&ToTracker::Relay { to, signals }),
+            Way::Peers => {
+                for signal in signals {
+                    self.out.posts.push((to, signal));
+                }
+            }
             Way::Signaller | Way::Code(_) => {}
         }
     }
@@ -83,8 +87,16 @@ impl Outbox {
         self.queue.pop_front()
     }
 
+    /// Says something to the signaller: what is said at the same time goes in one frame.
     pub(crate) fn signal(&mut self, message: &ToTracker) {
-        self.put(Action::Signal { bytes: message.encode() });
+        let message = message.encode();
+        if let Some(Action::Signal { bytes }) = self.queue.back_mut()
+            && bytes.len() + message.len() <= SIGNAL_BYTES_MAX
+        {
+            bytes.extend_from_slice(&message);
+        } else {
+            self.put(Action::Signal { bytes: message });
+        }
     }
 
     pub(crate) fn notify(&mut self, event: Event) {
@@ -121,11 +133,6 @@ impl Outbox {
     /// Sends a control message with a tail.
     pub(crate) fn control_with(&mut self, link: LinkId, message: &Message, tail: &[u8]) {
         self.push(link, Channel::Control, message.encode(tail));
-    }
-
-    /// Has neighbours pass a signal on.
-    pub(crate) fn post(&mut self, to: PeerId, signal: Signal) {
-        self.posts.push((to, signal));
     }
 
     /// Signals that neighbours are to pass on.

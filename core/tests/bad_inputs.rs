@@ -269,7 +269,7 @@ fn binary() -> Vec<Case> {
     };
     let candidate =
         |port| Candidate { address: Address::V4([8, 8, 8, 8]), port, kind: CandidateKind::Host, priority: 1 };
-    let relay = |signal| ToTracker::Relay { to: PeerId([9; 32]), signal }.encode();
+    let relay = |signal| ToTracker::Relay { to: PeerId([9; 32]), signals: vec![signal] }.encode();
     let good = [
         ("announce", ToTracker::Announce { topic: TOPIC, complete: false, want: 12 }.encode()),
         ("leave", ToTracker::Leave { topic: TOPIC }.encode()),
@@ -365,7 +365,7 @@ impl World {
         let greeting = self.sent.remove(&conn).unwrap_or_default();
         match dialect {
             Dialect::Swarmlet => {
-                let Ok(ToClient::Challenge { nonce }) = ToClient::decode(&greeting[0]) else {
+                let Ok((ToClient::Challenge { nonce }, [])) = ToClient::take(&greeting[0]) else {
                     panic!("{greeting:?}")
                 };
                 self.say(conn, &hello(&nonce, ""));

@@ -2,7 +2,8 @@
 use swarmlet_core::wire::ToClient;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    if let Ok(message) = ToClient::decode(data) {
-        assert_eq!(ToClient::decode(&message.encode()), Ok(message));
+    if let Ok(messages) = ToClient::read(data) {
+        let again: Vec<u8> = messages.iter().flat_map(ToClient::encode).collect();
+        assert_eq!(ToClient::read(&again), Ok(messages));
     }
 });

@@ -48,11 +48,11 @@ async fn clients_of_both_dialects_and_native_peers_meet_across_nodes() {
     assert_eq!(a.join(TOPIC).await, (0, 1, BTreeSet::new()));
     let mut b = cloud.meets(1, 2, TOPIC, 1).await;
     b.relay(1, KNOCK).await;
-    assert_eq!(a.hear_signal().await, ToClient::Relayed { from: peer(2), signal: KNOCK });
+    assert_eq!(a.hear_signal().await, ToClient::Relayed { from: peer(2), signals: vec![KNOCK] });
     a.relay(2, Signal::Decline { attempt: 1 }).await;
     assert_eq!(
         b.hear_signal().await,
-        ToClient::Relayed { from: peer(1), signal: Signal::Decline { attempt: 1 } }
+        ToClient::Relayed { from: peer(1), signals: vec![Signal::Decline { attempt: 1 }] }
     );
     a.relay(9, KNOCK).await;
     assert_eq!(a.hear_signal().await, ToClient::Absent { peer: peer(9) });
@@ -206,7 +206,7 @@ async fn redis_freezes_dies_and_comes_back_and_nothing_breaks() {
     let (_, leeches, named) = d.join(TOPIC).await;
     assert_eq!((leeches, named.contains(&peer(1)), named.contains(&peer(3))), (3, true, true));
     d.relay(1, KNOCK).await;
-    assert_eq!(a.hear_signal().await, ToClient::Relayed { from: peer(4), signal: KNOCK });
+    assert_eq!(a.hear_signal().await, ToClient::Relayed { from: peer(4), signals: vec![KNOCK] });
     let (mut e, mut f) = (cloud.client(0, 5).await, cloud.client(1, 6).await);
     assert_eq!((e.join(ALONE).await.1, f.join(ALONE).await.1), (1, 1), "each knows its own node only");
     assert!(cloud.nodes[0].admin("/metrics").await.contains("swarm_bus_up 0.0"));
@@ -232,7 +232,7 @@ async fn redis_freezes_dies_and_comes_back_and_nothing_breaks() {
     let mut g = cloud.client(2, 7).await;
     until("all to be counted", async || g.join(TOPIC).await.1 == 5).await;
     b.relay(1, KNOCK).await;
-    assert_eq!(a.hear_signal().await, ToClient::Relayed { from: peer(2), signal: KNOCK });
+    assert_eq!(a.hear_signal().await, ToClient::Relayed { from: peer(2), signals: vec![KNOCK] });
     done(&mut events, content).await;
     taker.close().await;
     giver.close().await;

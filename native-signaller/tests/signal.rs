@@ -19,10 +19,10 @@ async fn two_find_each_other_and_signal() {
     assert_eq!(b.announce().await, (0, 2, vec![peer(1)]));
     let knock = Signal::Knock { attempt: 7, topic: TOPIC };
     b.relay(1, knock.clone()).await;
-    assert_eq!(a.hear().await, ToClient::Relayed { from: peer(2), signal: knock });
+    assert_eq!(a.hear().await, ToClient::Relayed { from: peer(2), signals: vec![knock] });
     let decline = Signal::Decline { attempt: 7 };
     a.relay(2, decline.clone()).await;
-    assert_eq!(b.hear().await, ToClient::Relayed { from: peer(1), signal: decline });
+    assert_eq!(b.hear().await, ToClient::Relayed { from: peer(1), signals: vec![decline] });
     a.socket.close(None).await.unwrap();
     a.closed().await;
     b.relay(1, Signal::Knock { attempt: 8, topic: TOPIC }).await;

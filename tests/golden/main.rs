@@ -142,6 +142,23 @@ fn signals(prefix: &str) -> Vec<(String, Signal)> {
     list.into_iter().map(|(name, signal)| (format!("{prefix}-{name}"), signal)).collect()
 }
 
+/// A description and its first candidates, as they are found within a moment.
+fn together() -> Vec<Signal> {
+    let mut signals = signals("");
+    let mut take = |name: &str| {
+        let at = signals.iter().position(|(other, _)| other == name).unwrap();
+        signals.swap_remove(at).1
+    };
+    vec![take("-answer"), take("-candidate-mdns"), take("-candidate-v6")]
+}
+
+/// The only message of a frame.
+fn alone<M>(messages: Result<Vec<M>, swarmlet_core::wire::Error>) -> M {
+    let mut messages = messages.unwrap();
+    assert_eq!(messages.len(), 1);
+    messages.remove(0)
+}
+
 fn tracker_messages() -> Vec<(String, ToTracker)> {
     let token = "token".to_owned();
     let hello = ToTracker::Hello { version: 1, features: 0, peer: PEER, signature: SIGNATURE, token };
@@ -150,8 +167,9 @@ fn tracker_messages() -> Vec<(String, ToTracker)> {
         ("announce".to_owned(), ToTracker::Announce { topic: TOPIC, complete: false, want: 12 }),
         ("leave".to_owned(), ToTracker::Leave { topic: TOPIC }),
     ];
-    let relay = |(name, signal)| (name, ToTracker::Relay { to: PEER, signal });
+    let relay = |(name, signal)| (name, ToTracker::Relay { to: PEER, signals: vec![signal] });
     all.extend(signals("relay").into_iter().map(relay));
+    all.push(("relay-together".to_owned(), ToTracker::Relay { to: PEER, signals: together() }));
     all
 }
 
@@ -165,8 +183,9 @@ fn client_messages() -> Vec<(String, ToClient)> {
         ("absent".to_owned(), ToClient::Absent { peer: PEER }),
         ("go-away".to_owned(), ToClient::GoAway { spread_ms: 30_000 }),
     ];
-    let relayed = |(name, signal)| (name, ToClient::Relayed { from: PEER, signal });
+    let relayed = |(name, signal)| (name, ToClient::Relayed { from: PEER, signals: vec![signal] });
     all.extend(signals("relayed").into_iter().map(relayed));
+    all.push(("relayed-together".to_owned(), ToClient::Relayed { from: PEER, signals: together() }));
     let reasons = [
         Refusal::Version,
         Refusal::Identity,
@@ -215,13 +234,13 @@ fn codes_are_pinned() {
 
 #[test]
 fn messages_to_the_signaller_are_pinned() {
-    let decode = |bytes: &[u8]| ToTracker::decode(bytes).unwrap();
+    let decode = |bytes: &[u8]| alone(ToTracker::read(bytes));
     compare(include_str!("to-tracker.hex"), tracker_messages(), decode, ToTracker::encode);
 }
 
 #[test]
 fn messages_from_the_signaller_are_pinned() {
-    let decode = |bytes: &[u8]| ToClient::decode(bytes).unwrap();
+    let decode = |bytes: &[u8]| alone(ToClient::read(bytes));
     compare(include_str!("to-client.hex"), client_messages(), decode, ToClient::encode);
 }
 

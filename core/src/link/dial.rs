@@ -8,8 +8,11 @@
 //! Glare: when two knocks cross, the peer with the greater id offers and the other waits.
 //!
 //! Signals travel through the signaller, through linked peers, or by hand (`code.rs`); all of an attempt's the same way.
+//! A description waits a moment for its candidates: what goes together is one message for everybody on the way.
 
 mod code;
+#[cfg(test)]
+mod stories;
 
 use super::{Links, Opened};
 use crate::action::{Event, Work};
@@ -20,11 +23,15 @@ use crate::input::Outcome;
 use crate::outbox::{Cx, Way};
 use crate::time::{Instant, SECOND, earliest};
 use crate::util::Map;
-use crate::wire::{Candidate, Description, Role, Signal};
+use crate::wire::{Candidate, Code, Description, Role, Signal};
+use alloc::vec;
 use alloc::vec::Vec;
 
 /// Candidates of one side that are used; browsers find two to ten.
 const CANDIDATES_MAX: usize = 20;
+/// Signals wait this long for more of their side, or until its host has found all. Addresses of its own are found within a
+/// few milliseconds, and what STUN has to say within one trip.
+const TOGETHER: u64 = SECOND / 50;
 /// First back-off after a failed attempt; doubles up to 64 times this.
 const BACKOFF: u64 = 3 * SECOND;
 /// Peers that are remembered as known or failed.
@@ -65,11 +72,12 @@ struct Dial {
     deadline: Instant,
     local: Option<Fingerprint>,
     remote: Option<Fingerprint>,
-    /// Found before our description was sent.
-    held: Vec<Candidate>,
-    /// For a code that is not complete yet: its first signal, and when it is made with what was found.
-    code: Option<(Signal, Instant)>,
-    sent: usize,
+    /// To be said together: our description, first of all, and candidates.
+    say: Vec<Signal>,
+    /// When, where that is known.
+    say_at: Option<Instant>,
+    /// Candidates of ours.
+    found: usize,
     added: usize,
 }
 
@@ -225,7 +233,7 @@ impl Dialer {
             dial.deadline = cx.now.after(KNOCK_PATIENCE);
         }
         self.dials.insert(peer, dial);
-        cx.relay(way, peer, Signal::Knock { attempt, topic });
+        cx.relay(way, peer, vec![Signal::Knock { attempt, topic }]);
     }
 
     /// Somebody signals. `welcome` says whether the application side wants a link with this peer at all.
@@ -280,7 +288,7 @@ impl Dialer {
             && self.made < cx.config.connections_max
             && !self.rests(links, cx.now);
         if !welcome || !room {
-            return cx.relay(way, peer, Signal::Decline { attempt });
+            return cx.relay(way, peer, vec![Signal::Decline { attempt }]);
         }
         let link = self.mint();
         let job = cx.out.start(Work::Dial { link });
@@ -333,7 +341,7 @@ impl Dialer {
         };
         let Some(dial) = self.dials.get_mut(&peer) else { return true };
         dial.local = Some(description.fingerprint);
-        let (attempt, way) = (dial.attempt, dial.way);
+        let attempt = dial.attempt;
         let description = description.clone();
         let signal = if matches!(dial.step, Step::Offering(_)) {
             dial.step = Step::Offered;
@@ -342,15 +350,8 @@ impl Dialer {
             dial.step = Step::Connecting;
             Signal::Answer { attempt, description }
         };
-        if matches!(way, Way::Code(_)) {
-            dial.write_later(signal, cx);
-            return true;
-        }
-        cx.relay(way, peer, signal);
-        for candidate in core::mem::take(&mut dial.held) {
-            dial.sent += 1;
-            cx.relay(way, peer, Signal::Candidate { attempt, candidate });
-        }
+        dial.say.insert(0, signal);
+        dial.say_later(cx.now);
         true
     }
 
@@ -358,18 +359,32 @@ impl Dialer {
     pub(crate) fn on_found(&mut self, link: LinkId, candidate: Option<Candidate>, cx: &mut Cx) {
         let Some(peer) = self.peer_of(link) else { return };
         let Some(dial) = self.dials.get_mut(&peer) else { return };
-        let by_hand = matches!(dial.way, Way::Code(_));
         let Some(candidate) = candidate else {
-            return self.write_code(&peer, cx);
+            return self.say(&peer, cx);
         };
-        if dial.sent + dial.held.len() >= CANDIDATES_MAX {
+        if dial.found < CANDIDATES_MAX {
+            dial.found += 1;
+            dial.say.push(Signal::Candidate { attempt: dial.attempt, candidate });
+            // A code is written once.
+            if dial.local.is_some() && dial.say_at.is_none() && !matches!(dial.way, Way::Code(_)) {
+                dial.say_later(cx.now);
+            }
+        }
+    }
+
+    /// Says what is to be said, if it is time or nothing more will come.
+    fn say(&mut self, peer: &PeerId, cx: &mut Cx) {
+        let Some(dial) = self.dials.get_mut(peer) else { return };
+        if dial.say_at.take().is_none() {
             return;
         }
-        if dial.local.is_none() || by_hand {
-            return dial.held.push(candidate);
+        let signals = core::mem::take(&mut dial.say);
+        match dial.way {
+            Way::Code(call) => {
+                cx.out.notify(Event::Code { call, code: Code { peer: self.me, signals }.encode() });
+            }
+            way => cx.relay(way, *peer, signals),
         }
-        dial.sent += 1;
-        cx.relay(dial.way, peer, Signal::Candidate { attempt: dial.attempt, candidate });
     }
 
     /// The channels of a link are open: the attempt has succeeded. `None`: not a link of ours.
@@ -410,8 +425,8 @@ impl Dialer {
     /// Ends attempts that took too long.
     pub(crate) fn on_timeout(&mut self, cx: &mut Cx) {
         let now = cx.now;
-        while let Some(peer) = self.first(&|dial| dial.code.as_ref().is_some_and(|(_, at)| *at <= now)) {
-            self.write_code(&peer, cx);
+        while let Some(peer) = self.first(&|dial| dial.say_at.is_some_and(|at| at <= now)) {
+            self.say(&peer, cx);
         }
         while let Some(peer) = self.first(&|dial| dial.deadline <= now) {
             self.fail(peer, Fault::Deadline, cx);
@@ -421,7 +436,7 @@ impl Dialer {
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let mut first = None;
         for (_, dial) in &self.dials {
-            first = earliest(first, Some(dial.code.as_ref().map_or(dial.deadline, |(_, at)| *at)));
+            first = earliest(first, Some(dial.say_at.unwrap_or(dial.deadline)));
         }
         first
     }
@@ -474,7 +489,7 @@ impl Dialer {
             (self.dials.len() > (config.dials_max + INBOUND_EXTRA) as usize, "too many dials at a time"),
             (self.made > config.connections_max + config.dials_max, "too many connections were made"),
             (
-                self.dials.values().any(|dial| dial.held.len() > CANDIDATES_MAX),
+                self.dials.values().any(|dial| dial.say.len() > CANDIDATES_MAX + 1),
                 "too many candidates are held",
             ),
         ];
@@ -529,7 +544,7 @@ impl Dialer {
             cx.out.unlink(link);
         }
         if let Way::Code(call) = dial.way
-            && (dial.code.is_some() || matches!(dial.step, Step::Offering(_) | Step::Answering(_)))
+            && (dial.say_at.is_some() || matches!(dial.step, Step::Offering(_) | Step::Answering(_)))
         {
             cx.out.notify(Event::NoCode { call });
         }
@@ -548,11 +563,17 @@ impl Dial {
             deadline: cx.now + cx.config.dial_deadline,
             local: None,
             remote: None,
-            held: Vec::new(),
-            code: None,
-            sent: 0,
+            say: Vec::new(),
+            say_at: None,
+            found: 0,
             added: 0,
         }
+    }
+
+    /// Waits a moment for what belongs together.
+    fn say_later(&mut self, now: Instant) {
+        let span = if matches!(self.way, Way::Code(_)) { code::GATHERING } else { TOGETHER };
+        self.say_at = Some(now.after(span));
     }
 }
 

@@ -10,21 +10,35 @@ use crate::tracker::client::News;
 use crate::wire::{Code, Message, Met, PeerView, Signal, ToClient};
 
 impl Node {
-    pub(super) fn on_signalled(&mut self, bytes: &[u8]) {
-        let Ok(message) = ToClient::decode(bytes) else {
-            let news = self.client.give_up(&mut self.cx);
-            return self.on_news(news);
-        };
-        let news = self.client.on_message(&message, &mut self.cx);
-        if news != News::Accepted {
-            return self.on_news(news);
+    /// Takes a frame of the signaller.
+    pub(super) fn on_signalled(&mut self, mut frame: &[u8]) {
+        loop {
+            let Ok((message, rest)) = ToClient::take(frame) else {
+                let news = self.client.give_up(&mut self.cx);
+                return self.on_news(news);
+            };
+            match self.client.on_message(&message, &mut self.cx) {
+                News::Accepted => self.on_accepted(message),
+                news => return self.on_news(news),
+            }
+            if rest.is_empty() {
+                return;
+            }
+            frame = rest;
         }
+    }
+
+    fn on_accepted(&mut self, message: ToClient) {
         match message {
             ToClient::Challenge { nonce } => {
                 self.client.on_challenge(crate::tracker::challenge_bytes(&nonce, &self.me), &mut self.cx);
             }
             ToClient::Peers { topic, seeds, leeches, peers } => self.on_peers(topic, seeds, leeches, &peers),
-            ToClient::Relayed { from, signal } => self.on_signal(from, Way::Signaller, signal),
+            ToClient::Relayed { from, signals } => {
+                for signal in signals {
+                    self.on_signal(from, Way::Signaller, signal);
+                }
+            }
             ToClient::Absent { peer } => self.dialer.absent(&peer, Way::Signaller, &mut self.cx),
             ToClient::Refused { reason, .. } => {
                 self.cx.out.notify(Event::SignallerRefused { reason: reason.name() });

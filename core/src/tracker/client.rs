@@ -1,7 +1,11 @@
 //! The way to the signaller: its socket, our place in its swarms, and patience when it is gone.
 //!
-//! Invariant: nothing but the answer to the challenge is sent before `Welcome`. Membership lives as long as the
-//! socket, so after a reconnect everything is announced again, and while connected nothing is repeated without need.
+//! Invariant: nothing is sent before the answer to the challenge, and nothing but announces between it and `Welcome`.
+//! Membership lives as long as the socket, so after a reconnect everything is announced again, in the frame of that answer,
+//! and while connected nothing is repeated without need.
+
+#[cfg(test)]
+mod stories;
 
 use crate::action::Work;
 use crate::config::Config;
@@ -84,7 +88,6 @@ impl Client {
     pub(crate) fn leave(&mut self, topic: &Topic, cx: &mut Cx) {
         if let Some(known) = self.topics.remove(topic)
             && known.said
-            && cx.is_up
         {
             cx.out.signal(&ToTracker::Leave { topic: *topic });
         }
@@ -127,6 +130,7 @@ impl Client {
                 let Outcome::Bytes(bytes) = outcome else { return Some(self.give_up(cx)) };
                 let Some(signature) = Signature::from_bytes(bytes) else { return Some(self.give_up(cx)) };
                 Self::hello(*me, signature, cx);
+                self.announce_all(cx);
                 Some(News::Nothing)
             }
             _ => None,
@@ -139,9 +143,7 @@ impl Client {
             (ToClient::Welcome { version, .. }, State::Greeting { .. }) if *version == wire::VERSION => {
                 self.state = State::Up { since: cx.now };
                 cx.is_up = true;
-                for (topic, known) in &mut self.topics {
-                    known.announce(*topic, cx);
-                }
+                self.announce_all(cx);
             }
             (
                 ToClient::Peers { .. } | ToClient::Relayed { .. } | ToClient::Absent { .. },
@@ -173,6 +175,15 @@ impl Client {
     fn hello(peer: PeerId, signature: Signature, cx: &mut Cx) {
         let token = cx.config.token.clone();
         cx.out.signal(&ToTracker::Hello { version: wire::VERSION, features: 0, peer, signature, token });
+    }
+
+    /// Announces what was not.
+    fn announce_all(&mut self, cx: &mut Cx) {
+        for (topic, known) in &mut self.topics {
+            if !known.said {
+                known.announce(*topic, cx);
+            }
+        }
     }
 
     /// The socket closed.

@@ -262,19 +262,26 @@ impl Server {
     }
 
     fn on_received(&mut self, now: Instant, id: ConnId, bytes: &[u8]) {
-        let Some(conn) = self.conns.get_mut(&id) else { return };
+        let Some(conn) = self.conns.get(&id) else { return };
         self.counts.bytes_in += bytes.len() as u64;
-        if let Err(wait) = conn.messages.take(self.config.messages, now) {
-            self.counts.messages[door::MESSAGE_OTHER] += 1;
-            if conn.patience.take(self.config.messages, now).is_err() {
-                return self.close(id, CloseReason::Rate);
-            }
-            return self.refuse(id, Refusal::Rate, wait);
+        if !matches!(conn.stage, Stage::WebTorrent(_)) {
+            self.on_swarmlet(now, id, bytes);
+        } else if self.may_speak(now, id) {
+            self.on_webtorrent(now, id, bytes);
         }
-        match conn.stage {
-            Stage::Challenged { .. } | Stage::Member(_) => self.on_swarmlet(now, id, bytes),
-            Stage::WebTorrent(_) => self.on_webtorrent(now, id, bytes),
+    }
+
+    /// Whether a connection may say one message more.
+    fn may_speak(&mut self, now: Instant, id: ConnId) -> bool {
+        let Some(conn) = self.conns.get_mut(&id) else { return false };
+        let Err(wait) = conn.messages.take(self.config.messages, now) else { return true };
+        self.counts.messages[door::MESSAGE_OTHER] += 1;
+        if conn.patience.take(self.config.messages, now).is_err() {
+            self.close(id, CloseReason::Rate);
+        } else {
+            self.refuse(id, Refusal::Rate, wait);
         }
+        false
     }
 
     /// What a token is for: none for everything. Whatever is wrong with it is counted.

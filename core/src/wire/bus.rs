@@ -4,6 +4,7 @@
 //! The first byte is the format. Nodes that speak another one do not hear each other: each serves its own clients.
 
 use super::webtorrent::{InfoHash, OfferId, PeerCode, SESSION_BYTES_MAX};
+use super::tracker::are_sane;
 use super::{Error, PeerView, Signal, pack};
 use crate::id::{PeerId, Topic};
 use alloc::string::String;
@@ -14,7 +15,7 @@ use core::num::NonZeroU64;
 use serde::{Deserialize, Serialize};
 
 /// The format.
-pub const BUS_VERSION: u8 = 1;
+pub const BUS_VERSION: u8 = 2;
 /// The largest message (reliability §6.1).
 pub const BUS_BYTES_MAX: usize = 16 * 1024;
 /// Members that one node names of a swarm.
@@ -91,7 +92,7 @@ pub enum Word<'a> {
         /// Who.
         peer: PeerId,
     },
-    /// 3: a signal from a peer of mine to one of yours.
+    /// 3: signals from a peer of mine to one of yours.
     Relay {
         /// Mine.
         from: PeerId,
@@ -101,8 +102,8 @@ pub enum Word<'a> {
         to: PeerId,
         /// The swarm that they share.
         via: Topic,
-        /// What.
-        signal: Signal,
+        /// What, in this order.
+        signals: Vec<Signal>,
     },
     /// 4: I do not have that peer.
     Absent {
@@ -175,7 +176,7 @@ impl<'a> Word<'a> {
         let (node, word): (NodeId, Self) = read(bytes)?;
         let fits = match &word {
             Self::Beat { name, .. } => name.len() <= NODE_NAME_MAX,
-            Self::Relay { signal, .. } => signal.is_sane(),
+            Self::Relay { signals, .. } => are_sane(signals),
             Self::Offer { sdp, .. } | Self::Answer { sdp, .. } => sdp.len() <= SESSION_BYTES_MAX + 2,
             Self::Inside { peers } => peers.len() <= INSIDE_MAX,
             Self::Bye | Self::Here { .. } | Self::Absent { .. } | Self::Outside { .. } => true,
@@ -248,7 +249,7 @@ mod tests {
             Word::Beat { name: "a".to_string(), count: 7, fresh: true, draining: false },
             Word::Bye,
             Word::Here { peer: from },
-            Word::Relay { from, address, to, via, signal: Signal::Decline { attempt: 9 } },
+            Word::Relay { from, address, to, via, signals: vec![Signal::Decline { attempt: 9 }] },
             Word::Absent { peer: to, asker: from },
             Word::Offer { conn: 8, address, info_hash, peer, complete: true, id, sdp },
             Word::Answer { conn: 8, address: None, info_hash, peer, to: PeerCode([7; 20]), id, sdp },
@@ -276,11 +277,11 @@ mod tests {
     fn the_format_is_what_it_was() {
         let hex = |bytes: Vec<u8>| bytes.iter().map(|byte| std::format!("{byte:02x}")).collect::<String>();
         let [beat, bye, ..] = &words()[..] else { unreachable!() };
-        assert_eq!(hex(beat.encode(NODE)), "01888e98a8c0e080810100016107".to_string() + "0100");
+        assert_eq!(hex(beat.encode(NODE)), "02888e98a8c0e080810100016107".to_string() + "0100");
         assert!(hex(bye.encode(NODE)).ends_with("01"));
         let view = PeerView { peer: PeerId([0xab; 32]), complete: true };
         let digest = Digest { seeds: 1, leeches: 2, completed: 3, sample: vec![view] };
-        assert_eq!(hex(digest.encode()), std::format!("0101020301{}01", "ab".repeat(32)));
+        assert_eq!(hex(digest.encode()), std::format!("0201020301{}01", "ab".repeat(32)));
     }
 
     #[test]

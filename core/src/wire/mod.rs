@@ -57,13 +57,10 @@ fn pack_before<T: Serialize>(value: &T, tail: usize) -> Vec<u8> {
     bytes
 }
 
-/// Decodes one signaller message, either way.
-fn unpack<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
-    if bytes.len() > SIGNAL_BYTES_MAX {
+/// Decodes the first signaller message of a frame, either way. Answers what is behind it, too.
+fn unpack<T: DeserializeOwned>(frame: &[u8]) -> Result<(T, &[u8]), Error> {
+    if frame.len() > SIGNAL_BYTES_MAX {
         return Err(Error::Oversize);
     }
-    match postcard::take_from_bytes(bytes) {
-        Ok((value, [])) => Ok(value),
-        Ok(_) | Err(_) => Err(Error::Malformed),
-    }
+    postcard::take_from_bytes(frame).map_err(|_| Error::Malformed)
 }

@@ -2,7 +2,7 @@
 
 use super::mesh::{CARD_BYTES, CODE_CANDIDATES_MAX, HOPS_MAX, MET_BYTES, MET_MAX, SEAL_BYTES, SEALED_MAX};
 use super::peer::{BITMAP_BYTES_MAX, GAINED_MAX, HASHES_HEIGHT_MAX, NEWS_BYTES_MAX, ROOTS_MAX, SPANS_MAX};
-use super::tracker::{PEERS_MAX, TOKEN_MAX};
+use super::tracker::{PEERS_MAX, SIGNALS_MAX, TOKEN_MAX};
 use super::*;
 use crate::config::{INFO_BYTES_MAX, MESSAGE_BYTES_MAX};
 use crate::id::{ContentId, Fingerprint, PeerId, Root, Topic};
@@ -96,6 +96,30 @@ fn signals() -> Vec<Signal> {
     all
 }
 
+/// As many as one message may have.
+fn together() -> Vec<Signal> {
+    let candidate = Signal::Candidate { attempt: 3, candidate: candidate() };
+    let mut signals = vec![candidate; SIGNALS_MAX];
+    signals[0] = Signal::Answer { attempt: 3, description: Description { role: Role::Active, ..description() } };
+    signals
+}
+
+/// Both directions read a frame in the same way; here it has one message.
+fn alone<M>(messages: Result<Vec<M>, Error>) -> Result<M, Error> {
+    messages.map(|mut messages| {
+        assert_eq!(messages.len(), 1);
+        messages.remove(0)
+    })
+}
+
+fn said(bytes: &[u8]) -> Result<ToTracker, Error> {
+    alone(ToTracker::read(bytes))
+}
+
+fn heard(bytes: &[u8]) -> Result<ToClient, Error> {
+    alone(ToClient::read(bytes))
+}
+
 fn to_tracker() -> Vec<ToTracker> {
     let signature = Signature([3; 32], [4; 32]);
     let mut all = vec![
@@ -103,7 +127,8 @@ fn to_tracker() -> Vec<ToTracker> {
         ToTracker::Announce { topic: TOPIC, complete: false, want: 12 },
         ToTracker::Leave { topic: TOPIC },
     ];
-    all.extend(signals().into_iter().map(|signal| ToTracker::Relay { to: PEER, signal }));
+    all.extend(signals().into_iter().map(|signal| ToTracker::Relay { to: PEER, signals: vec![signal] }));
+    all.push(ToTracker::Relay { to: PEER, signals: together() });
     all
 }
 
@@ -128,7 +153,8 @@ fn to_client() -> Vec<ToClient> {
         Refusal::Content,
     ];
     all.extend(reasons.map(|reason| ToClient::Refused { reason, retry_ms: 1000 }));
-    all.extend(signals().into_iter().map(|signal| ToClient::Relayed { from: PEER, signal }));
+    all.extend(signals().into_iter().map(|signal| ToClient::Relayed { from: PEER, signals: vec![signal] }));
+    all.push(ToClient::Relayed { from: PEER, signals: together() });
     all
 }
 
@@ -256,12 +282,12 @@ fn tails_of_free_length_keep_to_their_bounds() {
 #[test]
 fn truncated_and_appended_signaller_messages_are_refused() {
     for message in to_tracker() {
-        assert_eq!(ToTracker::decode(&message.encode()), Ok(message.clone()));
-        comes_back_whole_only(&message.encode(), ToTracker::decode);
+        assert_eq!(said(&message.encode()), Ok(message.clone()));
+        comes_back_whole_only(&message.encode(), said);
     }
     for message in to_client() {
-        assert_eq!(ToClient::decode(&message.encode()), Ok(message.clone()));
-        comes_back_whole_only(&message.encode(), ToClient::decode);
+        assert_eq!(heard(&message.encode()), Ok(message.clone()));
+        comes_back_whole_only(&message.encode(), heard);
     }
 }
 
@@ -301,13 +327,13 @@ fn counts_above_their_limits_are_refused() {
         signature: Signature([0; 32], [0; 32]),
         token: "t".repeat(length),
     };
-    assert!(ToTracker::decode(&token(TOKEN_MAX).encode()).is_ok());
-    assert_eq!(ToTracker::decode(&token(TOKEN_MAX + 1).encode()), Err(Error::Limit));
+    assert!(said(&token(TOKEN_MAX).encode()).is_ok());
+    assert_eq!(said(&token(TOKEN_MAX + 1).encode()), Err(Error::Limit));
     let announce = ToTracker::Announce { topic: TOPIC, complete: true, want: 13 };
-    assert_eq!(ToTracker::decode(&announce.encode()), Err(Error::Limit));
+    assert_eq!(said(&announce.encode()), Err(Error::Limit));
     let view = PeerView { peer: PEER, complete: false };
     let peers = ToClient::Peers { topic: TOPIC, seeds: 0, leeches: 0, peers: vec![view; PEERS_MAX + 1] };
-    assert_eq!(ToClient::decode(&peers.encode()), Err(Error::Limit));
+    assert_eq!(heard(&peers.encode()), Err(Error::Limit));
 }
 
 #[test]
@@ -315,8 +341,8 @@ fn oversize_is_refused_before_anything_is_read() {
     // All ones would be malformed: that Oversize comes back shows which question was asked first.
     assert_eq!(Frame::decode(&vec![0xff; MESSAGE_BYTES_MAX + 1]), Err(Error::Oversize));
     assert_eq!(Frame::decode(&vec![0xff; MESSAGE_BYTES_MAX]), Err(Error::Malformed));
-    assert_eq!(ToTracker::decode(&vec![0xff; SIGNAL_BYTES_MAX + 1]), Err(Error::Oversize));
-    assert_eq!(ToClient::decode(&vec![0xff; SIGNAL_BYTES_MAX + 1]), Err(Error::Oversize));
+    assert_eq!(said(&vec![0xff; SIGNAL_BYTES_MAX + 1]), Err(Error::Oversize));
+    assert_eq!(heard(&vec![0xff; SIGNAL_BYTES_MAX + 1]), Err(Error::Oversize));
 }
 
 #[test]
@@ -328,9 +354,9 @@ fn lengths_that_lie_are_refused() {
         let head: &[u8] = if keyed { &root } else { &[] };
         assert_eq!(Frame::decode(&[&[index], head, &huge].concat()), Err(Error::Malformed));
     }
-    assert_eq!(ToClient::decode(&[&[2][..], &root, &[0, 0], &huge].concat()), Err(Error::Malformed));
+    assert_eq!(heard(&[&[2][..], &root, &[0, 0], &huge].concat()), Err(Error::Malformed));
     assert_eq!(
-        ToTracker::decode(&[&[0, 1, 0][..], &root, &root, &root, &huge].concat()),
+        said(&[&[0, 1, 0][..], &root, &root, &root, &huge].concat()),
         Err(Error::Malformed)
     );
 }
@@ -341,8 +367,8 @@ fn unknown_variants_are_refused() {
     for index in (19..26).chain(27..=u8::MAX) {
         assert!(Frame::decode(&[index]).is_err());
     }
-    assert!((4..=u8::MAX).all(|index| ToTracker::decode(&[index]).is_err()));
-    assert!((7..=u8::MAX).all(|index| ToClient::decode(&[index]).is_err()));
+    assert!((4..=u8::MAX).all(|index| said(&[index]).is_err()));
+    assert!((7..=u8::MAX).all(|index| heard(&[index]).is_err()));
 }
 
 #[test]
@@ -350,14 +376,14 @@ fn signals_with_smuggled_text_are_refused_on_both_ways() {
     for text in INJECTIONS {
         let smuggled = Description { ufrag: (*text).to_string(), ..description() };
         let offer = Signal::Offer { attempt: 1, topic: TOPIC, description: smuggled };
-        let up = ToTracker::Relay { to: PEER, signal: offer.clone() };
-        let down = ToClient::Relayed { from: PEER, signal: offer };
-        assert_eq!(ToTracker::decode(&up.encode()), Err(Error::Limit), "{text:?}");
-        assert_eq!(ToClient::decode(&down.encode()), Err(Error::Limit), "{text:?}");
+        let up = ToTracker::Relay { to: PEER, signals: vec![offer.clone()] };
+        let down = ToClient::Relayed { from: PEER, signals: vec![offer] };
+        assert_eq!(said(&up.encode()), Err(Error::Limit), "{text:?}");
+        assert_eq!(heard(&down.encode()), Err(Error::Limit), "{text:?}");
     }
     let candidate = Candidate { port: 0, ..candidate() };
     let signal = Signal::Candidate { attempt: 1, candidate };
-    assert_eq!(ToTracker::decode(&ToTracker::Relay { to: PEER, signal }.encode()), Err(Error::Limit));
+    assert_eq!(said(&ToTracker::Relay { to: PEER, signals: vec![signal] }.encode()), Err(Error::Limit));
 }
 
 #[test]
@@ -387,11 +413,13 @@ fn a_hundred_thousand_random_messages_do_no_harm() {
             let again = frame.message.encode(frame.tail);
             assert_eq!(Frame::decode(&again).as_ref(), Ok(&frame));
         }
-        if let Ok(message) = ToTracker::decode(&bytes) {
-            assert_eq!(ToTracker::decode(&message.encode()), Ok(message));
+        if let Ok(messages) = ToTracker::read(&bytes) {
+            let again: Vec<u8> = messages.iter().flat_map(ToTracker::encode).collect();
+            assert_eq!(ToTracker::read(&again), Ok(messages));
         }
-        if let Ok(message) = ToClient::decode(&bytes) {
-            assert_eq!(ToClient::decode(&message.encode()), Ok(message));
+        if let Ok(messages) = ToClient::read(&bytes) {
+            let again: Vec<u8> = messages.iter().flat_map(ToClient::encode).collect();
+            assert_eq!(ToClient::read(&again), Ok(messages));
         }
     }
 }

@@ -1,4 +1,5 @@
-//! What peers and the signaller say to each other: binary WebSocket messages, sub-protocol `swarmlet.1`.
+//! What peers and the signaller say to each other: binary WebSocket messages, sub-protocol `swarmlet.1`. One of those, a
+//! *frame*, has one message of ours or several, one behind the other: what is said at the same time costs one.
 
 use super::{Error, Signal, Signature, pack, unpack};
 use crate::id::{PeerId, Topic};
@@ -8,13 +9,15 @@ use serde::{Deserialize, Serialize};
 
 /// Candidate peers in one answer: 12 (theory §5).
 pub const PEERS_MAX: usize = 12;
+/// Signals in one `Relay`: a description and all candidates of its side.
+pub const SIGNALS_MAX: usize = 21;
 /// Characters of a join token.
 pub const TOKEN_MAX: usize = 1024;
 
 /// What a peer says to the signaller. The order of the variants is the format.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToTracker {
-    /// 0: the answer to `Challenge`; before it nothing else is allowed.
+    /// 0: the answer to `Challenge`; before it nothing else is allowed, and behind it what needs no other answer first.
     Hello {
         /// [`super::VERSION`].
         version: u16,
@@ -45,8 +48,8 @@ pub enum ToTracker {
     Relay {
         /// To whom.
         to: PeerId,
-        /// What.
-        signal: Signal,
+        /// What, in this order: 1 to [`SIGNALS_MAX`].
+        signals: Vec<Signal>,
     },
 }
 
@@ -81,8 +84,8 @@ pub enum ToClient {
     Relayed {
         /// Who.
         from: PeerId,
-        /// What.
-        signal: Signal,
+        /// What, in this order: 1 to [`SIGNALS_MAX`].
+        signals: Vec<Signal>,
     },
     /// 4: a `Relay` had no taker.
     Absent {
@@ -166,20 +169,46 @@ impl Refusal {
     }
 }
 
+/// Whether signals are few enough, and safe to pass on.
+pub(super) fn are_sane(signals: &[Signal]) -> bool {
+    (1..=SIGNALS_MAX).contains(&signals.len()) && signals.iter().all(Signal::is_sane)
+}
+
+/// All messages of a frame.
+fn read<M>(mut frame: &[u8], take: impl Fn(&[u8]) -> Result<(M, &[u8]), Error>) -> Result<Vec<M>, Error> {
+    let mut messages = Vec::new();
+    loop {
+        let (message, rest) = take(frame)?;
+        messages.push(message);
+        if rest.is_empty() {
+            return Ok(messages);
+        }
+        frame = rest;
+    }
+}
+
 impl ToTracker {
-    /// Reads one message.
+    /// Reads a whole frame.
     ///
     /// # Errors
-    /// When it is too long, no message, or breaks a limit.
-    pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
-        let message: Self = unpack(bytes)?;
+    /// When it is too long, or has a part that is no message or breaks a limit.
+    pub fn read(frame: &[u8]) -> Result<Vec<Self>, Error> {
+        read(frame, Self::take)
+    }
+
+    /// Reads the first message of a frame. Answers what is behind it, too.
+    ///
+    /// # Errors
+    /// When the frame is too long, or this is no message or breaks a limit.
+    pub fn take(frame: &[u8]) -> Result<(Self, &[u8]), Error> {
+        let (message, rest) = unpack(frame)?;
         let fits = match &message {
             Self::Hello { token, .. } => token.len() <= TOKEN_MAX,
             Self::Announce { want, .. } => usize::from(*want) <= PEERS_MAX,
-            Self::Relay { signal, .. } => signal.is_sane(),
+            Self::Relay { signals, .. } => are_sane(signals),
             Self::Leave { .. } => true,
         };
-        if fits { Ok(message) } else { Err(Error::Limit) }
+        if fits { Ok((message, rest)) } else { Err(Error::Limit) }
     }
 
     /// Writes one message.
@@ -190,22 +219,30 @@ impl ToTracker {
 }
 
 impl ToClient {
-    /// Reads one message.
+    /// Reads a whole frame.
     ///
     /// # Errors
-    /// When it is too long, no message, or breaks a limit.
-    pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
-        let message: Self = unpack(bytes)?;
+    /// When it is too long, or has a part that is no message or breaks a limit.
+    pub fn read(frame: &[u8]) -> Result<Vec<Self>, Error> {
+        read(frame, Self::take)
+    }
+
+    /// Reads the first message of a frame. Answers what is behind it, too.
+    ///
+    /// # Errors
+    /// When the frame is too long, or this is no message or breaks a limit.
+    pub fn take(frame: &[u8]) -> Result<(Self, &[u8]), Error> {
+        let (message, rest) = unpack(frame)?;
         let fits = match &message {
             Self::Peers { peers, .. } => peers.len() <= PEERS_MAX,
-            Self::Relayed { signal, .. } => signal.is_sane(),
+            Self::Relayed { signals, .. } => are_sane(signals),
             Self::Challenge { .. }
             | Self::Welcome { .. }
             | Self::Absent { .. }
             | Self::Refused { .. }
             | Self::GoAway { .. } => true,
         };
-        if fits { Ok(message) } else { Err(Error::Limit) }
+        if fits { Ok((message, rest)) } else { Err(Error::Limit) }
     }
 
     /// Writes one message.

@@ -100,7 +100,7 @@ pub(super) fn swarmlet() -> Vec<Bad> {
     let mut makers = Makers(Vec::new());
     makers.frames(2);
     let topic = Topic([3; 32]);
-    let relay = |signal| ToTracker::Relay { to: PeerId([9; 32]), signal }.encode();
+    let relay = |signal| ToTracker::Relay { to: PeerId([9; 32]), signals: vec![signal] }.encode();
     let good = [
         ("announce", ToTracker::Announce { topic, complete: false, want: 12 }.encode()),
         ("leave", ToTracker::Leave { topic }.encode()),

@@ -1,5 +1,6 @@
 //! Newcomers among residents: each connects, joins a swarm, is introduced to others until as many as it wanted have
-//! heard from it both ways, and hangs up. What a whole join costs the server, in either dialect.
+//! heard from it both ways, stays until so many others have come, and hangs up. What a whole join costs the server, in
+//! either dialect.
 
 use super::crowd::{Crowd, Heard};
 use super::process::{rested, usage};
@@ -8,15 +9,21 @@ use super::scenes::{joined, zipf};
 use super::words::{self, Announce, Word};
 use super::{LoadOptions, Speech};
 use core::time::Duration;
+use std::collections::VecDeque;
 use std::io;
 use std::time::Instant;
 use swarmlet_core::PeerId;
+use swarmlet_core::keys::Key;
 use swarmlet_core::wire::{Signal, ToClient};
 
 /// Newcomers at the same time.
 const AT_ONCE: usize = 64;
-/// Somebody whom a newcomer offers to may hang up before it answers.
+/// Those who are done stay for so many more, so that nobody is introduced to somebody who has just gone.
+const STAYING: usize = 256;
+/// Whoever is not done by then counts as unfinished.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// Keys that newcomers have in turn: making one takes the generator longer than all the rest.
+const KEYS: usize = 4096;
 const TURN: Duration = Duration::from_millis(20);
 
 /// One join under way.
@@ -28,6 +35,8 @@ struct Newcomer {
     /// Introductions that it waits for; unknown until the server has counted the swarm.
     wanted: Option<usize>,
     made: usize,
+    /// Done, and waits for its turn to leave.
+    stays: bool,
 }
 
 impl Newcomer {
@@ -51,7 +60,10 @@ struct Scene<'a> {
     options: &'a LoadOptions,
     residents: Vec<usize>,
     newcomers: Vec<Newcomer>,
+    /// Who is done, longest first.
+    staying: VecDeque<usize>,
     next: usize,
+    keys: Vec<Key>,
     traffic: Traffic,
 }
 
@@ -60,12 +72,15 @@ pub(super) fn run(options: &LoadOptions) -> io::Result<Report> {
     let mut crowd = joined(options)?;
     let residents = zipf(options.connections, options.swarms);
     let next = options.connections;
-    let mut scene = Scene { options, residents, newcomers: Vec::new(), next, traffic: Traffic::default() };
+    let (newcomers, staying, traffic) = (Vec::new(), VecDeque::new(), Traffic::default());
+    let keys = match options.speech {
+        Speech::Swarmlet => (0..KEYS).map(|at| words::key(options.connections + at)).collect(),
+        Speech::Webtorrent => Vec::new(),
+    };
+    let mut scene = Scene { options, residents, newcomers, staying, next, keys, traffic };
     rested(options.pid);
-    for _ in 0..AT_ONCE {
-        let newcomer = scene.newcomer();
-        crowd.connect(options.connections + scene.newcomers.len())?;
-        scene.newcomers.push(newcomer);
+    for slot in 0..AT_ONCE {
+        scene.come(slot, &mut crowd)?;
     }
     let (before, began) = (usage(options.pid), Instant::now());
     while began.elapsed() < Duration::from_secs(options.seconds.into()) {
@@ -88,23 +103,37 @@ pub(super) fn run(options: &LoadOptions) -> io::Result<Report> {
 }
 
 impl Scene<'_> {
-    fn newcomer(&mut self) -> Newcomer {
+    /// Lets somebody come, in place of whoever has that slot.
+    fn come(&mut self, slot: usize, crowd: &mut Crowd) -> io::Result<()> {
         self.next += 1;
         // The same share of newcomers for each swarm as of residents.
         let swarm = self.residents[self.next % self.residents.len()];
-        Newcomer { serial: self.next, swarm, since: Instant::now(), wanted: None, made: 0 }
+        let newcomer =
+            Newcomer { serial: self.next, swarm, since: Instant::now(), wanted: None, made: 0, stays: false };
+        match self.newcomers.get_mut(slot) {
+            Some(before) => *before = newcomer,
+            None => self.newcomers.push(newcomer),
+        }
+        crowd.connect(self.options.connections + slot)
     }
 
-    /// Sends those away who are done, or never will be, and lets others come.
+    /// Lets others come for those who are done, or never will be.
     fn replace(&mut self, crowd: &mut Crowd) -> io::Result<()> {
         for slot in 0..self.newcomers.len() {
-            let (is_done, is_late) =
-                (self.newcomers[slot].is_done(), self.newcomers[slot].since.elapsed() > PATIENCE);
-            if is_done || is_late {
-                self.traffic.joins += u64::from(is_done);
-                self.traffic.unfinished += u64::from(!is_done);
-                self.newcomers[slot] = self.newcomer();
-                crowd.connect(self.options.connections + slot)?;
+            let newcomer = &mut self.newcomers[slot];
+            if newcomer.stays {
+                continue;
+            }
+            if newcomer.is_done() {
+                newcomer.stays = true;
+                self.traffic.joins += 1;
+                self.staying.push_back(slot);
+                let is_full = self.staying.len() > STAYING;
+                let free = self.staying.pop_front_if(|_| is_full).unwrap_or(self.newcomers.len());
+                self.come(free, crowd)?;
+            } else if newcomer.since.elapsed() > PATIENCE {
+                self.traffic.unfinished += 1;
+                self.come(slot, crowd)?;
             }
         }
         Ok(())
@@ -156,39 +185,42 @@ impl Scene<'_> {
 
     /// Gives back how many messages were said.
     fn swarmlet(&mut self, slot: Option<usize>, heard: &Heard<'_>, out: &mut Vec<u8>) -> u64 {
-        let Heard::Message(bytes) = heard else { return 0 };
-        match (ToClient::decode(bytes), slot) {
-            (Ok(ToClient::Challenge { nonce }), Some(slot)) => {
-                words::push_hello(out, &words::key(self.newcomers[slot].serial), &nonce);
-                1
-            }
-            (Ok(ToClient::Welcome { .. }), Some(slot)) => {
-                words::push_join(out, self.newcomers[slot].swarm, 12);
-                1
-            }
-            (Ok(ToClient::Peers { topic, peers, .. }), Some(slot)) => {
-                let wanted = peers.len().min(self.options.offers);
-                self.newcomers[slot].wanted = Some(wanted);
-                for view in peers.iter().take(wanted) {
-                    words::push_signal(out, view.peer, Signal::Knock { attempt: slot as u32, topic });
+        let Heard::Message(mut frame) = *heard else { return 0 };
+        let mut said = 0;
+        while let Ok((message, rest)) = ToClient::take(frame) {
+            frame = rest;
+            said += match (message, slot) {
+                (ToClient::Challenge { nonce }, Some(slot)) => {
+                    let Newcomer { serial, swarm, .. } = self.newcomers[slot];
+                    words::push_join(out, &self.keys[serial % KEYS], &nonce, swarm);
+                    1
                 }
-                wanted as u64
-            }
-            (Ok(ToClient::Relayed { from, signal }), _) => self.on_signal(from, signal, out),
-            _ => 0,
+                (ToClient::Peers { topic, peers, .. }, Some(slot)) => {
+                    let wanted = peers.len().min(self.options.offers);
+                    self.newcomers[slot].wanted = Some(wanted);
+                    let some = peers.iter().take(wanted).map(|view| view.peer);
+                    words::push_knocks(out, some, slot as u32, topic);
+                    u64::from(wanted > 0)
+                }
+                (ToClient::Relayed { from, signals }, _) => {
+                    signals.into_iter().map(|signal| self.on_signal(from, signal, out)).sum()
+                }
+                _ => 0,
+            };
         }
+        said
     }
 
     /// The attempt's number is the place of the newcomer that knocked.
     fn on_signal(&mut self, from: PeerId, signal: Signal, out: &mut Vec<u8>) -> u64 {
         match signal {
             Signal::Knock { attempt, topic } => {
-                words::push_signal(out, from, words::offer(attempt, topic));
-                1 + words::push_candidates(out, from, attempt)
+                words::push_side(out, from, words::offer(attempt, topic));
+                1
             }
             Signal::Offer { attempt, .. } => {
-                words::push_signal(out, from, words::answer(attempt));
-                1 + words::push_candidates(out, from, attempt)
+                words::push_side(out, from, words::answer(attempt));
+                1
             }
             Signal::Answer { attempt, .. } => {
                 if let Some(newcomer) = self.newcomers.get_mut(attempt as usize) {

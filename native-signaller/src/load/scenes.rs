@@ -62,9 +62,10 @@ pub(super) fn join(
             (Speech::Webtorrent, Heard::Open) => Announce::new(at, swarms[at], 0, 1).push(out, at, 0),
             (Speech::Webtorrent, Heard::Message(_)) => settled += 1,
             (Speech::Swarmlet, Heard::Open) => {}
-            (Speech::Swarmlet, Heard::Message(bytes)) => match ToClient::decode(bytes) {
-                Ok(ToClient::Challenge { nonce }) => words::push_hello(out, &words::key(at), &nonce),
-                Ok(ToClient::Welcome { .. }) => words::push_join(out, swarms[at], 12),
+            (Speech::Swarmlet, Heard::Message(bytes)) => match ToClient::take(bytes) {
+                Ok((ToClient::Challenge { nonce }, _)) => {
+                    words::push_join(out, &words::key(at), &nonce, swarms[at]);
+                }
                 _ => settled += 1,
             },
         })?;

@@ -149,24 +149,37 @@ pub(super) fn key(at: usize) -> Key {
     Key::from_seed(&seed)
 }
 
-/// Appends the answer to a challenge.
-pub(super) fn push_hello(out: &mut Vec<u8>, key: &Key, nonce: &[u8; 32]) {
+/// Appends the answer to a challenge and an announce, in one frame as clients of our dialect do.
+pub(super) fn push_join(out: &mut Vec<u8>, key: &Key, nonce: &[u8; 32], swarm: usize) {
     let peer = key.peer_id();
     let Some(signature) = Signature::from_bytes(&key.sign(&challenge_bytes(nonce, &peer))) else { return };
     let hello = ToTracker::Hello { version: VERSION, features: 0, peer, signature, token: String::new() };
-    push(out, 2, &hello.encode());
-}
-
-/// Appends an announce of our dialect.
-pub(super) fn push_join(out: &mut Vec<u8>, swarm: usize, want: u8) {
     let mut topic = [3; 32];
     topic[..8].copy_from_slice(&(swarm as u64).to_be_bytes());
-    push(out, 2, &ToTracker::Announce { topic: Topic(topic), complete: false, want }.encode());
+    let announce = ToTracker::Announce { topic: Topic(topic), complete: false, want: 12 };
+    push(out, 2, &[hello.encode(), announce.encode()].concat());
 }
 
-/// Appends a signal to another peer.
-pub(super) fn push_signal(out: &mut Vec<u8>, to: PeerId, signal: Signal) {
-    push(out, 2, &ToTracker::Relay { to, signal }.encode());
+/// Appends knocks at some peers, in one frame.
+pub(super) fn push_knocks(out: &mut Vec<u8>, peers: impl Iterator<Item = PeerId>, attempt: u32, topic: Topic) {
+    let knock = |to| ToTracker::Relay { to, signals: vec![Signal::Knock { attempt, topic }] }.encode();
+    push(out, 2, &peers.flat_map(knock).collect::<Vec<u8>>());
+}
+
+/// Appends one side of a connection: its description, and what a browser finds out about its addresses in the moment that
+/// it waits: one that mDNS hides, and the one that STUN has seen.
+pub(super) fn push_side(out: &mut Vec<u8>, to: PeerId, description: Signal) {
+    let attempt = description.attempt();
+    let found = [
+        (Address::Mdns([9; 16]), 51_234, CandidateKind::Host, 2_113_937_151),
+        (Address::V4([93, 184, 216, 34]), 51_235, CandidateKind::ServerReflexive, 1_677_729_535),
+    ];
+    let found = found.map(|(address, port, kind, priority)| {
+        let candidate = Candidate { address, port, kind, priority };
+        Signal::Candidate { attempt, candidate }
+    });
+    let signals = [description].into_iter().chain(found).collect();
+    push(out, 2, &ToTracker::Relay { to, signals }.encode());
 }
 
 /// What a browser says of its side, with the lengths that Chromium chooses.
@@ -187,18 +200,4 @@ pub(super) fn offer(attempt: u32, topic: Topic) -> Signal {
 /// The answer to an offer.
 pub(super) fn answer(attempt: u32) -> Signal {
     Signal::Answer { attempt, description: description(Role::Active) }
-}
-
-/// Appends what a browser finds out about its addresses: one that mDNS hides, and the one that STUN has seen. Gives back
-/// how many.
-pub(super) fn push_candidates(out: &mut Vec<u8>, to: PeerId, attempt: u32) -> u64 {
-    let found = [
-        (Address::Mdns([9; 16]), 51_234, CandidateKind::Host, 2_113_937_151),
-        (Address::V4([93, 184, 216, 34]), 51_235, CandidateKind::ServerReflexive, 1_677_729_535),
-    ];
-    for (address, port, kind, priority) in found {
-        let candidate = Candidate { address, port, kind, priority };
-        push_signal(out, to, Signal::Candidate { attempt, candidate });
-    }
-    found.len() as u64
 }

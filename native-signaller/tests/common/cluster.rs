@@ -263,8 +263,8 @@ impl Client {
     async fn knock_all(&mut self, topic: Topic, peers: &BTreeSet<PeerId>) -> BTreeSet<PeerId> {
         let mut open: BTreeSet<PeerId> = self.join(topic).await.2.intersection(peers).copied().collect();
         for to in &open {
-            let signal = Signal::Knock { attempt: 1, topic };
-            self.say(&ToTracker::Relay { to: *to, signal }).await;
+            let signals = vec![Signal::Knock { attempt: 1, topic }];
+            self.say(&ToTracker::Relay { to: *to, signals }).await;
         }
         let mut answered = BTreeSet::new();
         let listening = async {

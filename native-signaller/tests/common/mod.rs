@@ -8,7 +8,7 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use ed25519_dalek::{Signer, SigningKey};
 use futures_util::{SinkExt, StreamExt};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fs;
 use std::path::PathBuf;
 use swarmlet_core::tracker::challenge_bytes;
@@ -102,7 +102,7 @@ impl Server {
                 request.headers_mut().insert(name, value.parse().unwrap());
             }
         }
-        within("a WebSocket", connect_async(request)).await.map(|(socket, _)| Client { socket })
+        within("a WebSocket", connect_async(request)).await.map(|(socket, _)| Client { socket, heard: VecDeque::new() })
     }
 
     /// A client that has been welcomed.
@@ -156,6 +156,8 @@ fn unchunk(mut bytes: &[u8]) -> Vec<u8> {
 
 pub struct Client {
     pub socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    /// Read of a frame, and not asked for yet.
+    heard: VecDeque<ToClient>,
 }
 
 impl Client {
@@ -179,8 +181,11 @@ impl Client {
 
     pub async fn hear(&mut self) -> ToClient {
         loop {
+            if let Some(message) = self.heard.pop_front() {
+                return message;
+            }
             match within("a message", self.socket.next()).await.unwrap().unwrap() {
-                Message::Binary(bytes) => return ToClient::decode(&bytes).unwrap(),
+                Message::Binary(bytes) => self.heard.extend(ToClient::read(&bytes).unwrap()),
                 Message::Ping(_) | Message::Pong(_) => {}
                 other => panic!("{other:?}"),
             }
@@ -195,7 +200,7 @@ impl Client {
     }
 
     pub async fn relay(&mut self, to: u8, signal: Signal) {
-        self.say(&ToTracker::Relay { to: peer(to), signal }).await;
+        self.say(&ToTracker::Relay { to: peer(to), signals: vec![signal] }).await;
     }
 
     /// Reads to the end; the close code if one came.

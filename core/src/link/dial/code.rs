@@ -5,11 +5,11 @@ use crate::action::{Event, Work};
 use crate::id::{PeerId, Topic};
 use crate::outbox::{Cx, Way};
 use crate::time::SECOND;
-use crate::wire::{Code, Signal};
+use crate::wire::Signal;
 use alloc::vec::Vec;
 
 /// A code is made with what was found in this time. STUN servers answer within a second, or not at all.
-const GATHERING: u64 = 3 * SECOND;
+pub(super) const GATHERING: u64 = 3 * SECOND;
 /// Attempts that wait for people at the same time.
 const CARRIED_MAX: usize = 3;
 /// People take their time.
@@ -88,25 +88,5 @@ impl Dialer {
             carried += usize::from(matches!(dial.way, Way::Code(_)));
         }
         carried < CARRIED_MAX && self.may_knock(links, &cx.config)
-    }
-
-    /// Makes the code of an attempt that waits for one.
-    pub(super) fn write_code(&mut self, peer: &PeerId, cx: &mut Cx) {
-        let me = self.me;
-        let Some(dial) = self.dials.get_mut(peer) else { return };
-        let (Some((first, _)), Way::Code(call)) = (dial.code.take(), dial.way) else { return };
-        let (mut signals, attempt) = (Vec::new(), dial.attempt);
-        signals.push(first);
-        for candidate in core::mem::take(&mut dial.held) {
-            signals.push(Signal::Candidate { attempt, candidate });
-        }
-        cx.out.notify(Event::Code { call, code: Code { peer: me, signals }.encode() });
-    }
-}
-
-impl Dial {
-    /// The host has described our side: now it looks for candidates.
-    pub(super) fn write_later(&mut self, signal: Signal, cx: &Cx) {
-        self.code = Some((signal, cx.now.after(GATHERING)));
     }
 }

@@ -4,7 +4,7 @@
 
 use super::candidates::Rules;
 use super::cluster::{BEAT_EVERY, HEAL_AGAIN, KEEP, KEEP_AGAIN, Request, is_large};
-use super::door::{BusNews, BusOrder, SIGNAL_ANSWER, SIGNAL_OFFER, signal_kind};
+use super::door::{BusNews, BusOrder, SIGNAL_ANSWER, SIGNAL_OFFER};
 use super::webtorrent::Pending;
 use super::{CloseReason, ConnId, Server, ServerAction};
 use crate::id::{PeerId, Topic};
@@ -110,8 +110,8 @@ impl Server {
             }
             Word::Outside { peer } => self.gate.left_at(&self.config.tokens, node, Some(&peer)),
             Word::Here { peer } => self.on_moved(now, node, &peer),
-            Word::Relay { from, address, to, via, signal } => {
-                self.on_signal(now, node, (from, address), (to, via), signal);
+            Word::Relay { from, address, to, via, signals } => {
+                self.on_signals(now, node, (from, address), (to, via), signals);
             }
             Word::Absent { peer, asker } => self.on_absent(node, peer, &asker),
             Word::Offer { .. } => self.on_offer_abroad(now, node, &word),
@@ -161,17 +161,21 @@ impl Server {
         }
     }
 
-    /// Passes a signal on to a peer that is not here, if another node is known to have it in a swarm of the sender's.
-    pub(super) fn relay_abroad(&mut self, now: Instant, id: ConnId, to: PeerId, signal: Signal) {
-        let Some((via, node)) = self.way_to(id, &to, &signal) else {
+    /// Passes signals on to a peer that is not here, if another node is known to have it in a swarm of the sender's.
+    pub(super) fn relay_abroad(&mut self, now: Instant, id: ConnId, to: PeerId, mut signals: Vec<Signal>) {
+        let Some((via, node)) = self.way_to(id, &to, &signals) else {
             return self.send(id, &ToClient::Absent { peer: to });
         };
-        if let Err(wait) = self.take_from_sender(now, id, &signal) {
+        if let Err(wait) = self.take_from_sender(now, id, &signals) {
             return self.refuse(id, Refusal::Rate, wait);
         }
-        if let Signal::Candidate { candidate, .. } = &signal
-            && !self.leaving(core::slice::from_ref(candidate), id).has(0)
-        {
+        signals.retain(|signal| match signal {
+            Signal::Candidate { candidate, .. } => {
+                self.leaving(core::slice::from_ref(candidate), id).has(0)
+            }
+            _ => true,
+        });
+        if signals.is_empty() {
             return;
         }
         let (Some(from), Some(conn)) =
@@ -183,47 +187,48 @@ impl Server {
         if let Some(cluster) = &mut self.cluster {
             cluster.routes.learn(now, to, via, node);
         }
-        self.counts.relays[signal_kind(&signal)] += 1;
-        self.tell(Some(node), &Word::Relay { from, address, to, via, signal });
+        self.count_relays(&signals);
+        self.tell(Some(node), &Word::Relay { from, address, to, via, signals });
     }
 
-    fn way_to(&self, id: ConnId, to: &PeerId, signal: &Signal) -> Option<(Topic, NodeId)> {
+    fn way_to(&self, id: ConnId, to: &PeerId, signals: &[Signal]) -> Option<(Topic, NodeId)> {
         let (member, cluster) = (self.member(id)?, self.cluster.as_ref()?);
-        let named = named_topic(signal);
-        let mut topics = cluster.routes.topics(to).filter(|topic| named.is_none_or(|named| named == *topic));
+        let mut topics = cluster.routes.topics(to).filter(|topic| are_of(signals, topic));
         let via = topics.find(|topic| member.find(topic).is_ok())?;
         let node = cluster.routes.find(to, &via)?;
         cluster.nodes.contains_key(&node).then_some((via, node))
     }
 
-    fn on_signal(
+    fn on_signals(
         &mut self,
         now: Instant,
         node: NodeId,
         (from, address): (PeerId, Option<IpAddr>),
         (to, via): (PeerId, Topic),
-        signal: Signal,
+        mut signals: Vec<Signal>,
     ) {
         let target = self.peers.get(&to).copied();
         let is_member = |id| self.member(id).is_some_and(|member| member.find(&via).is_ok());
         let Some(target) = target.filter(|target| is_member(*target)) else {
             return self.tell(Some(node), &Word::Absent { peer: to, asker: from });
         };
-        if named_topic(&signal).is_some_and(|named| named != via)
-            || self.take_from_target(now, target, &signal).is_err()
-        {
+        if !are_of(&signals, &via) || self.take_from_target(now, target, &signals).is_err() {
             self.counts.refusals[Refusal::Rate as usize] += 1;
             return;
         }
-        if let Signal::Candidate { candidate, .. } = &signal
-            && !self.arriving(core::slice::from_ref(candidate), address, target).has(0)
-        {
+        signals.retain(|signal| match signal {
+            Signal::Candidate { candidate, .. } => {
+                self.arriving(core::slice::from_ref(candidate), address, target).has(0)
+            }
+            _ => true,
+        });
+        if signals.is_empty() {
             return;
         }
         if let Some(cluster) = &mut self.cluster {
             cluster.routes.learn(now, from, via, node);
         }
-        self.send(target, &ToClient::Relayed { from, signal });
+        self.send(target, &ToClient::Relayed { from, signals });
     }
 
     /// Gives an offer of another node's client to a client of this one.
@@ -522,10 +527,10 @@ impl Server {
     }
 }
 
-/// The swarm that a signal names.
-const fn named_topic(signal: &Signal) -> Option<Topic> {
-    match signal {
-        Signal::Knock { topic, .. } | Signal::Offer { topic, .. } => Some(*topic),
-        Signal::Answer { .. } | Signal::Candidate { .. } | Signal::Decline { .. } => None,
-    }
+/// Whether signals name no other swarm.
+fn are_of(signals: &[Signal], topic: &Topic) -> bool {
+    signals.iter().all(|signal| match signal {
+        Signal::Knock { topic: named, .. } | Signal::Offer { topic: named, .. } => named == topic,
+        Signal::Answer { .. } | Signal::Candidate { .. } | Signal::Decline { .. } => true,
+    })
 }

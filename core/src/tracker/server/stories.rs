@@ -58,7 +58,7 @@ fn announce(topic: Topic, want: u8) -> ToTracker {
 }
 
 fn knock(to: PeerId, topic: Topic) -> ToTracker {
-    ToTracker::Relay { to, signal: Signal::Knock { attempt: 1, topic } }
+    ToTracker::Relay { to, signals: vec![Signal::Knock { attempt: 1, topic }] }
 }
 
 fn offer(topic: Topic) -> Signal {
@@ -79,8 +79,7 @@ impl World {
         while let Some(action) = self.server.poll_action() {
             match action {
                 ServerAction::Send { conn, bytes } => {
-                    let message = ToClient::decode(&bytes).unwrap();
-                    self.sent.entry(conn).or_default().push(message);
+                    self.sent.entry(conn).or_default().extend(ToClient::read(&bytes).unwrap());
                 }
                 ServerAction::Bus(order) => panic!("there is no other node: {order:?}"),
                 ServerAction::Close { conn, reason } => {
@@ -149,8 +148,8 @@ fn two_find_each_other_and_signal() {
     assert_eq!(w.say(b, &announce(T1, 12)), [ToClient::Peers { topic: T1, seeds: 0, leeches: 2, peers }]);
     assert_eq!(w.take(a), [], "nobody is told of a newcomer");
     for signal in [Signal::Knock { attempt: 1, topic: T1 }, offer(T1), candidate([8, 8, 2, 1])] {
-        assert_eq!(w.say(b, &ToTracker::Relay { to: peer(1), signal: signal.clone() }), []);
-        assert_eq!(w.take(a), [ToClient::Relayed { from: peer(2), signal }]);
+        assert_eq!(w.say(b, &ToTracker::Relay { to: peer(1), signals: vec![signal.clone()] }), []);
+        assert_eq!(w.take(a), [ToClient::Relayed { from: peer(2), signals: vec![signal] }]);
     }
     let snapshot = w.server.snapshot();
     assert_eq!(
@@ -396,17 +395,43 @@ fn signals_pass_inside_a_swarm_only() {
     w.say(a, &announce(T1, 0));
     w.say(a, &announce(T2, 0));
     w.say(b, &announce(T1, 0));
-    let decline = ToTracker::Relay { to: peer(1), signal: Signal::Decline { attempt: 1 } };
+    let decline = ToTracker::Relay { to: peer(1), signals: vec![Signal::Decline { attempt: 1 }] };
     let no = [refused(Refusal::Relay)];
     assert_eq!(w.say(c, &decline), no, "no swarm in common");
     assert_eq!(w.say(b, &knock(peer(1), T2)), no, "not in the swarm that is named");
-    assert_eq!(w.say(b, &ToTracker::Relay { to: peer(1), signal: offer(T2) }), no);
+    assert_eq!(w.say(b, &ToTracker::Relay { to: peer(1), signals: vec![offer(T2)] }), no);
     assert_eq!(w.say(a, &knock(peer(2), T2)), no, "the other is not in it");
     assert_eq!(w.say(a, &knock(peer(1), T1)), no, "to oneself");
     assert_eq!(w.say(a, &knock(peer(9), T1)), [ToClient::Absent { peer: peer(9) }]);
     assert_eq!((w.take(a), w.take(b)), (vec![], vec![]));
     assert_eq!(w.say(b, &decline), []);
     assert_eq!(w.take(a).len(), 1);
+}
+
+#[test]
+fn what_is_said_together_goes_together() {
+    let mut w = world(|config| config.messages = Rate { per_minute: 60, burst: 5 });
+    let (a, b) = (w.client(1), w.open(2, "9.9.9.9"));
+    w.say(a, &announce(T1, 0));
+    let nonce = w.nonce(b);
+    let frame = [hello(2, &nonce, "").encode(), announce(T1, 12).encode()].concat();
+    let sent = w.server.snapshot().messages_out;
+    w.server.handle(w.now, ServerInput::Received { conn: b, bytes: &frame });
+    let Some(ServerAction::Send { conn, bytes }) = w.server.poll_action() else { panic!("no answer") };
+    assert!(matches!(ToClient::read(&bytes).unwrap()[..], [ToClient::Welcome { .. }, ToClient::Peers { .. }]));
+    assert_eq!((conn, w.server.poll_action(), w.server.snapshot().messages_out), (b, None, sent + 2));
+    let own = |octets| vec![offer(T1), candidate(octets), candidate([9, 9, 9, 9])];
+    let relay = |signals| ToTracker::Relay { to: peer(1), signals };
+    assert_eq!(w.say(b, &relay(own([10, 0, 0, 1]))), []);
+    let passed = vec![offer(T1), candidate([9, 9, 9, 9])];
+    assert_eq!(w.take(a), [ToClient::Relayed { from: peer(2), signals: passed }], "all but a stranger's");
+    assert_eq!(w.say(b, &relay(vec![candidate([10, 0, 0, 1])])), []);
+    assert_eq!(w.say(b, &relay(vec![offer(T1), offer(T2)])), [refused(Refusal::Relay)], "all or nothing");
+    assert_eq!(w.take(a), []);
+    // Five were said at once or one by one: the sixth is one too many, and so is what is behind it.
+    let knocks = [knock(peer(1), T1), knock(peer(1), T1)].map(|knock| knock.encode()).concat();
+    let refusal = ToClient::Refused { reason: Refusal::Rate, retry_ms: 1000 };
+    assert_eq!((w.bytes(b, &knocks), w.take(a)), (vec![refusal], vec![]));
 }
 
 #[test]
@@ -417,7 +442,7 @@ fn candidates_of_strangers_are_filtered() {
     for conn in [a, ConnId(2), home, local] {
         w.say(conn, &announce(T1, 0));
     }
-    let relay = |to, octets| ToTracker::Relay { to, signal: candidate(octets) };
+    let relay = |to, octets| ToTracker::Relay { to, signals: vec![candidate(octets)] };
     for (to, octets, passed) in [
         (2, [10, 0, 0, 1], false),
         (2, [127, 0, 0, 1], false),
@@ -535,12 +560,15 @@ fn malformed_bytes_close_their_sender_only() {
     let mut extra = announce(T1, 1).encode();
     extra.push(0);
     let many = ToTracker::Announce { topic: T1, complete: false, want: 13 }.encode();
-    let cases = [vec![], vec![9], vec![1, 1], extra, many, vec![0xff; 100]];
+    let cases = [vec![], vec![9], vec![1, 1], many, vec![0xff; 100]];
     for (number, bytes) in (1..).zip(cases) {
         let conn = w.client(number);
         assert_eq!(w.bytes(conn, &bytes), [], "{bytes:?}");
         assert_eq!(w.closed[&conn], CloseReason::Malformed);
     }
+    let conn = w.client(49);
+    assert!(matches!(w.bytes(conn, &extra)[..], [ToClient::Peers { .. }]), "what is before it counts");
+    assert_eq!(w.closed[&conn], CloseReason::Malformed);
     let conn = w.client(50);
     w.bytes(conn, &vec![0; SIGNAL_BYTES_MAX + 1]);
     assert_eq!(w.closed[&conn], CloseReason::Oversize);
@@ -596,7 +624,8 @@ fn anything() -> impl Strategy<Value = ToTracker> {
             want
         }),
         topic.prop_map(|topic| ToTracker::Leave { topic }),
-        (to, signal).prop_map(|(to, signal)| ToTracker::Relay { to, signal }),
+        (to, proptest::collection::vec(signal, 1..4))
+            .prop_map(|(to, signals)| ToTracker::Relay { to, signals }),
     ]
 }
 

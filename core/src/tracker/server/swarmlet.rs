@@ -77,24 +77,40 @@ fn mark(peer: &PeerId) -> u32 {
 }
 
 impl Server {
-    /// Takes a message of this dialect.
-    pub(super) fn on_swarmlet(&mut self, now: Instant, id: ConnId, bytes: &[u8]) {
+    /// Takes a frame of this dialect. Each message counts for itself; at the first that is one too many the rest is dropped.
+    pub(super) fn on_swarmlet(&mut self, now: Instant, id: ConnId, mut frame: &[u8]) {
+        while self.may_speak(now, id) {
+            let message = ToTracker::take(frame);
+            self.counts.messages[message.as_ref().map_or(MESSAGE_OTHER, |(said, _)| message_kind(said))] += 1;
+            match message {
+                Ok((message, rest)) => {
+                    self.on_message(now, id, message);
+                    frame = rest;
+                }
+                Err(wire::Error::Oversize) => return self.close(id, CloseReason::Oversize),
+                Err(wire::Error::Malformed | wire::Error::Limit) => {
+                    return self.close(id, CloseReason::Malformed);
+                }
+            }
+            if frame.is_empty() {
+                return;
+            }
+        }
+    }
+
+    fn on_message(&mut self, now: Instant, id: ConnId, message: ToTracker) {
         let Some(conn) = self.conns.get(&id) else { return };
-        let message = ToTracker::decode(bytes);
-        self.counts.messages[message.as_ref().map_or(MESSAGE_OTHER, message_kind)] += 1;
         match (&conn.stage, message) {
-            (_, Err(wire::Error::Oversize)) => self.close(id, CloseReason::Oversize),
-            (_, Err(wire::Error::Malformed | wire::Error::Limit)) => self.close(id, CloseReason::Malformed),
-            (Stage::Challenged { nonce }, Ok(ToTracker::Hello { version, peer, signature, token, .. })) => {
+            (Stage::Challenged { nonce }, ToTracker::Hello { version, peer, signature, token, .. }) => {
                 let nonce = *nonce;
                 self.on_hello(now, id, version, peer, (nonce, signature), &token);
             }
-            (Stage::Member(_), Ok(ToTracker::Announce { topic, complete, want })) => {
+            (Stage::Member(_), ToTracker::Announce { topic, complete, want }) => {
                 self.on_announce(now, id, topic, complete, want);
             }
-            (Stage::Member(_), Ok(ToTracker::Leave { topic })) => self.on_leave(id, &topic),
-            (Stage::Member(_), Ok(ToTracker::Relay { to, signal })) => self.on_relay(now, id, to, signal),
-            (_, Ok(_)) => self.close(id, CloseReason::Protocol),
+            (Stage::Member(_), ToTracker::Leave { topic }) => self.on_leave(id, &topic),
+            (Stage::Member(_), ToTracker::Relay { to, signals }) => self.on_relay(now, id, to, signals),
+            _ => self.close(id, CloseReason::Protocol),
         }
     }
 
@@ -228,31 +244,47 @@ impl Server {
         }
     }
 
+    /// Says something. What is said at the same time goes in one frame.
     pub(super) fn send(&mut self, conn: ConnId, message: &ToClient) {
-        let bytes = message.encode();
-        debug_assert!(bytes.len() <= SIGNAL_BYTES_MAX, "every answer fits the limit that clients have");
-        self.actions.push_back(ServerAction::Send { conn, bytes });
+        let message = message.encode();
+        debug_assert!(message.len() <= SIGNAL_BYTES_MAX, "every answer fits the limit that clients have");
+        if let Some(ServerAction::Send { conn: last, bytes }) = self.actions.back_mut()
+            && *last == conn
+            && bytes.len() + message.len() <= SIGNAL_BYTES_MAX
+        {
+            bytes.extend_from_slice(&message);
+            self.counts.messages_out += 1;
+        } else {
+            self.actions.push_back(ServerAction::Send { conn, bytes: message });
+        }
     }
 
-    fn on_relay(&mut self, now: Instant, id: ConnId, to: PeerId, signal: Signal) {
+    fn on_relay(&mut self, now: Instant, id: ConnId, to: PeerId, mut signals: Vec<Signal>) {
         let Some(target) = self.peers.get(&to).copied() else {
-            return self.relay_abroad(now, id, to, signal);
+            return self.relay_abroad(now, id, to, signals);
         };
-        if target == id || !self.may_signal(id, target, &signal) {
+        if target == id || !signals.iter().all(|signal| self.may_signal(id, target, signal)) {
             return self.refuse(id, Refusal::Relay, Duration::ZERO);
         }
-        let taken = self.take_from_sender(now, id, &signal);
-        if let Err(wait) = taken.and_then(|()| self.take_from_target(now, target, &signal)) {
+        let taken = self.take_from_sender(now, id, &signals);
+        if let Err(wait) = taken.and_then(|()| self.take_from_target(now, target, &signals)) {
             return self.refuse(id, Refusal::Rate, wait);
         }
-        if let Signal::Candidate { candidate, .. } = &signal
-            && !self.passing(core::slice::from_ref(candidate), id, target).has(0)
-        {
+        signals.retain(|signal| match signal {
+            Signal::Candidate { candidate, .. } => {
+                self.passing(core::slice::from_ref(candidate), id, target).has(0)
+            }
+            _ => true,
+        });
+        let Some(from) = self.member(id).map(|member| member.peer).filter(|_| !signals.is_empty()) else {
             return;
-        }
-        let Some(from) = self.member(id).map(|member| member.peer) else { return };
-        self.counts.relays[signal_kind(&signal)] += 1;
-        self.send(target, &ToClient::Relayed { from, signal });
+        };
+        self.count_relays(&signals);
+        self.send(target, &ToClient::Relayed { from, signals });
+    }
+
+    pub(super) fn count_relays(&mut self, signals: &[Signal]) {
+        signals.iter().for_each(|signal| self.counts.relays[signal_kind(signal)] += 1);
     }
 
     /// Whether the two share a swarm: the one that the signal names, or any where it names none.
@@ -282,15 +314,16 @@ impl Server {
         }
     }
 
-    /// Takes a token of the sender.
+    /// Takes tokens of the sender.
     pub(super) fn take_from_sender(
         &mut self,
         now: Instant,
         id: ConnId,
-        signal: &Signal,
+        signals: &[Signal],
     ) -> Result<(), Duration> {
         let (knocks, offers) = (self.config.knocks, self.config.offers);
-        if let Some(sender) = self.member_mut(id) {
+        let Some(sender) = self.member_mut(id) else { return Ok(()) };
+        for signal in signals {
             match signal {
                 Signal::Knock { .. } => sender.knocks.take(knocks, now)?,
                 Signal::Offer { .. } => sender.offers.take(offers, now)?,
@@ -300,15 +333,16 @@ impl Server {
         Ok(())
     }
 
-    /// Takes a token of the target.
+    /// Takes tokens of the target.
     pub(super) fn take_from_target(
         &mut self,
         now: Instant,
         to: ConnId,
-        signal: &Signal,
+        signals: &[Signal],
     ) -> Result<(), Duration> {
         let (introductions, details) = (self.config.introductions, self.config.details);
-        if let Some(target) = self.member_mut(to) {
+        let Some(target) = self.member_mut(to) else { return Ok(()) };
+        for signal in signals {
             match signal {
                 Signal::Knock { .. } | Signal::Offer { .. } => {
                     target.introductions.take(introductions, now)?;

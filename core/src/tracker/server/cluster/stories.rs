@@ -194,7 +194,7 @@ impl Cloud {
 
     fn take(&mut self, at: At) -> Vec<ToClient> {
         let sent = self.sent.remove(&at).unwrap_or_default();
-        sent.iter().map(|bytes| ToClient::decode(bytes).unwrap()).collect()
+        sent.iter().flat_map(|bytes| ToClient::read(bytes).unwrap()).collect()
     }
 
     fn announce(&mut self, at: At, topic: Topic, complete: bool) {
@@ -218,7 +218,7 @@ impl Cloud {
     }
 
     fn relay(&mut self, at: At, to: u64, signal: Signal) {
-        self.say(at, &ToTracker::Relay { to: peer(to), signal }.encode());
+        self.say(at, &ToTracker::Relay { to: peer(to), signals: vec![signal] }.encode());
         self.settle();
     }
 
@@ -288,7 +288,7 @@ fn candidate(address: [u8; 4]) -> Signal {
 }
 
 fn relayed(from: u64, signal: Signal) -> ToClient {
-    ToClient::Relayed { from: peer(from), signal }
+    ToClient::Relayed { from: peer(from), signals: vec![signal] }
 }
 
 #[test]
@@ -596,7 +596,7 @@ fn each_client_is_limited_where_it_is_connected() {
     assert!(matches!(cloud.take(b)[..], [ToClient::Refused { reason: Refusal::Rate, .. }]));
     // Somebody who is in no swarm with it cannot reach it, whatever its node says.
     cloud.pass(Duration::from_secs(60));
-    let word = |via| Word::Relay { from: peer(2), address: None, to: peer(1), via, signal: knock() };
+    let word = |via| Word::Relay { from: peer(2), address: None, to: peer(1), via, signals: vec![knock()] };
     for (via, heard) in [(Topic([2; 32]), 0), (TOPIC, 1)] {
         let bytes = word(via).encode(node_id(1));
         cloud.handle(0, ServerInput::Bus(BusNews::Heard { bytes: &bytes }));

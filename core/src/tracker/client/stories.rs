@@ -1,0 +1,54 @@
+//! What goes to the signaller before and after it lets us in.
+
+use super::{Client, News};
+use crate::action::{Action, Work};
+use crate::config::Config;
+use crate::id::{PeerId, Topic};
+use crate::input::Outcome;
+use crate::outbox::{Cx, Outbox};
+use crate::rng::Rng;
+use crate::time::Instant;
+use crate::wire::{ToClient, ToTracker, VERSION};
+use std::vec::Vec;
+
+const ME: PeerId = PeerId([1; 32]);
+
+/// Messages of each frame that was sent.
+fn said(cx: &mut Cx) -> Vec<Vec<ToTracker>> {
+    let mut frames = Vec::new();
+    while let Some(action) = cx.out.pop() {
+        if let Action::Signal { bytes } = action {
+            frames.push(ToTracker::read(&bytes).unwrap());
+        }
+    }
+    frames
+}
+
+fn announce(topic: u8) -> ToTracker {
+    ToTracker::Announce { topic: Topic([topic; 32]), complete: false, want: 12 }
+}
+
+#[test]
+fn swarms_are_joined_with_the_answer_to_the_challenge() {
+    let config = Config { signaller: true, ..Config::default() };
+    let mut client = Client::new(&config);
+    let out = Outbox::new(config.channel_high_bytes);
+    let mut cx = Cx { now: Instant::ZERO, rng: Rng::new([1; 32]), config, out, is_up: false };
+    client.join(Topic([1; 32]), false, &mut cx);
+    client.join(Topic([2; 32]), false, &mut cx);
+    let Some(Action::Start { job, work: Work::OpenSignaller }) = cx.out.pop() else { panic!("no socket") };
+    client.on_done(job, &Outcome::Ok, &ME, &mut cx);
+    assert_eq!(client.on_message(&ToClient::Challenge { nonce: [2; 32] }, &mut cx), News::Accepted);
+    client.on_challenge(Vec::new(), &mut cx);
+    let Some(Action::Start { job, work: Work::Sign { .. } }) = cx.out.pop() else { panic!("nothing to sign") };
+    client.on_done(job, &Outcome::Bytes(&[3; 64]), &ME, &mut cx);
+    let frames = said(&mut cx);
+    let [ToTracker::Hello { peer: ME, .. }, joins @ ..] = &frames[0][..] else { panic!("{frames:?}") };
+    assert_eq!((frames.len(), joins), (1, &[announce(1), announce(2)][..]));
+    // What comes up before the answer waits for it; what is left again is left.
+    client.join(Topic([3; 32]), false, &mut cx);
+    client.leave(&Topic([1; 32]), &mut cx);
+    assert_eq!(said(&mut cx), [[ToTracker::Leave { topic: Topic([1; 32]) }]]);
+    client.on_message(&ToClient::Welcome { version: VERSION, features: 0 }, &mut cx);
+    assert_eq!(said(&mut cx), [[announce(3)]], "and nothing twice");
+}
