@@ -3,7 +3,7 @@
 use super::*;
 use crate::tracker::server::token::{Claims, Minter};
 use crate::tracker::server::{Dialect, Rate, Served, ServerInput};
-use crate::wire::webtorrent::Passing;
+use crate::wire::webtorrent::{Envelope, Passing};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::format;
