@@ -270,6 +270,10 @@ fn binary() -> Vec<Case> {
     let candidate =
         |port| Candidate { address: Address::V4([8, 8, 8, 8]), port, kind: CandidateKind::Host, priority: 1 };
     let relay = |signal| ToTracker::Relay { to: PeerId([9; 32]), signals: vec![signal] }.encode();
+    let relays = |count| {
+        let signals = vec![Signal::Decline { attempt: 1 }; count];
+        ToTracker::Relay { to: PeerId([9; 32]), signals }.encode()
+    };
     let good = [
         ("announce", ToTracker::Announce { topic: TOPIC, complete: false, want: 12 }.encode()),
         ("leave", ToTracker::Leave { topic: TOPIC }.encode()),
@@ -307,11 +311,13 @@ fn binary() -> Vec<Case> {
                 description: Description { pwd: "abcdefghijklmnopqrstu\n".to_owned(), ..description },
             }),
         ),
+        ("no signals", relays(0)),
+        ("a signal too many", relays(22)),
         ("true that is 2", [&[1][..], &[5; 32], &[2, 12]].concat()),
         ("a number without end", vec![0xff; 20]),
         (
             "a number of six bytes",
-            [&[3][..], &[9; 32], &[0, 0x80, 0x80, 0x80, 0x80, 0x80, 0], &[5; 32]].concat(),
+            [&[3][..], &[9; 32], &[1, 0, 0x80, 0x80, 0x80, 0x80, 0x80, 0], &[5; 32]].concat(),
         ),
     ] {
         cases.push(case(name, own, bytes, Closed(CloseReason::Malformed)));

@@ -3,8 +3,8 @@
 //!
 //! The first byte is the format. Nodes that speak another one do not hear each other: each serves its own clients.
 
-use super::webtorrent::{InfoHash, OfferId, PeerCode, SESSION_BYTES_MAX};
 use super::tracker::are_sane;
+use super::webtorrent::{InfoHash, OfferId, PeerCode, SESSION_BYTES_MAX};
 use super::{Error, PeerView, Signal, pack};
 use crate::id::{PeerId, Topic};
 use alloc::string::String;

@@ -100,7 +100,8 @@ fn signals() -> Vec<Signal> {
 fn together() -> Vec<Signal> {
     let candidate = Signal::Candidate { attempt: 3, candidate: candidate() };
     let mut signals = vec![candidate; SIGNALS_MAX];
-    signals[0] = Signal::Answer { attempt: 3, description: Description { role: Role::Active, ..description() } };
+    signals[0] =
+        Signal::Answer { attempt: 3, description: Description { role: Role::Active, ..description() } };
     signals
 }
 
@@ -355,10 +356,7 @@ fn lengths_that_lie_are_refused() {
         assert_eq!(Frame::decode(&[&[index], head, &huge].concat()), Err(Error::Malformed));
     }
     assert_eq!(heard(&[&[2][..], &root, &[0, 0], &huge].concat()), Err(Error::Malformed));
-    assert_eq!(
-        said(&[&[0, 1, 0][..], &root, &root, &root, &huge].concat()),
-        Err(Error::Malformed)
-    );
+    assert_eq!(said(&[&[0, 1, 0][..], &root, &root, &root, &huge].concat()), Err(Error::Malformed));
 }
 
 #[test]

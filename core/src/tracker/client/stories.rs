@@ -40,7 +40,9 @@ fn swarms_are_joined_with_the_answer_to_the_challenge() {
     client.on_done(job, &Outcome::Ok, &ME, &mut cx);
     assert_eq!(client.on_message(&ToClient::Challenge { nonce: [2; 32] }, &mut cx), News::Accepted);
     client.on_challenge(Vec::new(), &mut cx);
-    let Some(Action::Start { job, work: Work::Sign { .. } }) = cx.out.pop() else { panic!("nothing to sign") };
+    let Some(Action::Start { job, work: Work::Sign { .. } }) = cx.out.pop() else {
+        panic!("nothing to sign")
+    };
     client.on_done(job, &Outcome::Bytes(&[3; 64]), &ME, &mut cx);
     let frames = said(&mut cx);
     let [ToTracker::Hello { peer: ME, .. }, joins @ ..] = &frames[0][..] else { panic!("{frames:?}") };

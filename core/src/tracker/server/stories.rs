@@ -418,7 +418,10 @@ fn what_is_said_together_goes_together() {
     let sent = w.server.snapshot().messages_out;
     w.server.handle(w.now, ServerInput::Received { conn: b, bytes: &frame });
     let Some(ServerAction::Send { conn, bytes }) = w.server.poll_action() else { panic!("no answer") };
-    assert!(matches!(ToClient::read(&bytes).unwrap()[..], [ToClient::Welcome { .. }, ToClient::Peers { .. }]));
+    assert!(matches!(
+        ToClient::read(&bytes).unwrap()[..],
+        [ToClient::Welcome { .. }, ToClient::Peers { .. }]
+    ));
     assert_eq!((conn, w.server.poll_action(), w.server.snapshot().messages_out), (b, None, sent + 2));
     let own = |octets| vec![offer(T1), candidate(octets), candidate([9, 9, 9, 9])];
     let relay = |signals| ToTracker::Relay { to: peer(1), signals };
