@@ -35,7 +35,7 @@ pub(crate) async fn run(state: Arc<State>, listener: TcpListener, ending: Cancel
 /// Alive, and what the other nodes are to it: a node without them is alive all the same.
 async fn health(Shared(state): Shared<Arc<State>>) -> Response {
     let counts = tokio::time::timeout(Duration::from_secs(1), state.hub.count()).await.ok().flatten();
-    let bus = counts.and_then(|counts| counts.bus);
+    let bus = counts.and_then(|counts| counts.tracker.bus);
     match bus {
         None => http::healthz(Shared(state)).await,
         Some(bus) if bus.up => format!("ok\nother nodes: {}\n", bus.nodes).into_response(),
@@ -58,7 +58,7 @@ async fn page(Shared(state): Shared<Arc<State>>) -> Response {
         (header::CACHE_CONTROL, "no-store"),
     ];
     let stuck = || "<p class=bad>The hub does not answer.</p>".to_owned();
-    let body = counts.map_or_else(stuck, |counts| tables(&state, &counts));
+    let body = counts.map_or_else(stuck, |counts| tables(&state, &counts.tracker));
     let text = format!(
         "<!doctype html><html lang=en><meta charset=utf-8>\
          <meta name=viewport content='width=device-width'><meta http-equiv=refresh content=5>\

@@ -3,6 +3,7 @@
 //! Nothing here is counted on the way of a message: the tracker counts for itself, and a scrape asks it.
 
 use crate::State;
+use crate::hub::{Counts, TURNED_AWAY};
 use crate::seed::Measure;
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -81,6 +82,8 @@ pub(crate) async fn text(state: &State) -> Option<String> {
     let mut registry = Registry::with_prefix("swarm");
     let seconds = state.metrics.handshake_seconds.clone();
     registry.register("ws_handshake_seconds", "TLS handshakes, good or not", seconds);
+    let help = "From the read that brought a message to the write of what it brought about";
+    registry.register("relay_seconds", help, state.hub.transit());
     registry.register_collector(Box::new(Scrape::new(state, counts)));
     if let Some(peer) = &state.peer {
         registry.sub_registry_with_prefix("peer").register_collector(Box::new(Inside(peer.measures().await)));
@@ -106,6 +109,7 @@ pub(crate) fn certificate_seconds(state: &State) -> Option<i64> {
 #[derive(Debug)]
 struct Scrape {
     counts: ServerSnapshot,
+    hub: Counts,
     certificate_seconds: Option<i64>,
     handshakes_failed: u64,
     stun: [u64; 3],
@@ -114,11 +118,12 @@ struct Scrape {
 }
 
 impl Scrape {
-    fn new(state: &State, counts: ServerSnapshot) -> Self {
+    fn new(state: &State, hub: Counts) -> Self {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let [answered, limited, ignored] = &state.metrics.stun;
         Self {
-            counts,
+            counts: hub.tracker,
+            hub,
             certificate_seconds: certificate_seconds(state),
             handshakes_failed: load(&state.metrics.handshakes_failed),
             stun: [load(answered), load(limited), load(ignored)],
@@ -171,7 +176,10 @@ impl Scrape {
         let refused = c.closes[CloseReason::Full as usize];
         let accepts =
             [([("result", "ok")], c.opened.saturating_sub(refused)), ([("result", "full")], refused)];
-        lines.counters("ws_accepts", "WebSockets that came", accepts.into_iter())?;
+        let away = TURNED_AWAY.iter().zip(self.hub.turned_away).map(|(why, n)| ([("result", *why)], n));
+        lines.counters("ws_accepts", "WebSockets that came", accepts.into_iter().chain(away))?;
+        #[expect(clippy::cast_precision_loss, reason = "what waits fits in memory")]
+        lines.gauge("ws_outbound_queue_bytes", "What waits for slow readers", self.hub.queue_bytes as f64)?;
         let lost = ([("code_class", "client"), ("reason", "gone")], c.lost);
         let closes = CloseReason::ALL.into_iter().map(|reason| {
             let class = if reason == CloseReason::Replaced { "4xxx" } else { "1xxx" };
@@ -209,7 +217,10 @@ impl Scrape {
         lines.counters("auth_failures", "Tokens that were not good", faults)?;
         let evictions = [([("reason", "network")], c.evictions)];
         lines.counters("tracker_evictions", "Closed to make room for others", evictions.into_iter())?;
-        let shed = [([("class", "connection")], c.closes[CloseReason::Full as usize])];
+        let [half_open, _, opens] = self.hub.turned_away;
+        let full = c.closes[CloseReason::Full as usize];
+        let shed = [("connection", full), ("half_open", half_open), ("opens", opens)];
+        let shed = shed.map(|(class, n)| ([("class", class)], n));
         lines.counters("shed", "Turned away for want of room", shed.into_iter())
     }
 

@@ -152,6 +152,9 @@ async fn the_operator_sees_numbers_and_nobody_else_does() {
     for line in [
         "swarm_ws_connections 2.0",
         "swarm_ws_accepts_total{result=\"ok\"} 3",
+        "swarm_ws_accepts_total{result=\"opens\"} 0",
+        "swarm_ws_outbound_queue_bytes 0.0",
+        "swarm_relay_seconds_count ",
         "swarm_ws_closes_total{code_class=\"1xxx\",reason=\"protocol\"} 1",
         "swarm_ws_messages_total{dir=\"in\",type=\"announce\"} 2",
         "swarm_tracker_swarms 1.0",

@@ -59,6 +59,8 @@ pub(super) struct Gate {
     rate_each: Rate,
     fresh_each: BTreeMap<Network, Bucket>,
     rng: Rng,
+    /// In the order of [`TURNED_AWAY`](super::TURNED_AWAY).
+    pub(super) turned_away: [u64; 3],
 }
 
 impl Gate {
@@ -66,7 +68,8 @@ impl Gate {
         let (rate, rate_each) = (socket.opens.into(), socket.opens_per_network.into());
         let half_open = HalfOpen::new(socket.half_open_per_network_max);
         let fresh = Bucket::new(rate, Instant::ZERO);
-        Self { half_open, rate, fresh, rate_each, fresh_each: BTreeMap::new(), rng: Rng::new(seed) }
+        let (fresh_each, rng) = (BTreeMap::new(), Rng::new(seed));
+        Self { half_open, rate, fresh, rate_each, fresh_each, rng, turned_away: [0; 3] }
     }
 
     /// Other limits from now on.
@@ -83,13 +86,17 @@ impl Gate {
         server: &Server,
     ) -> Result<(), Refusal> {
         if !server.has_room_for(address) {
+            self.turned_away[1] += 1;
             return Err(Refusal::Network);
         }
         // Its own first: who comes too often must not use up what all others have together.
         let own = limited_network(address).map_or(Ok(()), |network| self.take_own(now, network));
         match own.and_then(|()| self.fresh.take(self.rate, now).map_err(drop)) {
             Ok(()) => Ok(()),
-            Err(()) => Err(Refusal::Busy(1 + self.rng.below(RETRY_SECONDS))),
+            Err(()) => {
+                self.turned_away[2] += 1;
+                Err(Refusal::Busy(1 + self.rng.below(RETRY_SECONDS)))
+            }
         }
     }
 
@@ -102,6 +109,13 @@ impl Gate {
             }
         }
         self.fresh_each.entry(network).or_insert_with(|| Bucket::new(rate, now)).take(rate, now).map_err(drop)
+    }
+
+    /// Whether a connection may begin.
+    pub(super) fn lets_begin(&mut self, address: IpAddr) -> bool {
+        let may = self.half_open.enters(address);
+        self.turned_away[0] += u64::from(!may);
+        may
     }
 
     /// Forgets networks that have not come for a while.

@@ -18,9 +18,11 @@ use bytes::Bytes;
 use core::net::{IpAddr, SocketAddr};
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use core::time::Duration;
+use prometheus_client::metrics::histogram::Histogram;
 use std::io;
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
+use std::time::Instant;
 use swarmlet_core::tracker::server::{ConnId, Dialect, ServerConfig, ServerSnapshot};
 use tokio::sync::{mpsc, oneshot};
 
@@ -35,10 +37,24 @@ enum Event {
     Closed { conn: ConnId },
     Drain { spread: Duration, done: oneshot::Sender<()> },
     Configure(Box<(Config, ServerConfig)>),
-    Count { answer: oneshot::Sender<ServerSnapshot> },
+    Count { answer: oneshot::Sender<Counts> },
     Bus(bus::News),
     Stop { done: oneshot::Sender<()> },
 }
+
+/// What the hub counts, and the tracker in it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Counts {
+    /// The tracker's.
+    pub(crate) tracker: ServerSnapshot,
+    /// Bytes that wait for sockets to take them.
+    pub(crate) queue_bytes: u64,
+    /// Turned away before they were a WebSocket, ever, in the order of [`TURNED_AWAY`].
+    pub(crate) turned_away: [u64; TURNED_AWAY.len()],
+}
+
+/// Why: connections of one network that ask for nothing, too many WebSockets of one network, too many opened at once.
+pub(crate) const TURNED_AWAY: [&str; 3] = ["half_open", "network", "opens"];
 
 /// A connection that is not for the signaller, with what was read of it.
 pub(crate) struct Arrival {
@@ -71,26 +87,43 @@ impl Drop for Place {
 /// The hub's end of the queue of a socket elsewhere.
 #[derive(Debug)]
 struct Line {
-    messages: mpsc::Sender<Bytes>,
+    messages: mpsc::Sender<Said>,
     waiting: Arc<AtomicUsize>,
     close: oneshot::Sender<Close>,
+}
+
+/// A message for a socket elsewhere.
+#[derive(Debug)]
+pub(crate) struct Said {
+    /// The message.
+    pub(crate) bytes: Bytes,
+    /// When what it follows from was read.
+    pub(crate) asked: Instant,
 }
 
 /// That socket's end: what to send, and when to stop.
 pub(crate) struct Outlet {
     /// Messages to send. Ends with the connection.
-    pub(crate) messages: mpsc::Receiver<Bytes>,
+    pub(crate) messages: mpsc::Receiver<Said>,
     /// Resolves when the connection is to be closed, after the messages before.
     pub(crate) close: oneshot::Receiver<Close>,
     waiting: Arc<AtomicUsize>,
+    transit: Histogram,
 }
 
 impl Outlet {
-    /// Says that a message has left.
-    pub(crate) fn sent(&self, bytes: usize) {
+    /// Says that messages have left, the oldest of which follows from what was read then.
+    pub(crate) fn sent(&self, bytes: usize, asked: Option<Instant>) {
         self.waiting.fetch_sub(bytes, Ordering::Relaxed);
+        if let Some(asked) = asked {
+            self.transit.observe(asked.elapsed().as_secs_f64());
+        }
     }
 }
+
+/// Seconds from the read that brought a message to the write of what it brought about: from the hub's own time to where people
+/// notice.
+const TRANSIT_SECONDS: [f64; 10] = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0];
 
 /// How everything else talks to the hub.
 #[derive(Clone, Debug)]
@@ -99,6 +132,7 @@ pub(crate) struct Hub {
     waker: Arc<mio::Waker>,
     next: Arc<AtomicU32>,
     queue_messages: usize,
+    transit: Histogram,
 }
 
 /// One socket's membership; tells the hub when it is dropped, however the socket ended.
@@ -117,10 +151,13 @@ impl Hub {
         arrivals: mpsc::Sender<Arrival>,
     ) -> io::Result<Self> {
         let (events, inbox) = mpsc::channel(EVENTS_MAX);
-        let (owner, waker) = owner::Owner::new(config, rules, seed, listener, inbox, arrivals)?;
+        let transit = Histogram::new(TRANSIT_SECONDS);
+        let (owner, waker) =
+            owner::Owner::new(config, rules, seed, listener, (inbox, arrivals), transit.clone())?;
         std::thread::Builder::new().name("hub".to_owned()).spawn(move || owner.run())?;
         let queue_messages = config.socket.queue_messages as usize;
-        Ok(Self { events, waker: Arc::new(waker), next: Arc::new(AtomicU32::new(0)), queue_messages })
+        let (waker, next) = (Arc::new(waker), Arc::new(AtomicU32::new(0)));
+        Ok(Self { events, waker, next, queue_messages, transit })
     }
 
     async fn tell(&self, event: Event) -> Option<()> {
@@ -150,7 +187,8 @@ impl Hub {
         let waiting = Arc::new(AtomicUsize::new(0));
         let line = Line { messages, close, waiting: Arc::clone(&waiting) };
         let _ = self.tell(Event::Opened { conn, address, dialect, origin, line }).await;
-        (Ticket { conn, hub: self.clone() }, Outlet { messages: outbox, close: closed, waiting })
+        let transit = self.transit.clone();
+        (Ticket { conn, hub: self.clone() }, Outlet { messages: outbox, close: closed, waiting, transit })
     }
 
     /// Brings in a peer of this very process.
@@ -171,11 +209,16 @@ impl Hub {
         }
     }
 
-    /// What the tracker counts; also the proof that the hub is alive.
-    pub(crate) async fn count(&self) -> Option<ServerSnapshot> {
-        let (answer, snapshot) = oneshot::channel();
+    /// What is counted; also the proof that the hub is alive.
+    pub(crate) async fn count(&self) -> Option<Counts> {
+        let (answer, counts) = oneshot::channel();
         self.tell(Event::Count { answer }).await?;
-        snapshot.await.ok()
+        counts.await.ok()
+    }
+
+    /// How long messages are on their way through this server.
+    pub(crate) fn transit(&self) -> Histogram {
+        self.transit.clone()
     }
 
     /// Ends the thread; resolves when all that it owned is closed, the listener too.

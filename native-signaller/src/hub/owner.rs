@@ -2,7 +2,7 @@
 
 use super::gate::Gate;
 use super::wire::{Pool, Queue, Stage, Wire};
-use super::{Arrival, Event, Line};
+use super::{Arrival, Counts, Event, Line, Said};
 use crate::Config;
 use crate::cluster::Orders;
 use crate::memory::Tide;
@@ -12,6 +12,7 @@ use core::time::Duration;
 use mio::event::Event as Readiness;
 use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token, Waker};
+use prometheus_client::metrics::histogram::Histogram;
 use slab::Slab;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -72,6 +73,9 @@ pub(super) struct Owner {
     pub(super) dirty: Vec<usize>,
     /// Have more to read than they were allowed at once.
     pub(super) again: Vec<usize>,
+    /// When this round began: all that it has read was read then or later.
+    round: time::Instant,
+    transit: Histogram,
     pub(super) ticked: time::Instant,
     /// When the tracker was last told the time of day.
     told: time::Instant,
@@ -91,8 +95,8 @@ impl Owner {
         rules: ServerConfig,
         seed: [u8; 32],
         listener: Option<std::net::TcpListener>,
-        inbox: mpsc::Receiver<Event>,
-        arrivals: mpsc::Sender<Arrival>,
+        (inbox, arrivals): (mpsc::Receiver<Event>, mpsc::Sender<Arrival>),
+        transit: Histogram,
     ) -> io::Result<(Self, Waker)> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKER)?;
@@ -118,6 +122,8 @@ impl Owner {
             drained: Vec::new(),
             dirty: Vec::new(),
             again: Vec::new(),
+            round: now,
+            transit,
             ticked: now,
             told: now,
             scratch: vec![0; SCRATCH_BYTES],
@@ -140,6 +146,7 @@ impl Owner {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return tracing::error!(event = "hub", %error),
             }
+            self.round = time::Instant::now();
             for event in &events {
                 self.on_ready(event);
             }
@@ -245,11 +252,21 @@ impl Owner {
                 self.tell_time();
             }
             Event::Bus(news) => self.on_bus(news),
-            Event::Count { answer } => drop(answer.send(self.server.snapshot())),
+            Event::Count { answer } => drop(answer.send(self.counts())),
             Event::Stop { done } => {
                 self.stopped = true;
                 self.ended = Some(done);
             }
+        }
+    }
+
+    fn counts(&self) -> Counts {
+        let plain = self.wires.iter().map(|(_, wire)| wire.waiting() as u64);
+        let elsewhere = self.lines.values().map(|line| line.waiting.load(Ordering::Relaxed) as u64);
+        Counts {
+            tracker: self.server.snapshot(),
+            queue_bytes: plain.chain(elsewhere).sum(),
+            turned_away: self.gate.turned_away,
         }
     }
 
@@ -286,7 +303,7 @@ impl Owner {
     fn send(&mut self, conn: ConnId, bytes: Vec<u8>) -> bool {
         if let Some(at) = self.find(conn) {
             let Some(wire) = self.wires.get_mut(at) else { return true };
-            let has_room = wire.push(&bytes, self.queue, &mut self.pool);
+            let has_room = wire.push(&bytes, self.round, self.queue, &mut self.pool);
             self.mark(at);
             return has_room;
         }
@@ -295,7 +312,8 @@ impl Owner {
         if line.waiting.fetch_add(len, Ordering::Relaxed) + len > self.queue.bytes {
             return false;
         }
-        !matches!(line.messages.try_send(bytes.into()), Err(mpsc::error::TrySendError::Full(_)))
+        let said = Said { bytes: bytes.into(), asked: self.round };
+        !matches!(line.messages.try_send(said), Err(mpsc::error::TrySendError::Full(_)))
     }
 
     fn close(&mut self, conn: ConnId, close: Close) {
@@ -325,8 +343,10 @@ impl Owner {
     fn flush(&mut self) {
         let mut dirty = core::mem::take(&mut self.dirty);
         for at in dirty.drain(..) {
-            if self.wires.get_mut(at).is_some_and(|wire| wire.flush(&mut self.pool).is_err()) {
-                self.gone(at);
+            match self.wires.get_mut(at).map(|wire| wire.flush(&mut self.pool)) {
+                Some(Ok(Some(asked))) => self.transit.observe(asked.elapsed().as_secs_f64()),
+                Some(Ok(None)) | None => {}
+                Some(Err(_)) => self.gone(at),
             }
         }
         // What `gone` has marked is for the next round, which follows at once.

@@ -48,7 +48,7 @@ impl Owner {
 
     fn welcome(&mut self, mut stream: TcpStream, address: SocketAddr) {
         let ip = address.ip().to_canonical();
-        if !self.gate.half_open.enters(ip) {
+        if !self.gate.lets_begin(ip) {
             return;
         }
         // Signals are small and somebody waits for each.

@@ -6,6 +6,7 @@ use core::net::IpAddr;
 use mio::net::TcpStream;
 use std::io::{self, Write};
 use std::net::Shutdown;
+use std::time::Instant;
 use swarmlet_core::tracker::server::{ConnId, Dialect};
 
 /// Buffers that are kept for the next writer; more are given back to the system.
@@ -49,6 +50,8 @@ pub(super) struct Wire {
     out: Vec<u8>,
     written: u32,
     messages: u32,
+    /// When what the first of them follows from was read.
+    asked: Option<Instant>,
 }
 
 /// Empty buffers.
@@ -92,6 +95,7 @@ impl Wire {
             out: Vec::new(),
             written: 0,
             messages: 0,
+            asked: None,
         }
     }
 
@@ -103,14 +107,19 @@ impl Wire {
         &mut self.out
     }
 
-    /// Appends a message. Whether there was room for it.
-    pub(super) fn push(&mut self, bytes: &[u8], queue: Queue, pool: &mut Pool) -> bool {
+    /// Bytes that are not written.
+    pub(super) fn waiting(&self) -> usize {
+        self.out.len() - self.written as usize
+    }
+
+    /// Appends a message that follows from what was `asked` then. Whether there was room for it.
+    pub(super) fn push(&mut self, bytes: &[u8], asked: Instant, queue: Queue, pool: &mut Pool) -> bool {
         let Stage::Open(dialect) = self.stage else { return true };
-        let waiting = self.out.len() - self.written as usize;
-        if self.messages >= queue.messages || waiting + bytes.len() > queue.bytes {
+        if self.messages >= queue.messages || self.waiting() + bytes.len() > queue.bytes {
             return false;
         }
         self.messages += 1;
+        self.asked = self.asked.or(Some(asked));
         frame::push(self.out(pool), head::kind(dialect), bytes);
         true
     }
@@ -131,14 +140,14 @@ impl Wire {
         (self.unread, self.assembler) = (Vec::new(), Assembler::default());
     }
 
-    /// Writes what can be written.
-    pub(super) fn flush(&mut self, pool: &mut Pool) -> io::Result<()> {
+    /// Writes what can be written. When all of it is, gives back when the first message was asked for.
+    pub(super) fn flush(&mut self, pool: &mut Pool) -> io::Result<Option<Instant>> {
         self.dirty = false;
         while let Some(rest) = self.out.get(self.written as usize..).filter(|rest| !rest.is_empty()) {
             match self.stream.write(rest) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => self.written += u32::try_from(count).unwrap_or(0),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
@@ -152,6 +161,6 @@ impl Wire {
             // overtake the close frame.
             let _ = self.stream.shutdown(Shutdown::Write);
         }
-        Ok(())
+        Ok(self.asked.take())
     }
 }

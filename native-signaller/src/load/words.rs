@@ -161,7 +161,12 @@ pub(super) fn push_join(out: &mut Vec<u8>, key: &Key, nonce: &[u8; 32], swarm: u
 }
 
 /// Appends knocks at some peers, in one frame.
-pub(super) fn push_knocks(out: &mut Vec<u8>, peers: impl Iterator<Item = PeerId>, attempt: u32, topic: Topic) {
+pub(super) fn push_knocks(
+    out: &mut Vec<u8>,
+    peers: impl Iterator<Item = PeerId>,
+    attempt: u32,
+    topic: Topic,
+) {
     let knock = |to| ToTracker::Relay { to, signals: vec![Signal::Knock { attempt, topic }] }.encode();
     push(out, 2, &peers.flat_map(knock).collect::<Vec<u8>>());
 }

@@ -135,9 +135,9 @@ async fn talk_here(job: JobId, hub: Hub, news: mpsc::Sender<News>, mut outbox: m
             biased;
             _ = &mut outlet.close => break,
             heard = outlet.messages.recv() => {
-                let Some(bytes) = heard else { break };
-                outlet.sent(bytes.len());
-                let heard = News::Signalled { socket: job, bytes: bytes.into() };
+                let Some(said) = heard else { break };
+                outlet.sent(said.bytes.len(), Some(said.asked));
+                let heard = News::Signalled { socket: job, bytes: said.bytes.into() };
                 if news.send(heard).await.is_err() {
                     break;
                 }

@@ -101,8 +101,8 @@ pub(crate) async fn serve<S>(
     let farewell = async {
         let mut out = Vec::new();
         if close != SLOW {
-            while let Ok(bytes) = outlet.messages.try_recv() {
-                frame::push(&mut out, head::kind(dialect), &bytes);
+            while let Ok(said) = outlet.messages.try_recv() {
+                frame::push(&mut out, head::kind(dialect), &said.bytes);
             }
         }
         frame::push_close(&mut out, close);
@@ -203,16 +203,17 @@ async fn talk<S: AsyncRead + AsyncWrite>(
     let kind = head::kind(lane.dialect);
     loop {
         let mut out = Vec::new();
-        let mut sent = 0;
+        let (mut sent, mut asked) = (0, None);
         tokio::select! {
             biased;
             close = &mut outlet.close => return close.ok(),
-            Some(bytes) = outlet.messages.recv() => {
-                sent += bytes.len();
-                frame::push(&mut out, kind, &bytes);
-                while let Ok(bytes) = outlet.messages.try_recv() {
-                    sent += bytes.len();
-                    frame::push(&mut out, kind, &bytes);
+            Some(first) = outlet.messages.recv() => {
+                asked = Some(first.asked);
+                let mut next = Some(first);
+                while let Some(said) = next {
+                    sent += said.bytes.len();
+                    frame::push(&mut out, kind, &said.bytes);
+                    next = outlet.messages.try_recv().ok();
                 }
             }
             _ = pings.tick() => frame::push(&mut out, Kind::Ping, &[]),
@@ -238,6 +239,6 @@ async fn talk<S: AsyncRead + AsyncWrite>(
             written = write => written.ok()?,
             close = &mut outlet.close => return close.ok(),
         }
-        outlet.sent(sent);
+        outlet.sent(sent, asked);
     }
 }
