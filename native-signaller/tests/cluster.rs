@@ -20,6 +20,8 @@ use swarmlet_signaller::seed::Peer;
 use tokio_tungstenite::tungstenite::Message;
 
 const KNOCK: Signal = Signal::Knock { attempt: 1, topic: TOPIC };
+/// From Redis's return until whoever lacked others is told of them.
+const HEALING: Duration = Duration::from_secs(30);
 const SWARM: &str = "abcdefghijklmnopqrst";
 const SDP: &str = "v=0\\r\\no=- 1 2 IN IP4 127.0.0.1\\r\\ns=-\\r\\nt=0 0\\r\\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\\r\\n\
     a=candidate:1 1 udp 2113937151 127.0.0.1 51234 typ host\\r\\na=ice-ufrag:abcd\\r\\n\
@@ -175,24 +177,51 @@ async fn a_rolling_restart_loses_nobody() {
     }
 }
 
+/// Lets the outage of Redis last, if it is to (`REDIS_OUTAGE_SECONDS`): every second two clients come to a node, the same for
+/// both, and one of them knocks at the other. Gives back how many pairs have met.
+async fn outlast(cloud: &Cloud, until: Instant) -> usize {
+    const PAIRS: Topic = Topic([7; 32]);
+    let mut pairs = 0;
+    while Instant::now() < until {
+        let (at, first) = (pairs % 3, 200 + u8::try_from(pairs % 20).unwrap() * 2);
+        let (mut a, mut b) = (cloud.client(at, first).await, cloud.client(at, first + 1).await);
+        a.join(PAIRS).await;
+        assert!(b.join(PAIRS).await.2.contains(&peer(first)));
+        let knock = Signal::Knock { attempt: 1, topic: PAIRS };
+        b.relay(first, knock.clone()).await;
+        assert_eq!(a.hear_signal().await, ToClient::Relayed { from: peer(first + 1), signals: vec![knock] });
+        pairs += 1;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    pairs
+}
+
+/// `REDIS_OUTAGE_SECONDS=60 cargo test -p swarmlet-signaller --test cluster -- redis_freezes --nocapture` is the whole of it; without,
+/// Redis is away for as long as the looks take.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redis_freezes_dies_and_comes_back_and_nothing_breaks() {
     const ALONE: Topic = Topic([6; 32]);
+    const RATE: usize = 2_000_000;
+    let outage = std::env::var("REDIS_OUTAGE_SECONDS").map_or(0, |text| text.parse::<u64>().unwrap());
+    let outage = Duration::from_secs(outage);
     let mut cloud = Cloud::start().await;
     let mut a = cloud.client(0, 1).await;
     a.join(TOPIC).await;
     let mut b = cloud.meets(1, 2, TOPIC, 1).await;
     // A transfer between nodes, slow enough to be there all the time.
-    let path = noisy("frozen-source", "film.bin", 8 * MIB);
+    let length = 8 * MIB + RATE * usize::try_from(outage.as_secs()).unwrap();
+    let path = noisy("frozen-source", "film.bin", length);
     let mut slow = settings(&cloud.nodes[0].server(), "frozen-a");
-    slow.node.upload_rate_max = Some(2_000_000);
+    slow.node.upload_rate_max = Some(RATE as u64);
     let (giver, magnet) = seeder(&slow, &path).await;
     cloud.reaches(2, topic_of(&magnet.content), &BTreeSet::from([giver.id()])).await;
     let taker = Peer::start(&settings(&cloud.nodes[2].server(), "frozen-b")).unwrap();
-    let (mut events, content) = (taker.events(), magnet.content);
+    let mut events = taker.events();
     taker.add(magnet, None).await;
     until("the first leaf", async || matches!(events.recv().await.unwrap(), Event::FirstLeaf { .. })).await;
 
+    let taken = async |taker: &Peer| taker.snapshot().await.unwrap().shares[0].from_peers;
+    let (gone, before) = (Instant::now(), taken(&taker).await);
     cloud.redis.freeze();
     // Whoever comes is served from this node, sooner or later without waiting.
     let mut c = cloud.client(0, 3).await;
@@ -211,6 +240,14 @@ async fn redis_freezes_dies_and_comes_back_and_nothing_breaks() {
     assert_eq!((e.join(ALONE).await.1, f.join(ALONE).await.1), (1, 1), "each knows its own node only");
     assert!(cloud.nodes[0].admin("/metrics").await.contains("swarm_bus_up 0.0"));
 
+    let pairs = outlast(&cloud, gone + outage).await;
+    let moved = taken(&taker).await - before;
+    println!(
+        "Redis was away for {:.1} s: the transfer took in {:.1} MB meanwhile, and {pairs} pairs of newcomers met",
+        gone.elapsed().as_secs_f64(),
+        moved as f64 / 1e6
+    );
+    assert!(moved > 0, "the transfer went on");
     cloud.redis.start_again().await;
     let back = Instant::now();
     cloud.whole().await;
@@ -220,7 +257,7 @@ async fn redis_freezes_dies_and_comes_back_and_nothing_breaks() {
         {
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), async {
+    tokio::time::timeout(HEALING, async {
         tokio::select! {
             () = healed(&mut e, 6) => {}
             () = healed(&mut f, 5) => {}
@@ -233,7 +270,7 @@ async fn redis_freezes_dies_and_comes_back_and_nothing_breaks() {
     until("all to be counted", async || g.join(TOPIC).await.1 == 5).await;
     b.relay(1, KNOCK).await;
     assert_eq!(a.hear_signal().await, ToClient::Relayed { from: peer(2), signals: vec![KNOCK] });
-    done(&mut events, content).await;
+    until("the whole file", async || taken(&taker).await >= length as u64).await;
     taker.close().await;
     giver.close().await;
 }

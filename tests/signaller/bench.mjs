@@ -45,6 +45,12 @@ drain_seconds = 1
 proxies = ["127.0.0.1"]
 open = true
 `;
+// The same through TLS.
+const secure = `${config}
+[tls]
+cert = "cert.pem"
+key = "key.pem"
+`;
 const aquatic = `
 [network]
 address = "127.0.0.1:${ports.aquatic_ws}"
@@ -65,7 +71,7 @@ const servers = {
   },
 };
 
-/** @type {Record<string, { args: string[], ours?: boolean, strict?: boolean }>} */
+/** @type {Record<string, { args: string[], ours?: boolean, strict?: boolean, script?: boolean }>} */
 const scenes = {
   announces: { args: ['announces', '--seconds', seconds] },
   latency: { args: ['latency', '--seconds', seconds] },
@@ -76,6 +82,7 @@ const scenes = {
   storm: { args: ['storm', '--connections', '10000', '--seconds', '5', '--swarms', '1000'] },
   hostile: { args: ['hostile', '--rate', '100', '--networks', '--seconds', seconds], strict: true },
   'idle-own': { args: ['idle', '--speech', 'swarmlet', '--connections', idle, '--seconds', '2', '--swarms', '1000'], ours: true },
+  'idle-tls': { args: [join(here, 'tls-idle.mjs')], ours: true, script: true },
   'accepts-own': { args: ['accepts', '--speech', 'swarmlet', '--seconds', seconds], ours: true },
 };
 
@@ -83,6 +90,13 @@ const scenes = {
 function file(name, text) {
   writeFileSync(join(folder, name), text);
   return join(folder, name);
+}
+
+/** The server with a certificate of its own. */
+function encrypted() {
+  spawnSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2',
+    '-subj', '/CN=localhost', '-keyout', join(folder, 'key.pem'), '-out', join(folder, 'cert.pem')]);
+  return [binary, 'serve', '--config', file('secure.toml', secure)];
 }
 
 /** @param {number} core @param {string[]} command */
@@ -104,18 +118,19 @@ async function listening(port) {
 
 const wanted = process.argv.slice(2);
 const chosen = process.env.SERVERS?.split(',') ?? Object.keys(servers);
-for (const [scene, { args, ours, strict: isStrict }] of Object.entries(scenes)) {
+for (const [scene, { args, ours, strict: isStrict, script: isScript }] of Object.entries(scenes)) {
   if (wanted.length > 0 && !wanted.includes(scene)) continue;
   for (let repetition = 0; repetition < repetitions; repetition += 1) {
     for (const [name, { command, path, ready }] of Object.entries(servers)) {
       if (!chosen.includes(name) || !ready || (ours && name !== 'swarmlet')) continue;
       const limited = [binary, 'serve', '--config', file('strict.toml', strict)];
-      const [program, ...rest] = pinned(0, isStrict && name === 'swarmlet' ? limited : command);
+      const [program, ...rest] = pinned(0, isStrict && name === 'swarmlet' ? limited : isScript ? encrypted() : command);
       // Its working folder is empty: no page to hash and to compress.
       const server = spawn(program, rest, { cwd: folder, stdio: ['ignore', 'ignore', 'ignore'] });
       const port = ports[/** @type {keyof typeof ports} */ (name)];
       await listening(port);
-      const [load, ...options] = pinned(1, [binary, 'load', ...args, '--target', `127.0.0.1:${port}`, '--path', path,
+      const byScript = [process.execPath, ...args, String(port), String(server.pid), process.env.TLS ?? '3000'];
+      const [load, ...options] = pinned(1, isScript ? byScript : [binary, 'load', ...args, '--target', `127.0.0.1:${port}`, '--path', path,
         '--pid', String(server.pid), ...(name === 'aquatic_ws' ? ['--answers-answers'] : [])]);
       const run = spawnSync(load, options, { encoding: 'utf8' });
       const figures = run.status === 0 ? JSON.parse(run.stdout) : { scene, failed: run.stderr.trim() };

@@ -102,7 +102,9 @@ impl Server {
                 request.headers_mut().insert(name, value.parse().unwrap());
             }
         }
-        within("a WebSocket", connect_async(request)).await.map(|(socket, _)| Client { socket, heard: VecDeque::new() })
+        within("a WebSocket", connect_async(request))
+            .await
+            .map(|(socket, _)| Client { socket, heard: VecDeque::new() })
     }
 
     /// A client that has been welcomed.
