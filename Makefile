@@ -97,6 +97,10 @@ bench-browser: build $(NODE_MODULES) ## one JSON line: a raw data channel agains
 	@.ci/need browser
 	@node tests/browser/bench.mjs
 
+bench-site: build $(NODE_MODULES) ## two JSON lines: page load and film start with the embed and nobody to share with, beside plain HTTP, in pairs [LOADS=20]
+	@.ci/need browser && .ci/need nginx && .ci/need ffmpeg
+	@node tests/browser/bench-site.mjs
+
 bench: ## micro-benchmarks: picker, hash tree, codec [BENCH=picker]
 	cargo bench --quiet -p swarmlet-tests --bench micro -- $(BENCH)
 
@@ -137,4 +141,4 @@ clean: ## remove what was built
 	npm ci --prefix $* --no-audit --no-fund --ignore-scripts
 	touch $@
 
-.PHONY: help run demo build wasm test check nostd unit sim-wasm cross-check wasm-test e2e operate size bench-browser bench-native net-test soak bench-signaller bench sim results fuzz clean
+.PHONY: help run demo build wasm test check nostd unit sim-wasm cross-check wasm-test e2e operate size bench-browser bench-native bench-site net-test soak bench-signaller bench sim results fuzz clean

@@ -34,6 +34,9 @@
   let allowed = given.consent !== 'wait';
   let hidden = false;
   let starting = false;
+  /** @type {import('./embed/beacon.js').Beacon | undefined} */
+  let beacon;
+  const HOLDOUT = among('holdout', Number(given.holdout ?? 0));
   let asked = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
@@ -101,11 +104,9 @@
     }
   }
 
-  /** Whether this visitor is among the per cent that take part; the same answer at each visit. */
-  function chosen() {
-    const percent = Number(given.percent ?? 100);
-    if (percent >= 100) return true;
-    return memory('lot', 0) * 100 < percent || (memory('lot', 0) === 0 && memory('lot', Math.random() || 1) * 100 < percent);
+  /** Whether this visitor is among so many per cent; the same answer at each visit. @param {string} lot @param {number} percent */
+  function among(lot, percent) {
+    return percent >= 100 || (percent > 0 && (memory(lot, 0) || memory(lot, Math.random() || 1)) * 100 < percent);
   }
 
   /** What the owner says now: stronger than the page's option. No policy: as the page says. */
@@ -145,8 +146,11 @@
     try {
       mode = await policy();
       state.mode = mode;
-      if (mode === 'off' || !allowed || !chosen()) return stop(mode === 'off' ? 'off' : allowed ? 'not chosen' : 'no consent');
+      const chosen = among('lot', Number(given.percent ?? 100));
+      if (mode === 'off' || !allowed || !chosen) return stop(mode === 'off' ? 'off' : allowed ? 'not chosen' : 'no consent');
       manifest ??= await load();
+      if (given.beacon === 'on') await report(manifest);
+      if (mode === 'on' && HOLDOUT) return stop('holdout');
       const count = await others(manifest.topic);
       state.visitors = Math.max(0, count);
       if (hidden || running) return;
@@ -160,8 +164,18 @@
     }
   }
 
+  /** Has the signaller told how it goes. @param {Manifest} site */
+  async function report(site) {
+    if (beacon) return;
+    const { Beacon } = await import(new URL('embed/beacon.js', home).href);
+    beacon ??= new Beacon({
+      signaller, site, base: site.base ?? new URL('.', manifestUrl).href,
+      group: () => (mode !== 'on' ? 'shadow' : HOLDOUT ? 'holdout' : 'on'), stats: () => running?.stats(),
+    });
+  }
+
   function hasAll() {
-    return typeof RTCPeerConnection === 'function' && 'serviceWorker' in navigator && typeof WebAssembly === 'object';
+    return typeof RTCPeerConnection === 'function' && 'serviceWorker' in navigator && 'locks' in navigator && typeof WebAssembly === 'object';
   }
 
   /** Bytes per second that may be given: none where the visitor pays for them. */
@@ -187,6 +201,8 @@
         worker: new URL(given.worker ?? '/swarmlet-sw.js', location.href).href,
         exclude: given.exclude?.split(/[\s,]+/) ?? [],
         wholeMax: Number(given.wholeMax ?? 256 * 1024 * 1024),
+        give: { ratio: Number(given.ratio ?? 1), dayBytes: Number(given.dayBytes ?? 2 ** 31) },
+        store: given.store ? Number(given.store) : undefined, phone,
       });
       Object.assign(state, { gate: 'open', reason: '', started: performance.now(), upload: upload() ?? 'unlimited' });
       if (hidden || mode !== 'on') stop(mode);
@@ -208,6 +224,7 @@
   else addEventListener('load', begin, { once: true });
   addEventListener('pagehide', () => {
     hidden = true;
+    beacon?.tell();
     clearTimeout(timer);
     stop('hidden');
   });

@@ -138,7 +138,10 @@ const swarmlet = (() => {
    */
   async function connect(page, { entry, end, media }, start) {
     const client = await clients.get(page);
-    if (!client) return null;
+    if (!client) {
+      tables.delete(page);
+      return null;
+    }
     const { port1, port2 } = new MessageChannel();
     const worker = line(port1);
     client.postMessage({ t: 'swarmlet', ask: 'read', index: entry.index, start, end, media }, [port2]);
@@ -220,12 +223,16 @@ const swarmlet = (() => {
 
   /** What each page lets us answer. @type {Map<string, Table>} */
   const tables = new Map();
+  /** Tabs that have no node of their own, and their site: another tab's has the bytes. @type {Map<string, string>} */
+  const followers = new Map();
 
   /** @param {any} data @param {string} id */
   function told(data, id) {
     const table = tables.get(id);
     if (data.live && table) table.live = livePart(data.live);
     if (data.live) return;
+    followers.delete(id);
+    if (data.follow) followers.set(id, data.follow);
     if (!data.open) return void tables.delete(id);
     const { base, files, live, classes, wholeMax } = data.open;
     /** @type {Map<string, Entry>} */
@@ -249,11 +256,12 @@ const swarmlet = (() => {
     return entries;
   }
 
-  /** The page to ask: the one that a request comes from; a download begins as a navigation, and may be any page's.
+  /** The page to ask: the one that a request comes from, or that leads it; a download begins as a navigation, and may be any page's.
    * @param {FetchEvent} event */
   function pageOf({ clientId, request }) {
-    if (tables.has(clientId) || request.mode !== 'navigate') return clientId;
-    for (const [id, { base }] of tables) if (request.url.startsWith(base)) return id;
+    const led = followers.get(clientId);
+    if (tables.has(clientId) || (!led && request.mode !== 'navigate')) return clientId;
+    for (const [id, { base }] of tables) if (led ? led === base : request.url.startsWith(base)) return id;
     return '';
   }
 

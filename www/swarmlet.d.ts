@@ -31,6 +31,8 @@ export interface JoinOptions {
    * `node.search` and `share.publish`.
    */
   overlay?: boolean;
+  /** Which of the browser's private folders to use, where a page sees to it that no other tab does: 0 to 63. */
+  slot?: number;
   /** Ends the node, as `close()` does. */
   signal?: AbortSignal;
 }
@@ -73,6 +75,10 @@ export interface Node {
   overlay(): Promise<OverlayView>;
   /** Shaped like `fetch`. Magnet links and files of known shares come from the swarm, anything else from the network. */
   fetch(url: RequestInfo | URL, init?: RequestInit): Promise<Response>;
+  /** Gives at most so many bytes per second from now on; `undefined`: no limit. */
+  limit(rate: number | undefined): void;
+  /** Removes what is stored of a file (its root, 64 hexadecimal digits) that is not wanted now. It may be fetched again. */
+  drop(root: string): void;
   /** Passes news on to a few neighbours in a swarm: at most 16 KiB, and not more than four times a second. */
   tell(topic: string, news: Uint8Array): void;
   /** How things are: at most a quarter of a second old. */

@@ -123,6 +123,8 @@ pub enum Command {
         /// Leave the stored bytes.
         keep: bool,
     },
+    /// Remove the stored bytes of a file that is not wanted now, whether it is of a share or not. It may be fetched again.
+    Drop(Root),
     /// Ask for verified bytes of a file, now or when they are there. Raises their priority. Answered by
     /// `Event::Bytes` or `Event::ReadFailed` with the same number.
     Read {
@@ -159,6 +161,8 @@ pub enum Command {
     Online,
     /// The network is gone: do not try.
     Offline,
+    /// Give at most so many bytes per second from now on; `None`: no limit.
+    Upload(Option<u64>),
     /// What to show to a signaller from now on.
     Token(String),
     /// Say goodbye to everybody.

@@ -199,6 +199,8 @@ impl Node {
             Command::Read { read, root, start, length, within } => {
                 swarm.read(read, &root, start, length, within, cx);
             }
+            Command::Upload(rate) => swarm.limit_upload(rate, cx.now),
+            Command::Drop(root) => swarm.drop_stored(&root, cx),
             Command::Invite { call, content } => self.on_invite(call, &content),
             Command::Meet { call, code } => self.on_meet(call, &code),
             Command::CancelRead(read) => swarm.cancel_read(read, cx.now),

@@ -1,6 +1,6 @@
 //! The operator's side: metrics, health and a page to look at, on a listener of its own.
 
-use crate::{State, http, metrics};
+use crate::{State, http, metrics, savings};
 use axum::Router;
 use axum::extract::State as Shared;
 use axum::http::{StatusCode, header};
@@ -21,6 +21,7 @@ const STYLE: &str = include_str!("admin.css");
 pub(crate) async fn run(state: Arc<State>, listener: TcpListener, ending: CancellationToken) {
     let router = Router::new()
         .route("/", get(page))
+        .route("/sites", get(sites))
         .route("/status.css", get(async || ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], STYLE)))
         .route("/metrics", get(scrape))
         .route("/healthz", get(health))
@@ -52,19 +53,28 @@ async fn scrape(Shared(state): Shared<Arc<State>>) -> Response {
 
 async fn page(Shared(state): Shared<Arc<State>>) -> Response {
     let counts = tokio::time::timeout(Duration::from_secs(1), state.hub.count()).await.ok().flatten();
+    let stuck = || "<p class=bad>The hub does not answer.</p>".to_owned();
+    let body = counts.map_or_else(stuck, |counts| tables(&state, &counts.tracker));
+    document("Swarmlet signaller", 5, &body)
+}
+
+/// What sites save.
+async fn sites(Shared(state): Shared<Arc<State>>) -> Response {
+    document("What sites save", 60, &savings::page(&state))
+}
+
+fn document(title: &str, again: u32, body: &str) -> Response {
     let headers = [
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::CACHE_CONTROL, "no-store"),
     ];
-    let stuck = || "<p class=bad>The hub does not answer.</p>".to_owned();
-    let body = counts.map_or_else(stuck, |counts| tables(&state, &counts.tracker));
     let text = format!(
         "<!doctype html><html lang=en><meta charset=utf-8>\
-         <meta name=viewport content='width=device-width'><meta http-equiv=refresh content=5>\
-         <title>Swarmlet signaller</title><link rel=stylesheet href=/status.css>\
-         <h1>Swarmlet signaller</h1>{body}\
-         <p class=note>Looks again every five seconds. The same and more: <a href=/metrics>/metrics</a></p></html>"
+         <meta name=viewport content='width=device-width'><meta http-equiv=refresh content={again}>\
+         <title>{title}</title><link rel=stylesheet href=/status.css>\
+         <h1>{title}</h1>{body}\
+         <p class=note>Looks again every {again} seconds. See also: <a href=/>server</a>, <a href=/sites>sites</a>, <a href=/metrics>metrics</a></p></html>"
     );
     (headers, text).into_response()
 }

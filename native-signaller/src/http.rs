@@ -1,5 +1,6 @@
 //! What is where, and the headers that keep pages safe.
 
+use crate::publish::tally::REPORT_BYTES_MAX;
 use crate::ws::{head, socket};
 use crate::{State, bulletins, caller, ice};
 use axum::Router;
@@ -33,6 +34,7 @@ pub(crate) fn router(state: Arc<State>) -> Router {
     let embeddable = Router::new()
         .route("/swarmlet/config.json", get(ice::config).options(preflight))
         .route("/swarmlet/gate/{topic}", get(gate).options(preflight))
+        .route("/swarmlet/beacon", post(beacon).layer(DefaultBodyLimit::max(REPORT_BYTES_MAX)))
         .route("/swarmlet/live", post(bulletins::tell).layer(DefaultBodyLimit::max(NEWS_BYTES_MAX)))
         .route("/swarmlet/live/{channel}", get(bulletins::wait).options(preflight))
         .route("/swarmlet/{*path}", get(asset).options(preflight))
@@ -77,6 +79,15 @@ async fn gate(Shared(state): Shared<Arc<State>>, Path(topic): Path<String>, uri:
     drop(crowds);
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     (headers, format!("{{\"visitors\":{count}}}\n")).into_response()
+}
+
+/// What a page says of how it went, since its owner and its visitor let it.
+async fn beacon(Shared(state): Shared<Arc<State>>, body: String) -> Response {
+    if state.tally.add(&body, Instant::now()) {
+        StatusCode::NO_CONTENT.into_response()
+    } else {
+        plain(StatusCode::BAD_REQUEST, "no report, or too many\n")
+    }
 }
 
 async fn share(

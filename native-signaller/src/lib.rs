@@ -30,6 +30,7 @@ mod hub;
 mod ice;
 mod memory;
 mod range;
+mod savings;
 mod shares;
 mod stun;
 mod tls;
@@ -76,6 +77,8 @@ struct State {
     crowds: std::sync::Mutex<publish::crowd::Crowds>,
     /// Live streams of sites.
     board: publish::board::Board,
+    /// What visitors' pages said of how it went.
+    tally: publish::tally::Tally,
     draining: AtomicBool,
     metrics: metrics::Metrics,
     /// Counts of the way to other nodes, where this is one of several.
@@ -218,6 +221,7 @@ pub async fn run(config: Config, inlets: Inlets, shutdown: impl Future<Output = 
         peer,
         crowds: std::sync::Mutex::default(),
         board: publish::board::Board::default(),
+        tally: publish::tally::Tally::default(),
         draining: AtomicBool::new(false),
         metrics: metrics::Metrics::default(),
         bus,

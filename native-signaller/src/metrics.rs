@@ -4,6 +4,7 @@
 
 use crate::State;
 use crate::hub::{Counts, TURNED_AWAY};
+use crate::publish::tally::{Group, Sums};
 use crate::seed::Measure;
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -88,6 +89,7 @@ pub(crate) async fn text(state: &State) -> Option<String> {
     if let Some(peer) = &state.peer {
         registry.sub_registry_with_prefix("peer").register_collector(Box::new(Inside(peer.measures().await)));
     }
+    registry.sub_registry_with_prefix("site").register_collector(Box::new(Sites(state.tally.sums())));
     registry.sub_registry_with_prefix("site").register_collector(Box::new(Inside(state.board.measures())));
     encode(&mut text, &registry).ok()?;
     let mut process = Registry::with_prefix("process");
@@ -277,6 +279,37 @@ impl Collector for Inside {
             }
         }
         Ok(())
+    }
+}
+
+/// What visitors' pages said.
+#[derive(Debug)]
+struct Sites(([Sums; 3], u64));
+
+impl Collector for Sites {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut lines = Lines(encoder);
+        let (groups, dropped) = &self.0;
+        let groups = || Group::ALL.into_iter().zip(groups).map(|((_, name), sums)| (name, sums));
+        let of = |what: fn(&Sums) -> u64| groups().map(move |(name, sums)| ([("group", name)], what(sums)));
+        lines.counters("visits", "Visits that were told of", of(|sums| sums.visits))?;
+        lines.counters("load_milliseconds", "Until their pages were loaded", of(|sums| sums.load_ms))?;
+        lines.counters("given_bytes", "Bytes that visitors gave", of(|sums| sums.sent))?;
+        lines.counters("stalls", "Films that stood still", of(|sums| sums.stalls))?;
+        lines.counters("stall_milliseconds", "For how long", of(|sums| sums.stall_ms))?;
+        let sources = ["peers", "origin", "store"];
+        let bytes = groups().flat_map(|(name, sums)| {
+            let labels = sources.map(|source| [("group", name), ("source", source)]);
+            labels.into_iter().zip(sums.bytes)
+        });
+        lines.counters("bytes", "Bytes that visitors took", bytes)?;
+        let results = ["up", "failed"];
+        let links = groups().flat_map(|(name, sums)| {
+            let labels = results.map(|result| [("group", name), ("result", result)]);
+            labels.into_iter().zip(sums.links)
+        });
+        lines.counters("links", "Links between visitors", links)?;
+        lines.counter("reports_dropped", "Reports that were not counted", *dropped)
     }
 }
 

@@ -30,13 +30,14 @@ export class Site {
 
   /**
    * @param {{ signaller: string, film?: boolean, large?: number, rate?: string, tag?: Record<string, string>, sign?: boolean,
-   *   csp?: boolean }} options
+   *   csp?: boolean, more?: Record<string, number> }} options
    * `film`: with MP4 and HLS (needs ffmpeg). `large`: bytes of the download. `rate`: bytes per second of each answer of nginx.
-   * `tag`: more `data-` options of the script tag.
+   * `tag`: more `data-` options of the script tag. `more`: other files, and their bytes.
    */
-  static async make({ signaller, film = false, large = 40 * MiB, rate = '0', tag = {}, sign = true, csp = true }) {
+  static async make({ signaller, film = false, large = 40 * MiB, rate = '0', tag = {}, sign = true, csp = true, more = {} }) {
     const site = new Site(mkdtempSync(join(tmpdir(), 'swarmlet-site-')), await freePort());
     site.#fill(large, film);
+    Object.entries(more).forEach(([path, size], at) => writeFileSync(join(site.folder, path), bytes(900 + at, size)));
     site.publish({ signaller, tag, sign });
     site.#configure({ rate, csp, signaller });
     return site.start();
@@ -46,7 +47,7 @@ export class Site {
   #fill(large, film) {
     const { folder } = this;
     cpSync(join(root, 'www/demo'), folder, { recursive: true });
-    for (const name of ['pictures', 'fonts', 'files', 'vendor']) mkdirSync(join(folder, name));
+    for (const name of ['pictures', 'fonts', 'files', 'vendor', 'private', 'cookie']) mkdirSync(join(folder, name));
     const sample = join(root, 'www/sample');
     const pictures = readdirSync(sample).filter((name) => name.endsWith('.webp'));
     for (const name of pictures) cpSync(join(sample, name), join(folder, 'pictures', name));
@@ -111,6 +112,8 @@ export class Site {
           listen 127.0.0.1:${this.port};
           root ${this.folder};
           limit_rate ${rate};
+          location /private/ { add_header Cache-Control "private, max-age=60"; }
+          location /cookie/ { add_header Set-Cookie "visit=1"; }
           ${csp ? `add_header Content-Security-Policy "${policy}";` : ''}
         }
       }`);
@@ -119,6 +122,7 @@ export class Site {
   async start() {
     const nginx = spawn(existsSync('/usr/sbin/nginx') ? '/usr/sbin/nginx' : 'nginx', ['-c', join(this.home, 'nginx.conf'), '-p', this.home, '-e', join(this.home, 'error.log')], { stdio: 'ignore' });
     this.#nginx = nginx;
+    endsWithUs(nginx);
     const ready = async () => {
       while (nginx.exitCode === null) {
         if ((await fetch(`${this.base}swarmlet-sw.js`).catch(() => undefined))?.ok) return;
@@ -148,6 +152,7 @@ export class Site {
     const nginx = this.#nginx;
     this.#nginx = undefined;
     if (!nginx || nginx.exitCode !== null) return;
+    nginx.ref();
     const ended = new Promise((done) => nginx.once('exit', done));
     nginx.kill('SIGKILL');
     await ended;
@@ -238,6 +243,7 @@ export class Stream {
   publish(args) {
     const child = spawn(binary, args, { stdio: ['ignore', 'pipe', 'inherit'] });
     this.#publisher = child;
+    endsWithUs(child);
     return within(new Promise((told) => child.stdout?.on('data', (text) => {
       this.said.push(...String(text).split('\n').filter(Boolean));
       const script = /<script .*<\/script>/.exec(this.said.join('\n'))?.[0];
@@ -254,10 +260,19 @@ export class Stream {
     const child = this.#publisher;
     this.#publisher = undefined;
     if (!child || child.exitCode !== null) return;
+    child.ref();
     const ended = new Promise((done) => child.once('exit', done));
     child.kill();
     await ended;
   }
+}
+
+/** A test that failed leaves its site behind, which must not keep the others waiting.
+ * @param {import('node:child_process').ChildProcess} child */
+function endsWithUs(child) {
+  child.unref();
+  /** @type {any} */ (child.stdout)?.unref();
+  process.once('exit', () => child.kill('SIGKILL'));
 }
 
 /** Somebody who opens the site. */
@@ -274,13 +289,24 @@ export class Visitor {
   }
 
   /** @param {import('playwright-core').Browser} browser @param {Site} site @param {string} name
-   * @param {{ path?: string, init?: () => void, context?: object }} [options] */
-  static async open(browser, site, name, { path = '', init, context: more = {} } = {}) {
+   * @param {{ path?: string, init?: () => void, context?: object,
+   *   prepare?: (context: import('playwright-core').BrowserContext) => Promise<void> }} [options] */
+  static async open(browser, site, name, { path = '', init, context: more = {}, prepare } = {}) {
     const context = await browser.newContext({ serviceWorkers: 'allow', userAgent: `Mozilla/5.0 Test ${name}`, ...more });
     if (init) await context.addInitScript(init);
+    await prepare?.(context);
     const visitor = new Visitor(name, context, await context.newPage());
     await visitor.page.goto(site.base + path);
     return visitor;
+  }
+
+  /** The same visitor in another tab. @param {Site} site @param {() => void} [init] */
+  async tab(site, init) {
+    const page = await this.context.newPage();
+    if (init) await page.addInitScript(init);
+    const other = new Visitor(`${this.name}'s other tab`, this.context, page);
+    await page.goto(site.base);
+    return other;
   }
 
   /** @returns {Promise<any>} */

@@ -1,4 +1,4 @@
-//! What is said in a swarm, and shares that meet in one.
+//! What is said in a swarm, shares that meet in one, and what a peer gives up.
 
 #![allow(clippy::std_instead_of_alloc, clippy::std_instead_of_core, clippy::unwrap_used)]
 
@@ -72,5 +72,33 @@ fn shares_of_one_topic_are_one_membership() {
     let one = world.peers[1].node.as_ref().unwrap().peer_id();
     let met = world.peers[late].heard(|event| matches!(event, Event::LinkUp { peer, .. } if *peer == one));
     assert!(met, "it is still in the swarm");
+    world.check();
+}
+
+#[test]
+fn what_is_given_up_is_not_relied_on_and_can_be_fetched_again() {
+    let mut world = FlashCrowd { peers: 4, bytes: 1 << 20, ..FlashCrowd::default() }.world();
+    assert!(world.run_until(Duration::from_secs(100), World::all_done));
+    let content = world.content.magnet().content;
+    let file = |world: &World| world.peers[1].node.as_ref().unwrap().snapshot().shares[0].files[0].clone();
+    let (root, length) = (file(&world).root.unwrap(), file(&world).length);
+    assert_eq!(file(&world).done, length);
+    world.command(1, Command::Select { content, files: Some(vec![]) });
+    world.command(1, Command::Drop(root));
+    wait(&mut world, 1000);
+    assert_eq!(file(&world).done, 0);
+    // Who comes now is not sent to it in vain.
+    let mut late = FlashCrowd { peers: 4, bytes: 1 << 20, ..FlashCrowd::default() }.spec(5);
+    late.joins = Duration::from_micros(world.now.micros()) + Duration::from_millis(100);
+    let late = world.add(late);
+    let limit = Duration::from_micros(world.now.micros()) + Duration::from_secs(60);
+    assert!(
+        world.run_until(limit, |world| world.peers[late].heard(|event| matches!(event, Event::Done { .. })))
+    );
+    world.command(1, Command::Select { content, files: None });
+    let limit = Duration::from_micros(world.now.micros()) + Duration::from_secs(60);
+    assert!(world.run_until(limit, |world| file(world).done == length), "it has it again");
+    // And one that gives nothing from now on: the others do without it.
+    world.command(0, Command::Upload(Some(0)));
     world.check();
 }

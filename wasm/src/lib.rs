@@ -158,6 +158,12 @@ impl Engine {
         match method {
             "addLink" => return self.add_link(&text(&first), &second),
             "addTorrent" => return self.add_torrent(&first, &second, &text(&args.get(2))),
+            "upload" => self.command(Command::Upload(first.as_f64().map(|rate| rate as u64))),
+            "drop" => {
+                if let Some(root) = Root::from_hex(&text(&first)) {
+                    self.command(Command::Drop(root));
+                }
+            }
             "tell" => {
                 if let Some(topic) = Topic::from_hex(&text(&first)) {
                     let news = second.unchecked_ref::<Uint8Array>().to_vec();

@@ -2,12 +2,15 @@
 // What runs once the gate is open: a node that has the site as a share, and answers for the service worker.
 
 import { join } from '../swarmlet.js';
-import { Stalls } from './stalls.js';
+import { Cache } from './cache.js';
+import { Governor } from './governor.js';
+import { PageBytes, overNetwork } from './page.js';
 
 /** @typedef {{
  *   site: { content: string, topic: string, files: [string, number, string, string][] }, classes: string[], signaller: URL,
  *   upload: number | undefined, token: string | undefined, base: string, torrent: string, worker: string,
- *   exclude: string[], wholeMax: number, live: { url: string, key: CryptoKey } | undefined,
+ *   exclude: string[], wholeMax: number, store: number | undefined, phone: boolean,
+ *   give: { ratio: number, dayBytes: number }, live: { url: string, key: CryptoKey } | undefined,
  * }} Options */
 /** @typedef {{ stop: () => void, stats: () => object }} Running */
 
@@ -16,18 +19,99 @@ const KEEP_MS = 5000;
 // While a page may ask, its service worker is kept awake: what sleeps forgets, and then answers nothing at first.
 const AWAKE_MS = 20_000;
 
-/** @param {Options} options @returns {Promise<Running>} */
+// What is stored is counted so often.
+const COUNT_MS = 2000;
+// Tabs of a site have one node, and it has this folder: what was kept at an earlier visit is there.
+const SLOT = 0;
+
+/** Takes part: as the tab that has the node of all tabs of this site, or behind it until it goes away.
+ * @param {Options} options @returns {Promise<Running>} */
 export async function run(options) {
-  const node = await join({ signaller: signalUrl(options.signaller), upload: options.upload, token: options.token, overlay: false });
+  const member = new Member(options);
   try {
-    const share = options.site.content ? await add(node, options) : undefined;
-    const show = options.live && (await import('./show.js')).Show;
-    const site = new Site(node, options, share, show && ((told) => new show(node, options, told)));
-    await site.open();
-    return site;
+    await member.begun;
   } catch (error) {
-    node.close();
+    member.stop();
     throw error;
+  }
+  return member;
+}
+
+/** A tab among those of a site. One of them leads: it has the lock, and the node. The service worker asks it for what the others
+ * need; when it goes away the lock falls to the next. */
+class Member {
+  #options;
+  /** @type {Site | undefined} */
+  #site;
+  #ending = new AbortController();
+  #page;
+  /** Settles when it is known what this tab is. @type {Promise<void>} */
+  begun;
+
+  /** @param {Options} options */
+  constructor(options) {
+    this.#options = options;
+    this.#page = new PageBytes(options);
+    const name = `swarmlet-site ${options.site.topic} ${options.live?.url ?? ''}`;
+    const { signal } = this.#ending;
+    this.begun = new Promise((resolve, reject) => {
+      navigator.locks.request(name, { ifAvailable: true }, (lock) => lock && this.#lead(resolve)).then((ended) => {
+        if (ended !== null) return;
+        navigator.locks.request(name, { signal }, () => this.#lead(() => {})).catch(() => {});
+        this.#follow().then(resolve, reject);
+      }).catch(reject);
+    });
+  }
+
+  stop() {
+    this.#ending.abort();
+    this.#page.stop();
+  }
+
+  stats() {
+    const page = this.#page.stats();
+    return this.#site?.stats(page.bytes) ?? { role: 'follower', peers: 0, fromPeers: 0, fromHttp: 0, fromOrigin: page.bytes, sent: 0, stalls: page.stalls };
+  }
+
+  /** Leads until it is over. @param {() => void} begun */
+  async #lead(begun) {
+    const { signal } = this.#ending;
+    const options = this.#options;
+    const { signaller, upload, token } = options;
+    const node = await join({ signaller: signalUrl(signaller), upload, token, slot: SLOT, overlay: false });
+    try {
+      const share = options.site.content ? await add(node, options) : undefined;
+      const show = options.live && (await import('./show.js')).Show;
+      signal.throwIfAborted();
+      const site = new Site(node, options, share, this.#page, show && ((told) => new show(node, options, this.#page.paths, told)));
+      this.#site = site;
+      signal.addEventListener('abort', () => site.stop());
+      await site.open();
+      begun();
+    } catch (error) {
+      node.close();
+      throw error;
+    }
+    if (!signal.aborted) await new Promise((over) => signal.addEventListener('abort', over));
+  }
+
+  /** Lets the service worker ask the tab that leads. */
+  async #follow() {
+    const { worker, base } = this.#options;
+    const { signal } = this.#ending;
+    const container = navigator.serviceWorker;
+    const tell = () => {
+      if (!this.#site) container.controller?.postMessage({ t: 'swarmlet', follow: signal.aborted ? null : base });
+    };
+    container.addEventListener('message', ({ data }) => {
+      if (data?.t === 'swarmlet' && data.ask === 'table') tell();
+    }, { signal });
+    container.addEventListener('controllerchange', tell, { signal });
+    container.startMessages();
+    await container.register(worker, { updateViaCache: 'none' });
+    await container.ready;
+    tell();
+    signal.addEventListener('abort', tell);
   }
 }
 
@@ -59,29 +143,33 @@ class Site {
   /** @type {Set<number>} */
   #selected = new Set();
   #listening = new AbortController();
-  #stalls = new Stalls(this.#listening.signal);
   #served = { requests: 0, bytes: 0 };
-  /** Bytes that the site's server sent: to the page, to the node, and around a node that was stuck. */
-  #origin = { page: 0, node: 0, detour: 0 };
-  #observer;
-  #paths;
+  /** Bytes that the site's server sent to the node, and around a node that was stuck. */
+  #origin = { node: 0, detour: 0 };
+  #page;
+  #cache;
+  #governor;
+  #giving = true;
+  #counted = 0;
+  #links = { up: 0, failed: 0 };
 
   /** @type {import('./show.js').Show | undefined} */
   #show;
 
   /** @param {any} node @param {Options} options @param {import('../swarmlet.js').Share | undefined} share
-   * @param {((told: () => void) => import('./show.js').Show) | undefined} show */
-  constructor(node, options, share, show) {
+   * @param {PageBytes} page @param {((told: () => void) => import('./show.js').Show) | undefined} show */
+  constructor(node, options, share, page, show) {
     this.#node = node;
     this.#options = options;
     this.#share = share;
-    this.#paths = new Set(options.site.files.map(([path]) => path));
+    this.#page = page;
+    this.#cache = new Cache(options.store, options.phone, (root) => this.#giveUp(root));
+    this.#governor = new Governor(options.give);
     const byPath = new Map(share?.files.map((file) => [file.path, file]));
     this.#files = options.site.files.map(([path, size, root]) => {
       const file = byPath.get(path);
       return file?.size === size && file.root === root ? file : undefined;
     });
-    this.#observer = new PerformanceObserver((list) => this.#see(list.getEntries()));
     this.#show = show?.(() => this.#post({ live: this.#show?.table() }));
   }
 
@@ -89,13 +177,17 @@ class Site {
   async open() {
     const { worker } = this.#options;
     const { signal } = this.#listening;
+    const page = this.#page;
+    this.#node.events.addEventListener('link', (/** @type {CustomEvent} */ { detail }) => {
+      if (detail.state !== 'down') this.#links[/** @type {'up' | 'failed'} */ (detail.state)] += 1;
+    }, { signal });
+    this.#node.events.addEventListener('progress', () => this.#count(), { signal });
     this.#node.events.addEventListener('loaded', (/** @type {CustomEvent} */ { detail }) => {
-      if (this.#isOurs(detail.url)) this.#origin.node += overNetwork(detail.bytes);
+      if (page.isOurs(detail.url)) this.#origin.node += overNetwork(detail.bytes);
     }, { signal });
     const container = navigator.serviceWorker;
     this.#node.watch();
     await this.#show?.start();
-    this.#observer.observe({ type: 'resource', buffered: true });
     container.addEventListener('message', (event) => this.#hear(event), { signal });
     container.addEventListener('controllerchange', () => this.#tell(true), { signal });
     container.startMessages();
@@ -109,16 +201,48 @@ class Site {
   stop() {
     this.#tell(false);
     this.#show?.stop();
-    this.#observer.disconnect();
     this.#listening.abort();
     this.#node.close();
   }
 
-  stats() {
+  /** @param {number} page Bytes that the page loaded by itself. */
+  stats(page) {
     const { totals, links, timings } = this.#node.stats();
-    const { fromPeers, fromHttp, sent, wasted } = totals;
-    const { page, node, detour } = this.#origin;
-    return { fromPeers, fromHttp, fromOrigin: page + node + detour, sent, wasted, peers: links.length, stalls: this.#stalls.stats(), served: this.#served, timings, live: this.#show?.stats() };
+    const { fromPeers, fromHttp, fromStore, sent, wasted, banned } = totals;
+    const { node, detour } = this.#origin;
+    return {
+      role: 'leader', fromPeers, fromHttp, fromStore, fromOrigin: page + node + detour, sent, wasted, banned,
+      peers: links.length, links: this.#links, giving: this.#giving,
+      stalls: this.#page.stats().stalls, served: this.#served, stored: this.#cache.stats(), timings, live: this.#show?.stats(),
+    };
+  }
+
+  /** Counts what was given and what is stored; stops giving, and makes room. */
+  #count() {
+    const now = performance.now();
+    if (now - this.#counted < COUNT_MS) return;
+    this.#counted = now;
+    const { sent, fromPeers, fromHttp, fromStore } = this.#node.stats().totals;
+    const giving = this.#governor.judge(sent, fromPeers + fromHttp + fromStore);
+    if (giving !== this.#giving) this.#node.limit(giving ? this.#options.upload : 0);
+    this.#giving = giving;
+    if (!this.#share) return;
+    const done = this.#share.stats().files;
+    /** @type {[string, number][]} */
+    const held = [];
+    const busy = new Set();
+    for (const file of this.#files) {
+      if (!file?.root) continue;
+      held.push([file.root, done[file.index] ?? 0]);
+      if (this.#readers.get(file.index) || (this.#selected.has(file.index) && !file.complete)) busy.add(file.root);
+    }
+    this.#cache.count(held, (root) => busy.has(root));
+  }
+
+  /** @param {string} root */
+  #giveUp(root) {
+    for (const file of this.#files) if (file?.root === root) this.#select(file.index, false);
+    this.#node.drop(root);
   }
 
   /** Tells the service worker what it may answer for this page. @param {boolean | undefined} open */
@@ -145,13 +269,14 @@ class Site {
 
   /** @param {any} asked @param {MessagePort} port */
   #read({ index, start, end, media }, port) {
-    if (typeof index === 'string' && this.#show) return void this.#show.read(index, start, end, port, this.#count);
+    if (typeof index === 'string' && this.#show) return void this.#show.read(index, start, end, port, this.#answered);
     const [file, share] = [this.#files[index], this.#share];
     if (!file || !share || this.#node.closed) return port.postMessage('no');
     this.#readers.set(file.index, (this.#readers.get(file.index) ?? 0) + 1);
     this.#select(file.index, true);
+    if (file.root) this.#cache.use(file.root);
     this.#node.serve(port, { root: file.root, share: share.id, start, end, media }, (/** @type {number} */ bytes) => {
-      this.#count(bytes);
+      this.#answered(bytes);
       const left = (this.#readers.get(file.index) ?? 1) - 1;
       this.#readers.set(file.index, left);
       // Without peers everything else would be fetched from the owner's server, needed or not.
@@ -161,7 +286,7 @@ class Site {
   }
 
   /** One request was answered. @param {number} bytes */
-  #count = (bytes) => {
+  #answered = (bytes) => {
     this.#served.requests += 1;
     this.#served.bytes += bytes;
   };
@@ -178,25 +303,4 @@ class Site {
     else this.#selected.delete(index);
     this.#share?.select([...this.#selected]).catch(() => {});
   }
-
-  /** What the browser loaded of the site without us; what a service worker answered has no size on the wire.
-   * @param {PerformanceEntryList} entries */
-  #see(entries) {
-    for (const entry of /** @type {PerformanceResourceTiming[]} */ (entries)) {
-      if (this.#isOurs(entry.name)) this.#origin.page += overNetwork(entry.transferSize);
-    }
-  }
-
-  /** Whether visitors may share what is there. @param {string} url */
-  #isOurs(url) {
-    const { base } = this.#options;
-    if (!url.startsWith(base)) return false;
-    const path = decodeURIComponent(url.slice(base.length).split(/[?#]/)[0]);
-    return this.#paths.has(path) || Boolean(this.#show?.has(path));
-  }
-}
-
-/** Bytes of a body: browsers add a fixed amount for the header (Resource Timing §4.3). @param {number} transferred */
-function overNetwork(transferred) {
-  return Math.max(0, transferred - 300);
 }

@@ -30,15 +30,17 @@ export class Show {
   #gone = { peers: 0, site: 0, none: 0 };
   #begun = false;
   #listening = new AbortController();
-  /** Paths that were seen, for counting what the browser loads by itself. @type {Set<string>} */
-  #paths = new Set();
+  /** Paths whose bytes are counted. */
+  #paths;
 
-  /** @param {any} node @param {import('./run.js').Options} options @param {() => void} told The table has changed. */
-  constructor(node, options, told) {
+  /** @param {any} node @param {import('./run.js').Options} options @param {Set<string>} paths whose bytes are counted
+   * @param {() => void} told The table has changed. */
+  constructor(node, options, paths, told) {
     const { live, base, site, signaller, upload } = options;
     if (!live) throw new Error('There is no live stream.');
     this.#node = node;
     this.#told = told;
+    this.#paths = paths;
     this.#base = base;
     this.#topic = site.topic;
     this.#upload = upload;
@@ -65,11 +67,6 @@ export class Show {
   table() {
     const files = Array.from(this.#segments, ([path, { size, type }]) => [path, size, type]);
     return { files, texts: this.#texts, until: this.#until };
-  }
-
-  /** @param {string} path */
-  has(path) {
-    return this.#paths.has(path);
   }
 
   stats() {

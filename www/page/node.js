@@ -78,7 +78,7 @@ class Node {
     worker.onerror = (event) => this.#die(new SwarmletError('internal', event.message));
     this.#first = !slotTaken;
     slotTaken = true;
-    const slot = this.#first ? Number.parseInt(sessionStorageItem() ?? '', 10) : NaN;
+    const slot = options.slot ?? (this.#first ? Number.parseInt(sessionStorageItem() ?? '', 10) : NaN);
     const { signal } = this.#listening;
     let begun = false;
     keepToken(options.token, signal, (token) => {
@@ -238,6 +238,16 @@ class Node {
   /** @returns {Promise<import('../swarmlet.js').OverlayView>} */
   overlay() {
     return this.#call('overlay', []);
+  }
+
+  /** Gives at most so many bytes per second from now on. @param {number | undefined} rate */
+  limit(rate) {
+    this.#tell('upload', [rate]);
+  }
+
+  /** Removes what is stored of a file that is not wanted now. @param {string} root */
+  drop(root) {
+    this.#tell('drop', [root]);
   }
 
   /** Has the worker tell by `loaded` events what it loads over the network. */

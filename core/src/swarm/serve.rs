@@ -1,13 +1,15 @@
 //! Giving: the queue of each peer, whom to serve next, and a last look at the bytes before they leave.
 
 use super::peer::{Peer, Wish};
-use super::{Job, Swarm, upload};
+use super::upload::{self, Throttle};
+use super::{Job, Swarm};
 use crate::action::Work;
 use crate::config::{BLOCK_LEAVES_MAX, LEAF_BYTES};
 use crate::fault::Fault;
 use crate::id::{Hash, LinkId, Root};
 use crate::input::Outcome;
 use crate::outbox::Cx;
+use crate::time::Instant;
 use crate::wire::{HashRange, Message, Span, peer as limits};
 use alloc::vec::Vec;
 
@@ -183,6 +185,12 @@ impl Swarm {
         let job = cx.out.start(Work::Load { root: wish.root, start: file.layout.leaf_start(leaf), length });
         self.jobs.insert(job, Job::Serve { link, wish, bytes });
         Some(bytes)
+    }
+
+    /// Gives at most so much per second from now on.
+    pub(crate) const fn limit_upload(&mut self, rate: Option<u64>, now: Instant) {
+        self.throttle = Throttle::new(rate, now);
+        self.serve_at = None;
     }
 
     /// A peer has taken what we sent.

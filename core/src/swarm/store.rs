@@ -131,6 +131,28 @@ impl Swarm {
         self.answer_reads(root, cx);
     }
 
+    /// Gives up what is stored of a file that nobody wants.
+    pub(crate) fn drop_stored(&mut self, root: &Root, cx: &mut Cx) {
+        if let Some(file) = self.files.get_mut(root) {
+            if file.is_source || file.recalling > 0 || self.wanted.contains(root) {
+                return;
+            }
+            for piece in 0..file.layout.pieces() {
+                if let Some(piece) = file.layout.piece(piece) {
+                    file.ledger.lose(piece);
+                }
+            }
+        }
+        self.unwritten.remove(root);
+        cx.out.start(Work::Discard { root: *root });
+        cx.out.start(Work::Forget { key: File::have_key(root) });
+        for link in self.links() {
+            if self.peers.get(&link).is_some_and(|peer| peer.wants.contains(root)) {
+                self.tell_have(link, root, cx);
+            }
+        }
+    }
+
     /// Writes down which pieces are stored.
     pub(super) fn write_records(&mut self, cx: &mut Cx) {
         self.write_at = None;

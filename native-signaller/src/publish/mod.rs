@@ -7,10 +7,12 @@
 pub(crate) mod board;
 pub(crate) mod bulletin;
 pub(crate) mod cache;
+mod caching;
 pub(crate) mod crowd;
 mod kind;
 mod live;
 mod manifest;
+pub(crate) mod tally;
 pub(crate) mod walk;
 
 use crate::seed::{count, hash_file};
@@ -61,6 +63,10 @@ pub struct PublishOptions {
     /// Leave out files whose path fits, for example `private/*` or `*.html`; may be repeated
     #[arg(long, value_name = "PATTERN")]
     pub exclude: Vec<String>,
+    /// Ask the web server at `--base-url` for the headers of each file, and leave out what is not for everybody
+    /// (`private`, `no-store`, `Set-Cookie`, `Vary: Cookie`) or not there
+    #[arg(long, requires = "base_url", conflicts_with_all = ["watch", "live"])]
+    pub check: bool,
     /// Read every file again, whatever its size and time say
     #[arg(long)]
     pub rehash: bool,
@@ -86,6 +92,9 @@ pub fn run(options: &PublishOptions) -> Result<(), Error> {
         return live::run(options, base.as_deref(), key);
     }
     let mut found = find(options)?;
+    if let Some(base) = base.as_deref().filter(|_| options.check) {
+        found = caching::keep_public(base, found)?;
+    }
     let made = publish(options, base.as_deref(), key.as_ref(), &found)?;
     println!("{}", manifest::instructions(options, &made, key.as_ref(), FIRST_MODE));
     if !options.watch {

@@ -24,6 +24,7 @@ impl Site {
             sign: None,
             watch: false,
             live: false,
+            check: false,
             signaller: "https://swarm.example/".to_owned(),
             min_size: 16 * 1024,
             exclude: vec!["*/draft*".to_owned()],
