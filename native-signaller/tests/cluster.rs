@@ -178,8 +178,8 @@ async fn a_rolling_restart_loses_nobody() {
 }
 
 /// Lets the outage of Redis last, if it is to (`REDIS_OUTAGE_SECONDS`): every second two clients come to a node, the same for
-/// both, and one of them knocks at the other. Gives back how many pairs have met.
-async fn outlast(cloud: &Cloud, until: Instant) -> usize {
+/// both, and one of them knocks at the other; those who are there give a sign of life. Gives back how many pairs have met.
+async fn outlast(cloud: &Cloud, until: Instant, clients: &mut [&mut Client]) -> usize {
     const PAIRS: Topic = Topic([7; 32]);
     let mut pairs = 0;
     while Instant::now() < until {
@@ -191,6 +191,9 @@ async fn outlast(cloud: &Cloud, until: Instant) -> usize {
         b.relay(first, knock.clone()).await;
         assert_eq!(a.hear_signal().await, ToClient::Relayed { from: peer(first + 1), signals: vec![knock] });
         pairs += 1;
+        for client in &mut *clients {
+            client.socket.send(Message::Ping(Vec::new().into())).await.unwrap();
+        }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
     pairs
@@ -240,7 +243,7 @@ async fn redis_freezes_dies_and_comes_back_and_nothing_breaks() {
     assert_eq!((e.join(ALONE).await.1, f.join(ALONE).await.1), (1, 1), "each knows its own node only");
     assert!(cloud.nodes[0].admin("/metrics").await.contains("swarm_bus_up 0.0"));
 
-    let pairs = outlast(&cloud, gone + outage).await;
+    let pairs = outlast(&cloud, gone + outage, &mut [&mut a, &mut b, &mut c, &mut d, &mut e, &mut f]).await;
     let moved = taken(&taker).await - before;
     println!(
         "Redis was away for {:.1} s: the transfer took in {:.1} MB meanwhile, and {pairs} pairs of newcomers met",
