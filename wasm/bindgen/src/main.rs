@@ -33,7 +33,40 @@ fn main() -> Result<()> {
     std::fs::write(&module, order::by_likeness(&locals::by_use(&std::fs::read(&module)?)?)?)?;
     let script = std::fs::read_to_string(&glue)?;
     refuse_env_imports(&script, &glue)?;
-    Ok(std::fs::write(&glue, shorten_glue(&script, &names))?)
+    Ok(std::fs::write(&glue, with_our_loader(&shorten_glue(&script, &names))?)?)
+}
+
+/// What starts a module, in place of the generator's way: that one takes six kinds of arguments and has words for servers
+/// that say the wrong type. Ours takes what the types of the generator call `{ module_or_path }`, an address or a
+/// compiled module, and is tried again after it failed.
+const LOADER: &str = "\
+let starting;
+async function start(module) {
+const imports = __wbg_get_imports();
+if (!(module instanceof WebAssembly.Module)) {
+module = await fetch(module);
+if (!module.ok) throw new Error(`${module.status} for ${module.url}`);
+module = await (module.headers.get('Content-Type') === 'application/wasm'
+? WebAssembly.compileStreaming(module) : WebAssembly.compile(await module.arrayBuffer()));
+}
+wasm = (await WebAssembly.instantiate(module, imports)).exports;
+wasm.__wbindgen_start();
+return wasm;
+}
+export default ({ module_or_path }) => starting ??= start(module_or_path).catch((error) => {
+starting = undefined;
+throw error;
+});
+";
+
+/// Puts [`LOADER`] in the place of the generator's.
+fn with_our_loader(script: &str) -> Result<String> {
+    let begin = script.find("let wasmModule, wasmInstance, wasm;").context("the glue has a loader")?;
+    let (head, loader) = script.split_at(begin);
+    if !loader.contains("__wbg_finalize_init") || !loader.trim_end().ends_with("as default };") {
+        bail!("the glue's loader is not where it was");
+    }
+    Ok(format!("{head}let wasm;\n{LOADER}"))
 }
 
 /// Takes the shims of closures out of the function table. The generator read their addresses in descriptions of all that
