@@ -12,8 +12,8 @@ PYTHON := $(TARGET)/python/bin/python
 
 # Leaves are hashed four at a time by wasm's vector instructions (wasm/src/hash.rs), which every browser that has data channels
 # has; sha2 hashes what is small, so its smallest code will do.
-# A little inlining makes the module smaller (12 of 0, 5, 9, 12, 20, 30 tried), and no paths of this machine belong in it.
-export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS := -Ctarget-feature=+simd128 -Cllvm-args=-inline-threshold=12 \
+# A little inlining makes the module smaller (9 of 0, 6, 9, 12, 16, 20, 30 tried), and no paths of this machine belong in it.
+export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS := -Ctarget-feature=+simd128 -Cllvm-args=-inline-threshold=9 \
 	--cfg sha2_backend="soft" --cfg sha2_backend_soft="compact" \
 	--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src/=
 # curve25519-dalek would choose its AVX2 code, which a target without vector registers cannot compile.

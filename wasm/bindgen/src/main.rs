@@ -5,6 +5,7 @@
 
 mod locals;
 mod order;
+mod places;
 
 use anyhow::{Context, Result, bail};
 use std::collections::HashSet;
@@ -26,6 +27,7 @@ fn main() -> Result<()> {
         .generate_output()
         .with_context(|| format!("cannot generate the glue of {input}"))?;
     forget_shims(output.wasm_mut());
+    places::shorten(output.wasm_mut());
     let names = shorten_names(output.wasm_mut());
     output.emit(directory).with_context(|| format!("cannot write the glue to {directory}"))?;
     let stem = Path::new(input).file_stem().and_then(|stem| stem.to_str()).context("a module has a name")?;
