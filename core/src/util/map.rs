@@ -77,13 +77,18 @@ impl<K: Ord, V> Map<K, V> {
     where
         K: Borrow<Q>,
     {
+        let (mut low, mut high) = (0, self.entries.len());
         // Keys often come in order: look at the end first.
-        let Some(((last, _), before)) = self.entries.split_last() else { return Err(0) };
-        match last.borrow().cmp(key) {
-            Ordering::Less => Err(self.entries.len()),
-            Ordering::Equal => Ok(before.len()),
-            Ordering::Greater => before.binary_search_by(|(other, _)| other.borrow().cmp(key)),
+        let mut at = high.saturating_sub(1);
+        while low < high {
+            match self.entries[at].0.borrow().cmp(key) {
+                Ordering::Less => low = at + 1,
+                Ordering::Equal => return Ok(at),
+                Ordering::Greater => high = at,
+            }
+            at = (low + high) / 2;
         }
+        Err(low)
     }
 
     /// The value of `key`.
