@@ -19,6 +19,11 @@ macro_rules! id32 {
             pub const fn bytes(&self) -> &[u8; 32] {
                 &self.0
             }
+            /// All 64 hexadecimal digits.
+            #[must_use]
+            pub fn hex(&self) -> String {
+                self.named("")
+            }
             /// Reads 64 hexadecimal digits.
             #[must_use]
             pub fn from_hex(text: &str) -> Option<Self> {

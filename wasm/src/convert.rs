@@ -119,7 +119,7 @@ pub(crate) fn list<T>(items: &[T], convert: fn(&T) -> JsValue) -> Array {
 
 fn link(view: &LinkView) -> JsValue {
     Plain::new()
-        .set("peer", view.peer.to_string())
+        .set("peer", view.peer.hex())
         .number("received", view.received)
         .number("sent", view.sent)
         .number("downRate", view.down_rate)
@@ -136,7 +136,7 @@ fn share(view: &ShareView) -> JsValue {
         wanted.push(f64::from(u8::from(file.wanted)));
     }
     Plain::new()
-        .set("id", view.content.to_string())
+        .set("id", view.content.hex())
         .set("name", view.name.as_str())
         .set("state", state_name(view.state))
         .number("wanted", view.wanted)
@@ -167,7 +167,7 @@ pub(crate) fn files(view: &Snapshot, content: ContentId) -> JsValue {
         Plain::new()
             .set("path", list(&file.path, |part| JsValue::from_str(part)))
             .number("size", file.length)
-            .set("root", file.root.map_or(JsValue::NULL, |root| root.to_string().into()))
+            .set("root", file.root.map_or(JsValue::NULL, |root| root.hex().into()))
             .done()
     };
     Plain::new().set("name", view.name.as_str()).set("files", list(&view.files, file)).done()
@@ -187,9 +187,9 @@ const fn state_name(state: ShareState) -> &'static str {
 /// News for the page.
 pub(crate) fn event(event: &Event) -> Plain {
     let share = |state: &str, content: &ContentId| {
-        Plain::of("event").set("name", "share").set("state", state).set("id", content.to_string())
+        Plain::of("event").set("name", "share").set("state", state).set("id", content.hex())
     };
-    let peer = |name: &str, peer: &PeerId| Plain::of("event").set("name", name).set("peer", peer.to_string());
+    let peer = |name: &str, peer: &PeerId| Plain::of("event").set("name", name).set("peer", peer.hex());
     let signaller = |state: &str| Plain::of("event").set("name", "signaller").set("state", state);
     match event {
         // The host answers reads itself.
@@ -202,7 +202,7 @@ pub(crate) fn event(event: &Event) -> Plain {
         Event::FirstLeaf { content } => share("first-leaf", content),
         Event::Failed { content, reason } => share("failed", content).set("code", share_code(*reason)),
         Event::Damaged { root } => {
-            Plain::of("event").set("name", "share").set("state", "damaged").set("root", root.to_string())
+            Plain::of("event").set("name", "share").set("state", "damaged").set("root", root.hex())
         }
         Event::LinkUp { peer: id, took_ms } => {
             peer("link", id).set("state", "up").number("took", (*took_ms).into())
@@ -215,7 +215,7 @@ pub(crate) fn event(event: &Event) -> Plain {
         }
         Event::News { topic, news } => Plain::of("event")
             .set("name", "news")
-            .set("topic", topic.to_string())
+            .set("topic", topic.hex())
             .set("news", Uint8Array::from(news.as_slice())),
         Event::Banned { peer: id, fault } => peer("ban", id).set("fault", fault_name(*fault)),
         Event::SourceDropped { url, reason } => source(url, *reason),

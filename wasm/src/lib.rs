@@ -84,7 +84,8 @@ impl Engine {
             spot_checks: true,
             ..Config::default()
         };
-        let me = PeerId(me.try_into().expect("a public key has 32 bytes"));
+        // A public key has 32 bytes.
+        let Some(me) = me.first_chunk().copied().map(PeerId) else { unreachable!() };
         let store = store::Store::new(directory);
         let host = Host::new(config, (seed, me), signaller.unwrap_or_default(), store, post);
         host.push(News::Timeout);
@@ -290,7 +291,7 @@ fn text(value: &JsValue) -> String {
 /// What the page is told of a share at once.
 fn told(magnet: &Magnet, order: &[usize]) -> JsValue {
     Plain::new()
-        .set("id", magnet.content.to_string())
+        .set("id", magnet.content.hex())
         .set("name", magnet.name.as_deref().unwrap_or_default())
         .set("magnet", magnet.to_string())
         .set("order", convert::list(order, |given| JsValue::from_f64(*given as f64)))

@@ -191,12 +191,10 @@ impl Files {
     async fn carry_out(&mut self, work: Work) -> Result<Ended, JsValue> {
         match work {
             Work::Load { root, start, length } => {
-                let handle = self.file(root.to_string(), false).await?;
+                let handle = self.file(root.hex(), false).await?;
                 Ok(handle.read(start, length as usize)?.map_or(Ended::Missing, Ended::Bytes))
             }
-            Work::Store { root, start, bytes, .. } => {
-                self.file(root.to_string(), true).await?.write(start, &bytes)
-            }
+            Work::Store { root, start, bytes, .. } => self.file(root.hex(), true).await?.write(start, &bytes),
             Work::Get { key } => {
                 let handle = self.file(record(&key), false).await?;
                 let size = handle.0.get_size()?;
@@ -208,7 +206,7 @@ impl Files {
                 handle.0.truncate_with_f64(value.len() as f64)?;
                 Ok(ended)
             }
-            Work::Discard { root } => self.remove(root.to_string()).await,
+            Work::Discard { root } => self.remove(root.hex()).await,
             Work::Forget { key } => self.remove(record(&key)).await,
             _ => Ok(Ended::Failed(Failure::Unsupported)),
         }
@@ -226,7 +224,8 @@ impl Files {
             }
         };
         self.open.push((name, handle));
-        let (_, handle) = self.open.last().expect("one was pushed on the line above");
+        // One was pushed on the line above.
+        let Some((_, handle)) = self.open.last() else { unreachable!() };
         Ok(handle)
     }
 

@@ -386,7 +386,9 @@ fn rows(run: Vec<Hash>, level: u8, height: u8) -> Vec<Vec<Hash>> {
 
 /// The single node of the highest row.
 fn top(rows: &[Vec<Hash>]) -> Hash {
-    rows.last().and_then(|row| row.first()).copied().expect("runs are not empty, and a fold keeps one node")
+    // Runs are not empty, and a fold keeps one node.
+    let Some(top) = rows.last().and_then(|row| row.first()) else { unreachable!() };
+    *top
 }
 
 /// The root of a file over its leaf hashes, and the layer at `level` (below the root).

@@ -195,7 +195,8 @@ impl<'a, K, V> Entry<'a, K, V> {
 impl<K: Ord, V> core::ops::Index<&K> for Map<K, V> {
     type Output = V;
     fn index(&self, key: &K) -> &V {
-        self.get(key).expect("the caller knows that the key is there")
+        let Some(value) = self.get(key) else { unreachable!() };
+        value
     }
 }
 

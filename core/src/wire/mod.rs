@@ -50,10 +50,8 @@ pub(crate) fn pack<T: Serialize>(value: &T) -> Vec<u8> {
 
 /// The same with room for a tail behind it.
 fn pack_before<T: Serialize>(value: &T, tail: usize) -> Vec<u8> {
-    // `expect` would take postcard's error texts, a kilobyte, into every page.
-    let Ok(bytes) = postcard::to_extend(value, Vec::with_capacity(HEAD_BYTES + tail)) else {
-        unreachable!("our messages have only encodable fields")
-    };
+    // Our messages have only encodable fields. `expect` would take postcard's error texts, a kilobyte, into every page.
+    let Ok(bytes) = postcard::to_extend(value, Vec::with_capacity(HEAD_BYTES + tail)) else { unreachable!() };
     bytes
 }
 

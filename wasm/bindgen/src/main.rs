@@ -35,7 +35,8 @@ fn main() -> Result<()> {
     std::fs::write(&module, order::by_likeness(&locals::by_use(&std::fs::read(&module)?)?)?)?;
     let script = std::fs::read_to_string(&glue)?;
     refuse_env_imports(&script, &glue)?;
-    Ok(std::fs::write(&glue, with_our_loader(&shorten_glue(&script, &names))?)?)
+    let script = with_our_loader(&shorten_glue(&script, &names))?;
+    Ok(std::fs::write(&glue, shorten_helpers(&script))?)
 }
 
 /// What starts a module, in place of the generator's way: that one takes six kinds of arguments and has words for servers
@@ -116,8 +117,59 @@ fn shorten_glue(script: &str, names: &[(String, String)]) -> String {
     for (long, short) in names {
         script = script.replace(long, short);
     }
+    for (from, to, with) in OLD_BROWSERS {
+        while let Some(begin) = script.find(from)
+            && let Some(length) = script[begin..].find(to)
+        {
+            script.replace_range(begin..begin + length + to.len(), with);
+        }
+    }
     script
 }
+
+/// Gives short names to the generator's own functions and to what they remember: they are told by being long, and no
+/// other name begins as theirs will.
+fn shorten_helpers(script: &str) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for line in script.lines() {
+        for begin in ["function ", "async function ", "let ", "const "] {
+            let rest = line.strip_prefix(begin).unwrap_or_default();
+            let name = rest.split(|c: char| !is_of_name(c)).next().unwrap_or_default();
+            if name.len() > 10 && !names.contains(&name) {
+                names.push(name);
+            }
+        }
+    }
+    let mut out = String::with_capacity(script.len());
+    let mut rest = script;
+    while let Some(begin) = rest.find(is_of_name) {
+        let length = rest[begin..].find(|c: char| !is_of_name(c)).unwrap_or(rest.len() - begin);
+        let (before, word) = (&rest[..begin], &rest[begin..begin + length]);
+        out.push_str(before);
+        match names.iter().position(|name| *name == word && !before.ends_with('.')) {
+            Some(at) => out.push_str(&format!("${at}")),
+            None => out.push_str(word),
+        }
+        rest = &rest[begin + length..];
+    }
+    out + rest
+}
+
+fn is_of_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_' || c == '$'
+}
+
+/// What the generator writes for browsers that have no data channels in workers anyway, or for two gigabytes of text.
+const OLD_BROWSERS: [(&str, &str, &str); 4] = [
+    ("if (!('encodeInto' in cachedTextEncoder)) {", "};\n};\n}\n", ""),
+    ("(typeof FinalizationRegistry === 'undefined')\n", ": new", "new"),
+    (
+        "let cachedTextDecoder = ",
+        "decodeText(bytes) {\n",
+        "const cachedTextDecoder = new TextDecoder('utf-8', { ignoreBOM: true });\nfunction decodeText(bytes) {\n",
+    ),
+    ("numBytesDecoded += bytes.length;\n", "numBytesDecoded = bytes.length;\n}\n", ""),
+];
 
 /// A script without its comment lines and indentation. The generator never begins a comment behind code, and writes
 /// no text over several lines.
@@ -146,7 +198,14 @@ fn refuse_env_imports(glue: &str, path: &str) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::plain;
+    use super::{plain, shorten_helpers};
+
+    #[test]
+    fn helpers_get_short_names_where_they_are_meant() {
+        let script = "let cachedThing = null;\nfunction getCachedThing0(arg) {\nreturn arg.cachedThing ?? cachedThing;\n}\n";
+        let short = "let $0 = null;\nfunction $1(arg) {\nreturn arg.cachedThing ?? $0;\n}\n";
+        assert_eq!(shorten_helpers(script), short);
+    }
 
     #[test]
     fn comments_and_indentation_go_and_code_stays() {

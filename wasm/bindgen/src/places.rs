@@ -94,8 +94,10 @@ mod tests {
         assert_eq!(&data.value[..13], b"core/src/a.rs");
         assert_eq!(&data.value[13..38], &[0; 25]);
         assert_eq!(&data.value[38..44], b"b.rsxx");
-        let words: Vec<u32> =
-            data.value[44..].chunks(4).map(|word| u32::from_le_bytes(word.try_into().expect("four"))).collect();
+        let words: Vec<u32> = data.value[44..]
+            .chunks(4)
+            .map(|word| u32::from_le_bytes(word.try_into().expect("four")))
+            .collect();
         // The last names no file, so it is no place.
         assert_eq!(words, [1024, 13, 7, 0, 1062, 4, 8, 0, 1024, 12, 7, 5]);
     }
