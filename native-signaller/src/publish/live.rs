@@ -139,7 +139,7 @@ impl Stream {
     }
 
     /// What there is to say. Where it is too much, the oldest are forgotten, and at last the playlists.
-    pub(super) fn bulletin(&mut self, base: Option<&str>, key: &SigningKey) -> Option<String> {
+    pub(super) fn bulletin(&self, base: Option<&str>, key: &SigningKey) -> Option<String> {
         let mut most = self.segments.len();
         for playlists in [self.playlists.as_slice(), &[]] {
             loop {
