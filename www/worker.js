@@ -4,6 +4,7 @@
 import init, { Engine } from './pkg/swarmlet_wasm.js';
 import { makeKeys } from './keys.js';
 import { readAhead } from './worker/ahead.js';
+import { readBody } from './worker/body.js';
 import { Beside } from './worker/overlay.js';
 import { Servings } from './worker/serve.js';
 
@@ -16,8 +17,8 @@ const TICK_MS = 200;
 // After the last change, so that rates are seen to fall to zero.
 const QUIET_TICKS = 20;
 
-// The module calls it by this name.
-Object.assign(self, { readAhead });
+// The module calls them by these names.
+Object.assign(self, { readAhead, readBody });
 
 /** @type {Engine | null} */
 let engine = null;

@@ -1,6 +1,6 @@
 //! Ranged HTTP. Never reads more than was asked for; what the bytes are worth is for the node to prove.
 
-use crate::convert::{Plain, get};
+use crate::convert::Plain;
 use crate::host::Ended;
 use crate::task::settled;
 use js_sys::{Promise, Uint8Array};
@@ -9,12 +9,15 @@ use swarmlet_core::content::http::{Take, judge};
 use swarmlet_core::util::text;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{AbortSignal, ReadableStreamDefaultReader, Response};
+use web_sys::{AbortSignal, Response};
 
 #[wasm_bindgen]
 extern "C" {
     #[wasm_bindgen(js_name = fetch, catch)]
     fn begin(url: &str, init: &JsValue) -> Result<Promise, JsValue>;
+    /// `www/worker/body.js`: `undefined` when the body is not as long as it should be.
+    #[wasm_bindgen(js_namespace = self, js_name = readBody)]
+    fn read_body(response: &Response, skip: f64, length: f64, rest: f64) -> Promise;
 }
 
 /// Fetches bytes `start..end` of a resource of `total` bytes.
@@ -41,49 +44,22 @@ pub(crate) async fn range(url: String, start: u64, end: u64, total: u64, signal:
     let content_range = response.headers().get("content-range").ok().flatten();
     match judge(status, content_range.as_deref(), start, end, total) {
         Take::Missing => {
-            cancel(&response);
+            drop(read_body(&response, 0.0, 0.0, 0.0));
             Ended::Missing
         }
         Take::Refuse => {
-            cancel(&response);
+            drop(read_body(&response, 0.0, 0.0, 0.0));
             Ended::Failed(Failure::Status(status))
         }
-        Take::Body { skip, length, rest } => body(&response, skip, length, rest).await,
-    }
-}
-
-fn cancel(response: &Response) {
-    if let Some(stream) = response.body() {
-        drop(stream.cancel());
-    }
-}
-
-/// Reads a body chunk by chunk and stops at the first byte too many.
-async fn body(response: &Response, skip: u64, length: u64, rest: u64) -> Ended {
-    let wrong = Ended::Failed(Failure::Status(response.status()));
-    let Some(stream) = response.body() else { return wrong };
-    let reader: ReadableStreamDefaultReader = stream.get_reader().unchecked_into();
-    let whole = skip.saturating_add(length).saturating_add(rest);
-    let mut seen = 0_u64;
-    // The length is bounded by the node's own request, not by the server.
-    let mut out = Vec::with_capacity(length as usize);
-    loop {
-        let Ok(step) = settled(&reader.read()).await else { return Ended::Failed(Failure::Network) };
-        let Ok(chunk) = get(&step, "value").dyn_into::<Uint8Array>() else { break };
-        let size = u64::from(chunk.length());
-        if seen + size > whole {
-            drop(reader.cancel());
-            return wrong;
+        // The length is bounded by the node's own request, not by the server.
+        Take::Body { skip, length, rest } => {
+            match settled(&read_body(&response, skip as f64, length as f64, rest as f64)).await {
+                Ok(bytes) => match bytes.dyn_ref::<Uint8Array>() {
+                    Some(bytes) => Ended::Bytes(bytes.to_vec()),
+                    None => Ended::Failed(Failure::Status(status)),
+                },
+                Err(_) => Ended::Failed(Failure::Network),
+            }
         }
-        // The part of the range that lies in this chunk.
-        let from = skip.clamp(seen, seen + size) - seen;
-        let to = (skip + length).clamp(seen, seen + size) - seen;
-        if from < to {
-            let at = out.len();
-            out.resize(at + (to - from) as usize, 0);
-            chunk.subarray(from as u32, to as u32).copy_to(&mut out[at..]);
-        }
-        seen += size;
     }
-    if seen == whole && out.len() as u64 == length { Ended::Bytes(out) } else { wrong }
 }

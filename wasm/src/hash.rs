@@ -3,29 +3,27 @@
 
 use swarmlet_core::Hash;
 use swarmlet_core::config::LEAF_BYTES;
-use swarmlet_core::content::leaf_hash;
+use swarmlet_core::content;
 
 /// The hash of each leaf of bytes that begin with one.
 #[must_use]
 pub fn hash_leaves(bytes: &[u8]) -> Vec<Hash> {
-    let mut hashes = Vec::with_capacity(bytes.len().div_ceil(LEAF_BYTES as usize));
-    let (leaves, rest) = bytes.as_chunks::<{ LEAF_BYTES as usize }>();
-    let (fours, single) = leaves.as_chunks::<4>();
-    for four in fours {
-        hashes.extend(lanes::hash(four));
-    }
-    for leaf in single.iter().map(<[u8; _]>::as_slice).chain(rest.chunks(LEAF_BYTES as usize)) {
-        hashes.push(leaf_hash(leaf));
+    let mut hashes = Vec::new();
+    for run in bytes.chunks(LEAF_BYTES as usize * 4) {
+        match run.as_chunks().0.as_array() {
+            Some(four) => hashes.extend_from_slice(&lanes::hash(four)),
+            None => hashes.append(&mut content::hash_leaves(run)),
+        }
     }
     hashes
 }
 
 #[cfg(not(target_feature = "simd128"))]
 mod lanes {
-    use super::{Hash, LEAF_BYTES, leaf_hash};
+    use super::{Hash, LEAF_BYTES, content};
 
     pub(super) fn hash(leaves: &[[u8; LEAF_BYTES as usize]; 4]) -> [Hash; 4] {
-        leaves.each_ref().map(|leaf| leaf_hash(leaf))
+        leaves.each_ref().map(|leaf| content::leaf_hash(leaf))
     }
 }
 
