@@ -93,7 +93,7 @@ size: wasm ## bytes of the page's critical path and of the module, raw, gzip, br
 	.ci/need node
 	node tests/browser/size.mjs
 
-bench-browser: build $(NODE_MODULES) ## one JSON line: a raw data channel against Swarmlet [MIB=256 REPS=1 STORAGE= LEECHERS=]
+bench-browser: build $(NODE_MODULES) tests/browser/webtorrent/node_modules ## JSON lines: a raw data channel, Swarmlet, WebTorrent in turn [MIB=256 REPS=1 STORAGE= LEECHERS= RIVALS= TASKS=]
 	@.ci/need browser
 	@node tests/browser/bench.mjs
 

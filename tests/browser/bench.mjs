@@ -1,122 +1,98 @@
 // @ts-check
-// Swarmlet against a raw data channel, in the same run, between two pages. One JSON line on stdout.
-//   MIB=256 REPS=1 STORAGE=memory|opfs LEECHERS=1 node tests/browser/bench.mjs
-// With LEECHERS above 1 it also tells how many copies the seeder sent, and when the slowest was done.
-import { World, MiB, holds } from './harness.mjs';
-import { rawGoodput } from './raw-channel.mjs';
+// Swarmlet against a raw data channel and against WebTorrent, alternating in one run, between pages of one browser. A JSON line on
+// stdout for each transfer, and one in the end with the medians.
+//   MIB=256 REPS=1 STORAGE=memory|opfs LEECHERS=1 RIVALS=raw,swarmlet,webtorrent TASKS=1 node tests/browser/bench.mjs
+// TASKS=1 also traces the pages' main threads, which costs a little: seeding is part of what is traced.
+import { World, MiB } from './harness.mjs';
+import { cpu, memory, processOf, processes, resetPeak } from './processes.mjs';
+import { raw, swarmlet, webtorrent } from './rivals.mjs';
+import { watchTasks } from './tasks.mjs';
 
 const mib = Number(process.env.MIB ?? 256);
 const reps = Number(process.env.REPS ?? 1);
 const storage = process.env.STORAGE ?? 'memory';
 const leechers = Number(process.env.LEECHERS ?? 1);
-const limit = 300_000;
-
-/** @param {number[]} values */
-const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
-/** @param {number} value @param {number} [digits] */
-const round = (value, digits = 1) => Number(value.toFixed(digits));
-
-/** Notes the longest task, as the browser reports those over 50 ms, and the longest time a timer came late.
- * @param {import('./harness.mjs').Peer} peer */
-function watchMainThread(peer) {
-  return peer.page.evaluate(() => {
-    const t = /** @type {any} */ (globalThis).t;
-    t.main = { task: 0, gap: 0, running: true };
-    new PerformanceObserver((list) => {
-      for (const entry of list.getEntries()) if (t.main.running) t.main.task = Math.max(t.main.task, entry.duration);
-    }).observe({ type: 'longtask' });
-    const step = 5;
-    let due = performance.now() + step;
-    const tick = () => {
-      const now = performance.now();
-      t.main.gap = Math.max(t.main.gap, now - due);
-      due = now + step;
-      if (t.main.running) setTimeout(tick, step);
-    };
-    setTimeout(tick, step);
-  });
-}
-
-/** @param {import('./harness.mjs').Peer} peer @returns {Promise<{ task: number, gap: number }>} */
-const mainThread = (peer) => peer.ask('main thread', (t) => {
-  t.main.running = false;
-  return { task: t.main.task, gap: t.main.gap };
+const withTasks = process.env.TASKS === '1';
+const names = (process.env.RIVALS ?? 'raw,swarmlet,webtorrent').split(',')
+  // One channel goes from one page to one page.
+  .filter((name) => name !== 'raw' || leechers === 1);
+const rivals = /** @type {Record<string, (world: World) => Promise<import('./rivals.mjs').Rival>>} */ ({
+  raw: (world) => raw(world, leechers),
+  swarmlet: (world) => swarmlet(world, leechers, storage),
+  webtorrent: (world) => webtorrent(world, leechers, storage),
 });
 
-/** @param {World} world */
-async function swarmlet(world) {
-  const [a, b] = await Promise.all([world.peer('a', { storage }), world.peer('b', { storage })]);
-  const files = [{ path: 'bench.bin', size: mib * MiB, seed: 7 }];
-  const { id, magnet } = await a.ask('seed', (t, given) => t.seed(given, {}), files, limit);
-  await Promise.all([watchMainThread(a), watchMainThread(b)]);
-  const seen = await b.ask('transfer', async (t, given) => {
-    const began = performance.now();
-    const marks = { linked: 0, firstLeaf: 0 };
-    t.node.events.addEventListener('link', (/** @type {any} */ e) => {
-      if (e.detail.state === 'up') marks.linked ||= performance.now() - began;
-    });
-    t.node.events.addEventListener('share', (/** @type {any} */ e) => {
-      if (e.detail.state === 'first-leaf') marks.firstLeaf ||= performance.now() - began;
-    });
-    t.keep(await t.node.add(given.magnet));
-    const share = t.shares.get(given.id);
-    await share.done;
-    return { ...marks, total: performance.now() - began, timings: { ...share.timings } };
-  }, { id, magnet }, limit);
-  const threads = await Promise.all([mainThread(a), mainThread(b)]);
-  const progress = await b.progress(id);
-  await holds(b, id, files);
-  await Promise.all([a.close(), b.close()]);
-  const linked = seen.timings.linked ?? seen.linked;
-  const firstLeaf = seen.timings.firstLeaf ?? seen.firstLeaf;
+/** @param {number} value @param {number} [digits] */
+const round = (value, digits = 1) => Number(value.toFixed(digits));
+const bytes = mib * MiB;
+
+/** One transfer, measured from the moment at which the leechers begin. @param {World} world @param {string} name */
+async function measure(world, name) {
+  const { pages, prepare, seed, fetch, copies } = await rivals[name](world);
+  await prepare(mib);
+  const pids = [];
+  for (const page of pages) pids.push(await processOf(page, world.browser));
+  const tasks = withTasks ? await watchTasks(world.browser) : undefined;
+  await seed();
+  const list = await processes(world.browser);
+  pids.forEach(resetPeak);
+  const base = pids.map((pid) => memory(pid).now);
+  const before = cpu(list);
+  const marks = await fetch();
+  const spent = cpu(list).map((seconds, at) => seconds - before[at]);
+  const peak = pids.map((pid) => memory(pid).peak);
+  const sent = await copies();
+  const longest = await tasks?.longest(pids);
+  await Promise.all(pages.map((page) => page.close()));
+
+  // A gigabyte that somebody has got, from whomever.
+  const perGb = (/** @type {number} */ seconds) => round(seconds / ((bytes * leechers) / 1e9), 2);
+  const of = (/** @type {(entry: { type: string, pid: number }) => boolean} */ which) =>
+    perGb(list.reduce((sum, entry, at) => sum + (which(entry) ? spent[at] : 0), 0));
+  const slowest = marks.reduce((a, b) => (a.total > b.total ? a : b));
+  const most = (/** @type {number[]} */ values) => Math.max(...values);
   return {
-    goodput: (mib * MiB) / 1000 / (seen.total - firstLeaf),
-    linked, firstLeaf, total: seen.total, wasted: progress.wasted,
-    task: Math.max(...threads.map((x) => x.task)), gap: Math.max(...threads.map((x) => x.gap)),
+    rival: name, mib, storage, leechers,
+    mb_s: round(bytes / 1000 / (slowest.total - slowest.firstLeaf)),
+    total_ms: round(slowest.total), link_ms: round(slowest.linked), first_leaf_ms: round(slowest.firstLeaf),
+    seeder_copies: round(sent, 2),
+    cpu_s_gb: perGb(spent.reduce((a, b) => a + b)),
+    cpu_seeder: of(({ pid }) => pid === pids[0]), cpu_leechers: of(({ pid }) => pids.indexOf(pid) > 0),
+    cpu_network: of(({ type }) => type.includes('NetworkService')), cpu_browser: of(({ type }) => type === 'browser'),
+    seeder_mib: round(peak[0] / MiB, 0), leecher_mib: round(most(peak.slice(1)) / MiB, 0),
+    leecher_over_base_mib: round(most(peak.slice(1).map((now, at) => now - base[at + 1])) / MiB, 0),
+    ...(longest && { seeder_task_ms: round(longest[0]), leecher_task_ms: round(most(longest.slice(1))) }),
   };
 }
 
-/** One seeder and several that begin together. @param {World} world */
-async function crowd(world) {
-  const names = Array.from({ length: leechers }, (_, at) => `leecher ${at + 1}`);
-  const [a, ...others] = await Promise.all(['seeder', ...names].map((name) => world.peer(name, { storage })));
-  const files = [{ path: 'crowd.bin', size: mib * MiB, seed: 8 }];
-  const { id, magnet } = await a.ask('seed', (t, given) => t.seed(given, {}), files, limit);
-  const times = await Promise.all(others.map((peer) => peer.ask('fetch', async (t, given) => {
-    const began = performance.now();
-    const share = await t.node.add(given);
-    await share.done;
-    t.keep(share);
-    return performance.now() - began;
-  }, magnet, limit)));
-  const { sent } = await a.progress(id);
-  await Promise.all([a, ...others].map((peer) => peer.close()));
-  return { leechers, seeder_copies: round(sent / (mib * MiB), 2), slowest_ms: round(Math.max(...times)) };
+/** Medians of every number. @param {Record<string, any>[]} runs */
+function middle(runs) {
+  const of = (/** @type {string} */ key) => runs.map((run) => run[key]).sort((a, b) => a - b)[runs.length >> 1];
+  return Object.fromEntries(Object.keys(runs[0]).map((key) => [key, of(key)]));
 }
 
 const world = await World.start();
+/** @type {Record<string, any[]>} */
+const runs = {};
 try {
-  const raw = [];
-  const ours = [];
-  for (let i = 0; i < reps; i += 1) {
-    const [from, to] = await Promise.all([world.page('from'), world.page('to')]);
-    const { bytes, seconds } = await rawGoodput(from, to, mib);
-    raw.push(bytes / 1e6 / seconds);
-    await Promise.all([from.close(), to.close()]);
-    ours.push(await swarmlet(world));
+  for (let rep = 0; rep < reps; rep += 1) {
+    for (const name of names) {
+      const run = await measure(world, name);
+      console.log(JSON.stringify(run));
+      (runs[name] ??= []).push(run);
+    }
   }
-  const many = leechers > 1 ? await crowd(world) : {};
-  const of = (/** @type {(run: any) => number} */ pick) => median(ours.map(pick));
-  const [rawRate, ourRate] = [median(raw), of((run) => run.goodput)];
-  console.log(JSON.stringify({
-    mib, reps, storage,
-    raw_mb_s: round(rawRate), swarmlet_mb_s: round(ourRate), ratio: round(ourRate / rawRate, 3),
-    link_open_ms: round(of((run) => run.linked)), first_leaf_ms: round(of((run) => run.firstLeaf)),
-    total_ms: round(of((run) => run.total)), wasted_bytes: of((run) => run.wasted),
-    longest_task_ms: round(Math.max(...ours.map((run) => run.task))),
-    longest_gap_ms: round(Math.max(...ours.map((run) => run.gap))),
-    ...many,
-  }));
 } finally {
   await world.close();
 }
+const medians = Object.fromEntries(Object.entries(runs).map(([name, all]) => [name, middle(all)]));
+const ours = medians.swarmlet;
+const against = (/** @type {string} */ name, /** @type {string} */ key) =>
+  (ours && medians[name] ? round(ours[key] / medians[name][key], 3) : undefined);
+console.log(JSON.stringify({
+  summary: true, mib, reps, storage, leechers,
+  rates: Object.fromEntries(Object.entries(medians).map(([name, run]) => [name, run.mb_s])),
+  of_raw: against('raw', 'mb_s'), of_webtorrent: against('webtorrent', 'mb_s'),
+  time_of_webtorrent: against('webtorrent', 'total_ms'), cpu_of_webtorrent: against('webtorrent', 'cpu_s_gb'),
+  cpu_of_raw: against('raw', 'cpu_s_gb'), first_leaf_ms: ours?.first_leaf_ms, seeder_copies: ours?.seeder_copies,
+}));

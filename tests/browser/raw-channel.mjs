@@ -34,11 +34,12 @@ export function setUp(role) {
   };
 }
 
-/** Sends `mib` and resolves with seconds and bytes as the receiver saw them.
- * @param {import('./harness.mjs').Peer} from @param {import('./harness.mjs').Peer} to @param {number} mib */
-export async function rawGoodput(from, to, mib) {
+/** Opens a channel between two pages; how many milliseconds that took. @param {import('./harness.mjs').Peer} from
+ * @param {import('./harness.mjs').Peer} to */
+export async function connectRaw(from, to) {
   await from.page.evaluate(setUp, 'offer');
   await to.page.evaluate(setUp, 'answer');
+  const began = performance.now();
   const offer = await from.ask('offer', async (t) => {
     await t.raw.pc.setLocalDescription(await t.raw.pc.createOffer());
     return t.raw.gathered();
@@ -50,11 +51,24 @@ export async function rawGoodput(from, to, mib) {
   }, offer);
   await from.ask('complete', async (t, sdp) => t.raw.pc.setRemoteDescription({ type: 'answer', sdp }), answer);
   await Promise.all([from, to].map((peer) => peer.ask('open', (t) => t.raw.open)));
+  return performance.now() - began;
+}
 
-  const total = mib * 1024 * 1024;
+/** Sends so many bytes; how long the first message took from the order to send, in ms, and the others after it, in s.
+ * @param {import('./harness.mjs').Peer} from @param {import('./harness.mjs').Peer} to @param {number} total */
+export async function receiveRaw(from, to, total) {
+  const began = performance.now();
   const received = to.ask('receive', (t, bytes) => t.receiveRaw(bytes), total, 300_000);
   await from.ask('send', (t, bytes) => t.sendRaw(bytes), total, 300_000);
-  const result = /** @type {{ bytes: number, seconds: number }} */ (await received);
+  const { bytes, seconds } = /** @type {{ bytes: number, seconds: number }} */ (await received);
+  return { bytes, seconds, first: performance.now() - began - seconds * 1000 };
+}
+
+/** Sends `mib` and resolves with seconds and bytes as the receiver saw them.
+ * @param {import('./harness.mjs').Peer} from @param {import('./harness.mjs').Peer} to @param {number} mib */
+export async function rawGoodput(from, to, mib) {
+  await connectRaw(from, to);
+  const result = await receiveRaw(from, to, mib * 1024 * 1024);
   await Promise.all([from, to].map((peer) => peer.ask('close', (t) => t.raw.pc.close())));
   return result;
 }
