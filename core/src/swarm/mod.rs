@@ -63,7 +63,7 @@ const WRITE_AFTER: Duration = Duration::from_millis(50);
 /// Messages that nobody asked for, before a peer is cut off. Some cross a cancel honestly.
 const STRAYS_MAX: u64 = 256;
 /// The oldest links, which chance chose, stay whatever they are worth: who plays for points does not get all of our links
-/// (theory §1.3, §4: at least four by chance).
+/// (theory §1.3, §4: at least four by chance of about twenty). Where few links are allowed, a quarter.
 const KEPT: usize = 4;
 /// How often those are looked for who keep us waiting: deadlines are kept to within this.
 const TICK: u64 = SECOND / 4;
@@ -447,7 +447,7 @@ impl Swarm {
         if self.classic.is_on() {
             return None;
         }
-        for (link, peer) in self.peers.iter().skip(KEPT) {
+        for (link, peer) in self.peers.iter().skip(KEPT.min(self.peers.len() / 4)) {
             let score = peer.score.at(now);
             // A link of the overlay is the overlay's to end.
             let stays = peer.topics.contains(&Topic::OVERLAY) || peer.is_useful(complete, now);
