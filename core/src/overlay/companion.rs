@@ -4,7 +4,7 @@
 //! over it, shows its card, and is named to the node, which then signals to it by parcels as through any neighbour. So
 //! links are made, proven and ended by the node alone, and what is said on the way is sealed end to end.
 //!
-//! Bound: [`WAYS_MAX`] ways, [`SEEKS_MAX`] questions; one entry for each link of the node.
+//! Bound: `WAYS_MAX` ways, `SEEKS_MAX` questions; one entry for each link of the node.
 
 use super::lookup::Way;
 use super::{Command, Event, Overlay, Settings, Snapshot};
