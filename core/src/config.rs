@@ -1,6 +1,5 @@
 //! Every limit and constant that a user, an operator or a test may want to change, with unit and reason.
 
-use crate::content::hash_leaves;
 use crate::id::Hash;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -99,6 +98,16 @@ pub struct Config {
     /// was changed, and nobody else writes to private files that are open. Then a quarter of what leaves is proven once
     /// more, by chance; otherwise all of it.
     pub spot_checks: bool,
+}
+
+/// The hash of each leaf of bytes that begin with one (BEP 52: SHA-256).
+#[must_use]
+pub fn hash_leaves(bytes: &[u8]) -> Vec<Hash> {
+    let mut hashes = Vec::with_capacity(bytes.len().div_ceil(LEAF_BYTES as usize));
+    for leaf in bytes.chunks(LEAF_BYTES as usize) {
+        hashes.push(Hash::of(leaf));
+    }
+    hashes
 }
 
 impl Default for Config {

@@ -193,10 +193,7 @@ pub async fn run(config: Config, inlets: Inlets, shutdown: impl Future<Output = 
         let (shares, made) = shares::Shares::read(&folders, &seeds)?;
         Ok::<_, Error>((files::Assets::read(&www)?, shares, made))
     });
-    let read = tokio::select! {
-        read = reading => read,
-        () = shutdown.as_mut() => return Ok(()),
-    };
+    let read = tokio::select! { read = reading => read, () = shutdown.as_mut() => return Ok(()) };
     let certificate = if config.tls.is_on() { Some(tls::Certificate::load(&config.tls)?) } else { None };
     let (assets, shares, made) = read.map_err(|error| Error::Start(error.to_string()))??;
     let contents: Vec<ContentId> = shares.list().map(shares::Share::content).collect();

@@ -19,6 +19,7 @@ mod url;
 #[cfg(test)]
 mod tests;
 
+pub use crate::config::hash_leaves;
 pub use bitfield::{Bitfield, Ones};
 pub use builder::{Builder, Built};
 pub use error::ContentError;
@@ -26,5 +27,5 @@ pub use info::{FileEntry, Info, content_id, site_topic, topic_of};
 pub use layout::{Layout, LeafIndex, PieceIndex};
 pub use magnet::Magnet;
 pub use torrent::Torrent;
-pub use tree::{Tree, TreeError, hash_leaves, leaf_hash, parent, zero_hash};
+pub use tree::{Tree, TreeError, leaf_hash, parent, zero_hash};
 pub use url::web_url;

@@ -23,16 +23,6 @@ pub fn leaf_hash(bytes: &[u8]) -> Hash {
     Hash::of(bytes)
 }
 
-/// The hash of each leaf of bytes that begin with one.
-#[must_use]
-pub fn hash_leaves(bytes: &[u8]) -> Vec<Hash> {
-    let mut hashes = Vec::with_capacity(bytes.len().div_ceil(LEAF_BYTES as usize));
-    for leaf in bytes.chunks(LEAF_BYTES as usize) {
-        hashes.push(leaf_hash(leaf));
-    }
-    hashes
-}
-
 /// The hash above two nodes.
 #[must_use]
 pub fn parent(left: &Hash, right: &Hash) -> Hash {
