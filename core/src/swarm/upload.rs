@@ -99,8 +99,8 @@ impl Throttle {
         let fresh = rate.saturating_mul(passed) / 1_000_000;
         if fresh > 0 {
             self.filled = now;
-            // A bucket of one second, but always room for one block message.
-            self.tokens = self.tokens.saturating_add(fresh).min(rate.max(bytes));
+            // A bucket of 50 ms, so that a limit is one at every moment, but always room for one block message.
+            self.tokens = self.tokens.saturating_add(fresh).min((rate / 20).max(bytes));
         }
         if self.tokens >= bytes {
             self.tokens -= bytes;
