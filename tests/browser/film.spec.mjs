@@ -75,3 +75,27 @@ test('a film plays on when the visitor that sends it is gone', async () => {
   await seek(second, 'film', 100);
   await second.close();
 });
+
+test('stalls are counted: not the start, not a jump', async () => {
+  const visitor = await Visitor.open(world.browser, site, 'stalls');
+  await visitor.sharing();
+  const after = async (/** @type {Record<string, unknown>} */ state, /** @type {string[]} */ events) => {
+    await visitor.page.evaluate(`(async () => {
+      const film = document.body.appendChild(document.createElement('video'));
+      for (const [name, value] of Object.entries(${JSON.stringify(state)})) Object.defineProperty(film, name, { value, configurable: true });
+      for (const event of ${JSON.stringify(events)}) {
+        film.dispatchEvent(new Event(event));
+        await new Promise((next) => setTimeout(next, 60));
+      }
+      film.remove();
+    })()`);
+    return (await visitor.stats()).stalls;
+  };
+  assert.deepEqual(await after({ played: [], seeking: false }, ['waiting', 'playing']), { count: 0, ms: 0 }, 'the start');
+  assert.deepEqual(await after({ played: [1], seeking: true }, ['waiting', 'playing']), { count: 0, ms: 0 }, 'a jump');
+  const once = await after({ played: [1], seeking: false }, ['waiting', 'waiting', 'playing', 'playing']);
+  assert.ok(once.count === 1 && once.ms >= 100 && once.ms < 5000, JSON.stringify(once));
+  const twice = await after({ played: [1], seeking: false }, ['waiting', 'pause']);
+  assert.ok(twice.count === 2 && twice.ms > once.ms, JSON.stringify(twice));
+  await visitor.close();
+});

@@ -39,6 +39,43 @@ async function metrics() {
   return new Map(text.split('\n').filter((line) => line.startsWith('swarm_site_')).map((line) => /** @type {[string, number]} */ ([line.split(' ')[0], Number(line.split(' ')[1])])));
 }
 
+test('what pages say comes to the sums that the server and the visitors count, by group', async () => {
+  const site = await Site.make({ signaller: world.base, large: 3 * MiB, tag: { peers: '0', beacon: 'on' } });
+  const paths = [...site.eligible().keys()].filter((path) => !/\.(js|html|css)$/.test(path));
+  const hashes = Object.fromEntries(paths.map((path) => [path, site.hash(path)]));
+  /** @type {string[]} */ const told = [];
+  const visitors = [];
+  for (const name of ['one', 'two']) {
+    const visitor = await Visitor.open(world.browser, site, name);
+    visitor.page.on('request', (request) => request.url().endsWith('/beacon') && told.push(request.postData() ?? ''));
+    await visitor.sharing();
+    if (visitors.length > 0) await visitor.when('swarmletSite.stats().peers > 0');
+    assert.deepEqual(await visitor.read(paths), hashes);
+    visitors.push(visitor);
+  }
+  const seen = await Promise.all(visitors.map((visitor) => visitor.stats()));
+  for (const visitor of visitors) await visitor.page.evaluate(`dispatchEvent(new Event('pagehide'))`);
+  const taken = seen.reduce((sum, { fromPeers }) => sum + fromPeers, 0);
+  const server = seen.reduce((sum, { fromOrigin }) => sum + fromOrigin, 0);
+  const peers = 'swarm_site_bytes_total{group="on",source="peers"}';
+  for (let tries = 0; tries < 100 && (await metrics()).get(peers) !== taken; tries += 1) await new Promise((next) => setTimeout(next, 50));
+  const counted = await metrics();
+  assert.equal(counted.get(peers), taken, JSON.stringify({ told, dropped: counted.get('swarm_site_reports_dropped_total') }));
+  assert.equal(counted.get('swarm_site_bytes_total{group="on",source="origin"}'), server);
+  assert.equal(counted.get('swarm_site_visits_total{group="on"}'), 2);
+  assert.ok((counted.get('swarm_site_load_milliseconds_total{group="on"}') ?? 0) > 0);
+  for (const text of told) assert.doesNotMatch(text, /[0-9a-f]{16}|\d+\.\d+\.\d+\.\d+|http/, 'no names, no addresses');
+  // The page for the operator.
+  const page = await (await fetch(`${admin}/sites`)).text();
+  assert.match(page, /Offload<td>\d+\.\d %/);
+  assert.match(page, /<polyline class=peers points='/);
+  for (const body of ['{}', '{"group":"on","peer":"x"}', 'x'.repeat(5000)]) {
+    assert.ok((await fetch(`${world.base}/swarmlet/beacon`, { method: 'POST', body })).status >= 400);
+  }
+  await Promise.all(visitors.map((visitor) => visitor.close()));
+  await site.close();
+});
+
 test('who is held out loads nothing more and is counted beside the others', async () => {
   const site = await Site.make({ signaller: world.base, large: MiB, tag: { peers: '0', beacon: 'on', holdout: '100' } });
   const visitor = await Visitor.open(world.browser, site, 'held-out');
