@@ -88,7 +88,8 @@ test('people list and search on the page, and a stranger\'s title is text', asyn
   await world.signaller.stop();
   try {
     await a.page.getByTestId('drop-input').setInputFiles([{ name, mimeType: 'text/plain', buffer }]);
-    await a.page.getByTestId('list-publicly').first().check();
+    const card = a.page.getByTestId('share-card').filter({ hasText: 'holiday' });
+    await card.getByTestId('list-publicly').check();
     await b.page.getByTestId('find').locator('summary').click();
     await b.page.getByTestId('search-input').fill('Holiday');
     const result = b.page.getByTestId('result').first();

@@ -55,6 +55,8 @@ struct Own {
     kind: Kind,
     title: String,
     next_at: Instant,
+    /// Who asks us finds it, though we may have told nobody yet.
+    is_kept: bool,
 }
 
 /// What is under way.
@@ -99,7 +101,7 @@ fn tidy(title: &str) -> String {
 impl Overlay {
     pub(super) fn on_list(&mut self, content: ContentId, size: u64, kind: Kind, title: &str) {
         if self.searching.own.len() < OWN_MAX || self.searching.own.contains_key(&content) {
-            let own = Own { size, kind, title: tidy(title), next_at: self.now };
+            let own = Own { size, kind, title: tidy(title), next_at: self.now, is_kept: false };
             self.searching.own.insert(content, own);
         }
     }
@@ -282,7 +284,7 @@ impl Overlay {
             let Some(own) = self.searching.own.get_mut(&content) else { continue };
             own.next_at = next_at;
             let (size, kind, title) = (own.size, own.kind, own.title.clone());
-            if !is_alone {
+            if !core::mem::replace(&mut own.is_kept, true) || !is_alone {
                 self.sign_listing(content, size, kind, title);
             }
         }
