@@ -53,7 +53,8 @@ impl End {
             .with_handler(Arc::new(Gathered(Arc::clone(&gathered))))
             .with_runtime(default_runtime().expect("tokio"))
             .with_data_channel_send_buffer_limit(limit * 1024)
-            .with_udp_addrs(vec!["127.0.0.1:0".to_owned(), "0.0.0.0:0".to_owned()])
+            // As a peer binds: which way packets take costs more than what lies above them.
+            .with_udp_addrs(vec!["127.0.0.1:0".to_owned(), "0.0.0.0:0".to_owned(), "[::]:0".to_owned()])
             .build()
             .await?;
         let init = RTCDataChannelInit { ordered: true, negotiated: Some(0), ..RTCDataChannelInit::default() };
