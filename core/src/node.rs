@@ -20,7 +20,7 @@ use crate::swarm::{Fact, Swarm};
 use crate::time::{Instant, SECOND, earliest};
 use crate::tracker::client::Client;
 use crate::util::Set;
-use crate::wire::{Frame, Message, Met};
+use crate::wire::{FEATURE_NEWS, Frame, Message, Met};
 use crate::{Action, Event};
 use alloc::vec::Vec;
 
@@ -191,7 +191,10 @@ impl Node {
             Command::Add { magnet, torrent, select, topic } => {
                 swarm.add(&magnet, torrent, (select, topic), cx);
             }
-            Command::Tell { topic, news } => swarm.tell_news(&topic, &news, cx),
+            Command::Tell { topic, news } => {
+                let understands = |link| self.links.understands(link, FEATURE_NEWS);
+                swarm.tell_news(&topic, &news, &understands, cx);
+            }
             Command::Select { content, files } => swarm.select(&content, files, cx),
             Command::Pause(content) => swarm.pause(&content, cx),
             Command::Resume(content) => swarm.resume(&content, cx),

@@ -65,7 +65,7 @@ fn peer_messages() -> Vec<(String, (Message, Vec<u8>))> {
     let sealed = [[44, 1, 0, 0, 0, 0, 0, 0].as_slice(), &[0x88; 16], &[0xf1, 0xf2, 0xf3]].concat();
     let parcel = |hops, card| Message::Parcel { to: PEER, from: PeerId([0x45; 32]), hops, card };
     let list: Vec<(&str, Message, Vec<u8>)> = vec![
-        ("hello", Message::Hello(Hello { version: 1, features: 128, peer: PEER, nonce: [0x66; 32] }), vec![]),
+        ("hello", Message::Hello(Hello { version: 1, features: 131, peer: PEER, nonce: [0x66; 32] }), vec![]),
         ("proof", Message::Proof(Proof { signature: SIGNATURE }), vec![]),
         ("want", Message::Want { roots: vec![ROOT, other] }, vec![]),
         ("unwant", Message::Unwant { roots: vec![ROOT] }, vec![]),

@@ -313,7 +313,7 @@ impl Run<'_> {
         self.well_all(|work| matches!(work, Work::Accept { .. }));
         self.tell(Input::Found { link, candidate: None });
         self.tell(Input::Linked { link });
-        let hello = Hello { version: VERSION, features: 0, peer, nonce: [3; 32] };
+        let hello = Hello { version: VERSION, features: u32::MAX, peer, nonce: [3; 32] };
         self.say(link, &Message::Hello(hello), &[]);
         self.well_all(|work| matches!(work, Work::Sign { .. }));
         let signature = Signature([4; 32], [5; 32]);

@@ -27,8 +27,8 @@ use proof::Side;
 const GREETING_DEADLINE: Duration = Duration::from_secs(10);
 /// A timer that is this late means that we slept, not that the peer did: ask again.
 const LATE: Duration = Duration::from_secs(5);
-/// What we understand beyond version 1: nothing yet.
-const FEATURES: u32 = 0;
+/// What we understand beyond the first 25 messages.
+const FEATURES: u32 = wire::FEATURE_NEWS | wire::FEATURE_OVERLAY;
 
 /// Channels that have just opened.
 pub(crate) struct Opened {
@@ -63,6 +63,7 @@ struct Link {
     opened: Instant,
     nonce: [u8; 32],
     their_nonce: Option<[u8; 32]>,
+    their_features: u32,
     /// What the host is at.
     job: Option<(JobId, Task)>,
     held: Held,
@@ -100,6 +101,7 @@ impl Links {
             opened: cx.now,
             nonce,
             their_nonce: None,
+            their_features: 0,
             job: None,
             held: Held::default(),
             proven: false,
@@ -127,6 +129,7 @@ impl Links {
         if hello.peer != link.of.peer {
             return Err(Fault::Identity);
         }
+        link.their_features = hello.features;
         let message = proof::transcript(link.mine(me), link.theirs(&hello.nonce));
         link.job = Some((cx.out.start(Work::Sign { message }), Task::Sign));
         Ok(())
@@ -282,6 +285,11 @@ impl Links {
 
     pub(crate) fn is_proven(&self, id: LinkId) -> bool {
         self.links.get(&id).is_some_and(|link| link.proven)
+    }
+
+    /// Whether the peer at the other end understands what a feature bit stands for.
+    pub(crate) fn understands(&self, id: LinkId, feature: u32) -> bool {
+        self.links.get(&id).is_some_and(|link| link.their_features & feature != 0)
     }
 
     /// Whose an open link is.

@@ -126,6 +126,20 @@ fn two_who_prove_their_keys_are_linked() {
 }
 
 #[test]
+fn what_came_after_version_1_is_understood_by_whose_hello_says_so() {
+    let [a, _] = greeted();
+    assert!(
+        a.links.understands(LINK, wire::FEATURE_NEWS) && a.links.understands(LINK, wire::FEATURE_OVERLAY)
+    );
+    let [mut a, b] = ends();
+    let older = Hello { version: wire::VERSION, features: 1 << 7, peer: b.key.peer_id(), nonce: [1; 32] };
+    a.take_in(&Message::Hello(older).encode(&[])).unwrap();
+    assert!(
+        !a.links.understands(LINK, wire::FEATURE_NEWS) && !a.links.understands(LINK, wire::FEATURE_OVERLAY)
+    );
+}
+
+#[test]
 fn a_proof_that_comes_before_ours_is_ready_waits_for_it() {
     let [mut a, mut b] = greeted();
     let proof_a = signed(&mut a);

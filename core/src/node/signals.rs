@@ -7,7 +7,7 @@ use crate::id::{ContentId, LinkId, PeerId, Topic};
 use crate::outbox::Way;
 use crate::time::earliest;
 use crate::tracker::client::News;
-use crate::wire::{Code, Message, Met, PeerView, Signal, ToClient};
+use crate::wire::{Code, FEATURE_OVERLAY, Message, Met, PeerView, Signal, ToClient};
 
 impl Node {
     /// Takes a frame of the signaller.
@@ -135,7 +135,9 @@ impl Node {
         }
         let Some((peer, bytes)) = tail.split_first_chunk() else { return Err(Fault::Malformed) };
         if let Some(link) = self.links.proven().get(&PeerId(*peer)).copied() {
-            self.cx.out.control_with(link, &Message::Overlay, bytes);
+            if self.links.understands(link, FEATURE_OVERLAY) {
+                self.cx.out.control_with(link, &Message::Overlay, bytes);
+            }
             if bytes.is_empty() && !self.swarm.shares_with(link) {
                 self.unlink(link, None);
             }

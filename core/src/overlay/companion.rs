@@ -10,7 +10,7 @@ use super::lookup::Way;
 use super::{Command, Event, Overlay, Settings, Snapshot};
 use crate::content::topic_of;
 use crate::id::{ContentId, LinkId, PeerId, Topic};
-use crate::time::{Instant, SECOND};
+use crate::time::{Instant, SECOND, earliest};
 use crate::util::{Map, Set};
 use crate::wire::mesh::CARD_BYTES;
 use crate::wire::overlay::{Contact, Envelope, Point, Role};
@@ -26,6 +26,9 @@ const SEEKS_MAX: usize = 32;
 const HAILS_MAX: u8 = 12;
 /// A question and what came of it are forgotten: the node asks again in this time.
 const SOUGHT_US: u64 = 30 * SECOND;
+/// Where nobody was found it is asked again after so long, and twice as long each further time: in a young mesh who has
+/// something finds somebody to tell about as soon as who asks.
+const AGAIN_US: u64 = SECOND;
 /// The first byte of a greeting: only that begins anew with who was let go.
 const GREET: u8 = 0;
 
@@ -107,6 +110,9 @@ struct Seek {
     topic: Topic,
     at: Instant,
     hailed: u8,
+    /// How often nobody was found, and when it is asked again.
+    vain: u32,
+    again_at: Option<Instant>,
 }
 
 /// An overlay and how it stands beside a node.
@@ -181,6 +187,7 @@ impl Companion {
             }
             Input::Timeout => self.overlay.handle(self.now, super::Input::Timeout),
         }
+        self.ask_again();
         self.drain();
     }
 
@@ -193,7 +200,7 @@ impl Companion {
     /// When [`Input::Timeout`] is due at the latest.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.overlay.poll_timeout()
+        self.seeks.values().fold(self.overlay.poll_timeout(), |due, seek| earliest(due, seek.again_at))
     }
 
     /// What the overlay looks like from outside.
@@ -261,7 +268,9 @@ impl Companion {
     /// The node looks for peers of a swarm.
     fn on_get_peers(&mut self, topic: Topic) {
         let now = self.now;
-        self.seeks.retain(|_, seek| now.passed(seek.at) < SOUGHT_US);
+        self.seeks.retain(|_, seek| {
+            now.passed(seek.at) < SOUGHT_US && !(seek.topic == topic && seek.again_at.is_some())
+        });
         self.sought.retain(|_, (_, at)| now.passed(*at) < SOUGHT_US);
         if self.seeks.len() >= SEEKS_MAX {
             return;
@@ -269,8 +278,33 @@ impl Companion {
         // The overlay's own questions have the upper bit set.
         self.next_query = (self.next_query + 1) & (u32::MAX >> 1);
         let query = self.next_query;
-        self.seeks.insert(query, Seek { topic, at: now, hailed: 0 });
+        self.seeks.insert(query, Seek { topic, at: now, hailed: 0, vain: 0, again_at: None });
         self.command(Command::Find { query, topic });
+    }
+
+    /// Asks anew what nobody could answer a moment ago.
+    fn ask_again(&mut self) {
+        let mut due = Vec::new();
+        for (query, seek) in &mut self.seeks {
+            if seek.again_at.is_some_and(|at| at <= self.now) {
+                seek.again_at = None;
+                due.push((*query, seek.topic));
+            }
+        }
+        for (query, topic) in due {
+            self.command(Command::Find { query, topic });
+        }
+    }
+
+    /// Nobody was found.
+    fn on_lost(&mut self, query: u32) {
+        let Some(seek) = self.seeks.get_mut(&query) else { return };
+        let again_at = self.now.after(AGAIN_US << seek.vain.min(8));
+        if seek.hailed > 0 || again_at.passed(seek.at) >= SOUGHT_US {
+            self.seeks.remove(&query);
+            return;
+        }
+        (seek.vain, seek.again_at) = (seek.vain + 1, Some(again_at));
     }
 
     /// The node has a signal for somebody.
@@ -416,7 +450,7 @@ impl Companion {
                     self.command(Command::Reach { contact });
                 }
             }
-            Event::Lost { query, .. } => drop(self.seeks.remove(&query)),
+            Event::Lost { query, .. } => self.on_lost(query),
             Event::Reached { contact, way } => {
                 if let Some((topic, _)) = self.sought.remove(&contact.peer) {
                     self.hail(contact.peer, way, topic);

@@ -15,7 +15,7 @@ const OWN_MAX: usize = 64;
 const AGAIN_US: u64 = 10 * 60 * SECOND;
 /// The same in a mesh so small that the few who keep a record may be gone before that; and where nobody is yet.
 const YOUNG_US: u64 = 30 * SECOND;
-const ALONE_US: u64 = 2 * SECOND;
+const ALONE_US: u64 = SECOND;
 /// How long a record says that it holds, and how much longer is still believed.
 const HOLDS_S: u64 = 30 * 60;
 const AHEAD_S: u64 = 5 * 60;

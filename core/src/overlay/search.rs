@@ -35,7 +35,7 @@ const SEARCHES_MAX: usize = 8;
 const OWN_MAX: usize = 16;
 /// How often a listing of ours is told anew, a fifth more or less; and where nobody is who would hear it.
 const AGAIN_US: u64 = 15 * 60 * SECOND;
-const ALONE_US: u64 = 3 * SECOND;
+const ALONE_US: u64 = SECOND;
 
 /// A question under way.
 #[derive(Debug)]

@@ -35,8 +35,11 @@ pub struct Settings {
     /// Seconds after which a leaf becomes a router: 300 (theory §3.3).
     pub router_after_s: u32,
     /// Seconds after which a leaf that finds fewer routers than it keeps links to becomes one itself: a young mesh has
-    /// nobody else. A third of it, when it finds none. A guess: some looks of two seconds.
+    /// nobody else. A guess: some looks of two seconds.
     pub needed_after_s: u32,
+    /// The same for one that finds none at all: its neighbours would have named theirs within a second, and until there
+    /// is one nothing is found.
+    pub alone_after_s: u32,
     /// What this peer always is; `None`: a leaf first, a router later. Phones and hidden tabs are leaves, native peers
     /// anchors.
     pub role: Option<Role>,
@@ -59,7 +62,8 @@ impl Default for Settings {
             budget: 45,
             listings_max: super::catalogue::LISTINGS_MAX as u16,
             router_after_s: 300,
-            needed_after_s: 15,
+            needed_after_s: 6,
+            alone_after_s: 2,
             role: None,
         }
     }

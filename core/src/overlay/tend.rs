@@ -264,7 +264,7 @@ impl Overlay {
                 }
                 self.dial_one(&found, Some(bucket));
             }
-            Purpose::Any => self.dial_one(&found, None),
+            Purpose::Any => self.dial_some(found),
             Purpose::Near => self.dial_near(found),
             Purpose::Reach(..) => {}
         }
@@ -311,6 +311,16 @@ impl Overlay {
     fn dial_one(&mut self, found: &[(Contact, Point, Way)], bucket: Option<u32>) {
         if let Some((contact, _, way)) = self.rng.pick(found).cloned() {
             self.dial(contact, way, bucket);
+        }
+    }
+
+    /// A leaf chooses as many as it lacks.
+    fn dial_some(&mut self, mut found: Vec<(Contact, Point, Way)>) {
+        let has = self.table.routers().count() + self.tending.dials.len();
+        self.rng.shuffle(&mut found);
+        found.truncate(usize::from(self.settings.leaf_links).saturating_sub(has));
+        for (contact, _, way) in found {
+            self.dial(contact, way, None);
         }
     }
 
@@ -377,7 +387,7 @@ impl Overlay {
     /// Whether a leaf has looked for routers long enough.
     fn is_short(&self) -> bool {
         let routers = self.table.routers().count();
-        let patience = self.settings.needed_after_s / if routers == 0 { 3 } else { 1 };
+        let patience = if routers == 0 { self.settings.alone_after_s } else { self.settings.needed_after_s };
         self.role == Role::Leaf
             && self.settings.role.is_none()
             && !self.table.is_empty()
@@ -479,8 +489,12 @@ impl Overlay {
     }
 
     fn fill_leaf(&mut self) -> bool {
-        let links: Vec<LinkId> = self.table.routers().map(|(link, _)| link).collect();
+        let mut links: Vec<LinkId> = self.table.routers().map(|(link, _)| link).collect();
         let lacks = links.len() < usize::from(self.settings.leaf_links);
+        if links.is_empty() {
+            // Other leaves pass nothing on, but they say who their routers are.
+            links.extend(self.table.iter().map(|(link, _)| link));
+        }
         if lacks
             && self.tending.looking() + self.tending.dials.len() < DIALS_MAX
             && let Some(link) = self.rng.pick(&links).copied()

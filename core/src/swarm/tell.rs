@@ -155,9 +155,16 @@ impl Swarm {
         }
     }
 
-    /// Passes news on to a few neighbours in a swarm.
-    pub(crate) fn tell_news(&self, topic: &Topic, news: &[u8], cx: &mut Cx) {
+    /// Passes news on to a few neighbours in a swarm, of those that know what news are.
+    pub(crate) fn tell_news(
+        &self,
+        topic: &Topic,
+        news: &[u8],
+        understands: &dyn Fn(LinkId) -> bool,
+        cx: &mut Cx,
+    ) {
         let mut members = self.members(topic, cx.now);
+        members.retain(|(link, _)| understands(*link));
         for _ in 0..NEWS_TO.min(members.len()) {
             let (link, _) = members.swap_remove(cx.rng.below(members.len() as u64) as usize);
             cx.out.control_with(link, &Message::News { topic: *topic }, news);

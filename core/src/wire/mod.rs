@@ -28,6 +28,10 @@ use serde::{Serialize, de::DeserializeOwned};
 
 /// The protocol version that `Hello` carries, on links and to the tracker.
 pub const VERSION: u16 = 1;
+/// Bits of [`Hello::features`]: who sets one takes the message that came with it. Others are never sent it.
+pub const FEATURE_NEWS: u32 = 1;
+/// The same of [`Message::Overlay`].
+pub const FEATURE_OVERLAY: u32 = 2;
 
 /// What most messages fit into without their tail.
 const HEAD_BYTES: usize = 64;

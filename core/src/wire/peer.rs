@@ -180,7 +180,7 @@ pub enum Message {
 pub struct Hello {
     /// [`super::VERSION`].
     pub version: u16,
-    /// Bits for additions; unknown ones are ignored.
+    /// Bits for additions ([`super::FEATURE_NEWS`], [`super::FEATURE_OVERLAY`]); unknown ones are ignored.
     pub features: u32,
     /// The key that `Proof` will prove.
     pub peer: PeerId,
