@@ -212,6 +212,9 @@ impl Node {
             Command::Token(token) => cx.config.token = token,
             Command::Close => {
                 self.closed = true;
+                self.dialer.decline_all(cx);
+                self.carry();
+                let cx = &mut self.cx;
                 for link in self.links.ids() {
                     cx.out.control(link, &Message::Goodbye);
                     cx.out.unlink(link);
@@ -303,6 +306,9 @@ impl Node {
         let Some((peer, proven)) = self.links.close(link) else { return };
         self.cx.out.unlink(link);
         let bad = self.swarm.score(link, self.cx.now) < 0;
+        if self.links.len() == 0 {
+            self.dialer.hurry();
+        }
         self.dialer.on_lost(&peer, bad, &mut self.cx);
         self.mesh.on_down(link);
         self.swarm.on_peer_gone(link, &mut self.cx);

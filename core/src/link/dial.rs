@@ -40,7 +40,8 @@ const KNOWN_MAX: usize = 512;
 /// failures: where nobody else is known, or everybody was cut off for a while, it is called again.
 const SHUN: u64 = 3600 * SECOND;
 const SHUNNED_RANK: u32 = 64;
-/// An offer to a knock that linked peers pass on comes within this time, or one of them is of no use.
+/// An offer comes within this time of a knock, or never: who passes knocks on may have lost it, and the signaller does not
+/// say which of them it refused.
 const KNOCK_PATIENCE: u64 = 5 * SECOND;
 /// So many connections in a row that never opened, while there is no link at all, and the network is taken for one that
 /// lets nothing through: then one at a time is tried, after a pause that doubles as that of a single peer does. A tab's
@@ -229,9 +230,7 @@ impl Dialer {
         let told = cx.is_up && self.known.get(&peer).is_some_and(|known| known.told);
         let way = if told { Way::Signaller } else { Way::Peers };
         let mut dial = Dial::new(attempt, topic, way, Step::Knocked, cx);
-        if !told {
-            dial.deadline = cx.now.after(KNOCK_PATIENCE);
-        }
+        dial.deadline = cx.now.after(KNOCK_PATIENCE);
         self.dials.insert(peer, dial);
         cx.relay(way, peer, vec![Signal::Knock { attempt, topic }]);
     }
@@ -288,6 +287,11 @@ impl Dialer {
             && self.made < cx.config.connections_max
             && !self.rests(links, cx.now);
         if !welcome || !room {
+            // When there is room, it is called.
+            if welcome {
+                let complete = self.known.get(&peer).is_some_and(|known| known.complete);
+                self.learn(peer, topic, complete, way == Way::Signaller);
+            }
             return cx.relay(way, peer, vec![Signal::Decline { attempt }]);
         }
         let link = self.mint();
@@ -417,6 +421,13 @@ impl Dialer {
         }
     }
 
+    /// The last link is gone: nobody is waited for.
+    pub(crate) fn hurry(&mut self) {
+        for (_, known) in &mut self.known {
+            known.not_before = Instant::ZERO;
+        }
+    }
+
     /// Whether it is remembered as worth less than nothing.
     pub(crate) fn is_shunned(&self, peer: &PeerId, now: Instant) -> bool {
         self.known.get(peer).is_some_and(|known| known.shunned_until > now)
@@ -453,6 +464,13 @@ impl Dialer {
     pub(crate) fn ban(&mut self, peer: &PeerId, cx: &mut Cx) {
         self.drop_dial(peer, cx);
         self.known.remove(peer);
+    }
+
+    /// Tells everybody whom an attempt is under way with that nothing will come of it.
+    pub(crate) fn decline_all(&self, cx: &mut Cx) {
+        for (peer, dial) in &self.dials {
+            cx.relay(dial.way, *peer, vec![Signal::Decline { attempt: dial.attempt }]);
+        }
     }
 
     pub(crate) fn forget_topic(&mut self, topic: &Topic, cx: &mut Cx) {
@@ -525,7 +543,8 @@ impl Dialer {
     }
 
     fn fail(&mut self, peer: PeerId, fault: Fault, cx: &mut Cx) {
-        if self.dials.get(&peer).is_some_and(|dial| dial.step == Step::Connecting) {
+        if fault != Fault::Refused && self.dials.get(&peer).is_some_and(|dial| dial.step == Step::Connecting)
+        {
             self.misses += 1;
             if self.misses >= MISSES_MAX {
                 self.rest_until = cx.now.after(BACKOFF << (self.misses - MISSES_MAX).min(6));

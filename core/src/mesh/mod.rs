@@ -108,7 +108,9 @@ impl Mesh {
         self.neighbours.retain(|other| other.link != link);
         self.routes.retain(|route| route.by != link);
         for contact in &mut self.contacts {
-            contact.unlead(link);
+            if contact.unlead(link) && contact.by.is_empty() {
+                self.news.push((contact.peer, None));
+            }
         }
     }
 

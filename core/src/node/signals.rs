@@ -190,7 +190,10 @@ impl Node {
         if self.closed {
             return;
         }
-        let wanted = self.cx.config.links_wanted as usize;
+        let least = self.cx.config.links_wanted as usize / 2;
+        // Who has line to spare looks for more whom it can give to: so strong lines meet (theory §1.3: 20 links).
+        let spare = self.swarm.has_line_to_spare(self.cx.now);
+        let wanted = least * if spare { 4 } else { 2 };
         let mut ask_at = None;
         for (topic, complete, links) in self.swarm.topics(self.cx.now) {
             let mut have = links + self.dialer.dialling(&topic);
@@ -206,19 +209,20 @@ impl Node {
                 self.dialer.knock(peer, topic, &mut self.cx);
                 have += 1;
             }
-            if have < wanted / 2 {
+            if have < least {
                 self.make_room(false);
             }
             // With a signaller, half of what is wanted is enough to be part of the swarm.
-            if !complete && have < if self.cx.is_up { wanted / 2 } else { wanted } {
+            if !complete && have < if self.cx.is_up && !spare { least } else { wanted } {
                 let mut members = self.swarm.members(&topic, self.cx.now);
                 members.push((LinkId::OVERLAY, false));
                 ask_at = earliest(ask_at, self.mesh.ask(topic, &members, &mut self.cx));
             }
-            if complete || have >= wanted / 2 || !self.cx.is_up {
+            // Where there is no link, whoever is called may be gone, too.
+            if complete || (have >= least && links > 0) || !self.cx.is_up {
                 self.client.ask_no_more(&topic);
             } else {
-                self.client.ask_again(&topic, &mut self.cx);
+                self.client.ask_again(&topic, links, &mut self.cx);
             }
         }
         self.redial_at = earliest(self.dialer.retry_at(self.cx.now), ask_at);

@@ -65,6 +65,8 @@ const STRAYS_MAX: u64 = 256;
 /// The oldest links, which chance chose, stay whatever they are worth: who plays for points does not get all of our links
 /// (theory §1.3, §4: at least four by chance of about twenty). Where few links are allowed, a quarter.
 const KEPT: usize = 4;
+/// A line that had so long less to send than it could has room for more takers.
+const IDLE_AFTER: u64 = SECOND / 2;
 /// How often those are looked for who keep us waiting: deadlines are kept to within this.
 const TICK: u64 = SECOND / 4;
 /// Silence in answer to a request for hashes or an info dictionary.
@@ -109,6 +111,8 @@ pub(crate) struct Swarm {
     /// How many milliseconds it takes to hear that a block has come, but for what it waited.
     way: u64,
     serve_at: Option<Instant>,
+    /// When there was last as much to send as our line takes.
+    busy_at: Instant,
     /// Something has changed about who is to be served, or when.
     serves: bool,
     origin_at: Option<Instant>,
@@ -175,6 +179,7 @@ impl Swarm {
             ahead: Window::new(upload::AHEAD_MIN, upload::AHEAD_MAX),
             way: 200,
             serve_at: None,
+            busy_at: now,
             serves: true,
             origin_at: None,
             tick_at: None,
@@ -334,9 +339,9 @@ impl Swarm {
         }
     }
 
-    /// Whether somebody owes us anything.
+    /// Whether somebody owes us anything, or waits to be shown more.
     fn is_waiting(&self) -> bool {
-        let mut waiting = !self.lacking.is_empty();
+        let mut waiting = self.spreading || !self.lacking.is_empty();
         for (_, share) in &self.shares {
             waiting |= share.info.from.is_some();
         }
@@ -415,6 +420,11 @@ impl Swarm {
     pub(crate) fn shares_with(&self, link: LinkId) -> bool {
         let peer = self.peers.get(&link);
         self.shares.values().any(|share| peer.is_some_and(|peer| peer.topics.contains(&share.topic)))
+    }
+
+    /// Whether we have given, and those whom we know leave our line idle.
+    pub(crate) fn has_line_to_spare(&self, now: Instant) -> bool {
+        self.totals.sent > 0 && now.passed(self.busy_at) > IDLE_AFTER
     }
 
     /// Links with peers of a swarm.

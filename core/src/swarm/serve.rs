@@ -126,6 +126,9 @@ impl Swarm {
         if under_way < most && shows {
             self.show_everybody_more(cx);
         }
+        if under_way >= most || waiting >= upload::line(rate) {
+            self.busy_at = cx.now;
+        }
     }
 
     /// Whom to serve next, and with what of its queue.

@@ -29,6 +29,8 @@ const WELCOME_DEADLINE: Duration = Duration::from_secs(10);
 /// A peer with too few links asks for more after this time, and after twice that each time that did not help, up to
 /// sixteen times (theory §5: 120 s).
 const ASK_AGAIN: u64 = 8 * SECOND;
+/// One that has lost all that it had begins with this.
+const ASK_SOON: u64 = SECOND / 2;
 
 /// The socket and what was said over it.
 pub(crate) struct Client {
@@ -52,6 +54,8 @@ struct Membership {
     said: bool,
     ask_at: Option<Instant>,
     asks: u32,
+    /// There was a link.
+    met: bool,
 }
 
 /// What something means for the rest of the node.
@@ -77,7 +81,7 @@ impl Client {
         if known.said && known.complete == complete {
             return;
         }
-        *known = Membership { complete, said: false, ask_at: None, asks: 0 };
+        *known = Membership { complete, said: false, ask_at: None, asks: 0, met: known.met };
         if cx.is_up {
             known.announce(topic, cx);
         } else {
@@ -93,12 +97,14 @@ impl Client {
         }
     }
 
-    /// Asks for more peers of a swarm, soon.
-    pub(crate) fn ask_again(&mut self, topic: &Topic, cx: &mut Cx) {
-        if let Some(known) = self.topics.get_mut(topic)
-            && known.ask_at.is_none()
-        {
-            let span = ASK_AGAIN << known.asks.min(4);
+    /// Asks for more peers of a swarm than those that we have `links` with, soon.
+    pub(crate) fn ask_again(&mut self, topic: &Topic, links: usize, cx: &mut Cx) {
+        let Some(known) = self.topics.get_mut(topic) else { return };
+        known.met |= links > 0;
+        let first = if known.met && links == 0 { ASK_SOON } else { ASK_AGAIN };
+        let span = (first << known.asks.min(8)).min(ASK_AGAIN * 16);
+        // Who has lost its last link does not wait for what was meant for somebody with some.
+        if known.ask_at.is_none_or(|at| at > cx.now.after(span * 2)) {
             known.asks += 1;
             known.ask_at = Some(cx.now.after(span / 2 + cx.rng.below(span)));
         }

@@ -44,7 +44,7 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         title: "1,000 peers, 64 MiB, C = 4",
-        command: "flash-crowd --peers 1000 --mib 64 --origin-ratio 4 --seeds 5",
+        command: "flash-crowd --peers 1000 --mib 64 --origin-ratio 4 --seeds 2",
         checks: &[
             at_most("A1", "ratio_last", 1.10),
             at_most("A1", "ratio_median", 1.06),
@@ -57,7 +57,7 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         title: "1,000 peers, 64 MiB, C = 1",
-        command: "flash-crowd --peers 1000 --mib 64 --origin-ratio 1 --seeds 5",
+        command: "flash-crowd --peers 1000 --mib 64 --origin-ratio 1 --seeds 2",
         checks: &[
             at_most("A1", "ratio_last", 1.10),
             at_most("A2", "origin_until_out", 1.15),
@@ -66,7 +66,7 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         title: "1,000 viewers",
-        command: "streaming --peers 1000 --mib 16 --seeds 3",
+        command: "streaming --peers 1000 --mib 16 --seeds 1",
         checks: &[at_least("B1", "offload", 0.90), at_most("B1", "stalls_over_http", 0.001)],
     },
     Row {

@@ -28,12 +28,16 @@ fn announce(topic: u8) -> ToTracker {
     ToTracker::Announce { topic: Topic([topic; 32]), complete: false, want: 12 }
 }
 
+fn new() -> (Client, Cx) {
+    let config = Config { signaller: true, ..Config::default() };
+    let client = Client::new(&config);
+    let out = Outbox::new(config.channel_high_bytes);
+    (client, Cx { now: Instant::ZERO, rng: Rng::new([1; 32]), config, out, is_up: false })
+}
+
 #[test]
 fn swarms_are_joined_with_the_answer_to_the_challenge() {
-    let config = Config { signaller: true, ..Config::default() };
-    let mut client = Client::new(&config);
-    let out = Outbox::new(config.channel_high_bytes);
-    let mut cx = Cx { now: Instant::ZERO, rng: Rng::new([1; 32]), config, out, is_up: false };
+    let (mut client, mut cx) = new();
     client.join(Topic([1; 32]), false, &mut cx);
     client.join(Topic([2; 32]), false, &mut cx);
     let Some(Action::Start { job, work: Work::OpenSignaller }) = cx.out.pop() else { panic!("no socket") };
@@ -53,4 +57,35 @@ fn swarms_are_joined_with_the_answer_to_the_challenge() {
     assert_eq!(said(&mut cx), [[ToTracker::Leave { topic: Topic([1; 32]) }]]);
     client.on_message(&ToClient::Welcome { version: VERSION, features: 0 }, &mut cx);
     assert_eq!(said(&mut cx), [[announce(3)]], "and nothing twice");
+}
+
+#[test]
+fn who_has_lost_its_last_link_asks_at_once_and_ever_less_often() {
+    let (mut client, mut cx) = new();
+    let topic = Topic([1; 32]);
+    client.join(topic, false, &mut cx);
+    (client.state, cx.is_up) = (super::State::Up { since: cx.now }, true);
+    client.announce_all(&mut cx);
+    let due = |client: &Client, cx: &Cx| client.deadline().map(|at| at.passed(cx.now) / 1000);
+    let asks = |client: &mut Client, cx: &mut Cx, links: usize| {
+        client.ask_again(&topic, links, cx);
+        let after = due(client, cx).unwrap();
+        said(cx);
+        cx.now = client.deadline().unwrap();
+        client.on_timeout(cx);
+        assert_eq!(said(cx), [[announce(1)]]);
+        after
+    };
+    assert!((4000..12_000).contains(&asks(&mut client, &mut cx, 0)), "there never was a link");
+    client.ask_no_more(&topic);
+    // What was to be asked later is asked now when the last link is gone.
+    client.ask_again(&topic, 3, &mut cx);
+    assert!((4000..12_000).contains(&due(&client, &cx).unwrap()));
+    client.ask_no_more(&topic);
+    let mut least = 250;
+    for _ in 0..10 {
+        let after = asks(&mut client, &mut cx, 0);
+        assert!((least..least * 3).contains(&after), "{after} of {least}");
+        least = (least * 2).min(64_000);
+    }
 }

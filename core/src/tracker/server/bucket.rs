@@ -43,6 +43,11 @@ impl Bucket {
         self.at = self.at.max(now);
     }
 
+    /// Gives one token, where there is room for it.
+    pub fn give(&mut self, rate: Rate) {
+        self.level = self.level.saturating_add(TOKEN).min(u64::from(rate.burst) * TOKEN);
+    }
+
     /// Takes one token.
     ///
     /// # Errors

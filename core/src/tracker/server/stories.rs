@@ -484,15 +484,26 @@ fn a_hundred_cannot_flood_one() {
     let mut w = world(|_| {});
     let victim = w.client(200);
     w.say(victim, &announce(T1, 0));
-    let mut refusals = 0;
+    let mut declined = 0;
     for number in 1..=100 {
         let conn = w.client(number);
         w.say(conn, &announce(T1, 0));
         for _ in 0..3 {
-            refusals += w.say(conn, &knock(peer(200), T1)).len();
+            let answers = w.say(conn, &knock(peer(200), T1));
+            assert!(answers.iter().all(|answer| *answer
+                == ToClient::Relayed { from: peer(200), signals: vec![Signal::Decline { attempt: 1 }] }));
+            declined += answers.len();
         }
     }
-    assert_eq!((w.take(victim).len(), refusals), (60, 240));
+    assert_eq!((w.take(victim).len(), declined), (60, 240));
+    // Whom it calls itself may answer, once.
+    w.say(victim, &knock(peer(1), T1));
+    w.take(ConnId(1));
+    for _ in 0..2 {
+        w.say(ConnId(1), &ToTracker::Relay { to: peer(200), signals: vec![offer(T1)] });
+    }
+    let offered = ToClient::Relayed { from: peer(1), signals: vec![offer(T1)] };
+    assert_eq!(w.take(victim), [offered]);
     w.later(Duration::from_secs(10));
     for number in 1..=100 {
         w.say(ConnId(number), &knock(peer(200), T1));

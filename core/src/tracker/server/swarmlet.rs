@@ -266,10 +266,13 @@ impl Server {
         if target == id || !signals.iter().all(|signal| self.may_signal(id, target, signal)) {
             return self.refuse(id, Refusal::Relay, Duration::ZERO);
         }
-        let taken = self.take_from_sender(now, id, &signals);
-        if let Err(wait) = taken.and_then(|()| self.take_from_target(now, target, &signals)) {
+        if let Err(wait) = self.take_from_sender(now, id, &signals) {
             return self.refuse(id, Refusal::Rate, wait);
         }
+        if let Err(wait) = self.take_from_target(now, target, &signals) {
+            return self.decline_for(id, to, &signals, wait);
+        }
+        self.entitle(id, &signals);
         signals.retain(|signal| match signal {
             Signal::Candidate { candidate, .. } => {
                 self.passing(core::slice::from_ref(candidate), id, target).has(0)
@@ -331,6 +334,28 @@ impl Server {
             }
         }
         Ok(())
+    }
+
+    /// Whom too many call has no time for this one: a refusal alone would not say whose attempt it is that ends.
+    fn decline_for(&mut self, id: ConnId, to: PeerId, signals: &[Signal], wait: Duration) {
+        let attempt = signals.iter().find_map(|signal| match signal {
+            Signal::Knock { attempt, .. } | Signal::Offer { attempt, .. } => Some(*attempt),
+            Signal::Answer { .. } | Signal::Candidate { .. } | Signal::Decline { .. } => None,
+        });
+        let Some(attempt) = attempt else { return self.refuse(id, Refusal::Rate, wait) };
+        self.counts.refusals[Refusal::Rate as usize] += 1;
+        self.send(id, &ToClient::Relayed { from: to, signals: alloc::vec![Signal::Decline { attempt }] });
+    }
+
+    /// Who knocks wants an offer: that one is let through, however many others call.
+    pub(super) fn entitle(&mut self, id: ConnId, signals: &[Signal]) {
+        let introductions = self.config.introductions;
+        let Some(sender) = self.member_mut(id) else { return };
+        for signal in signals {
+            if matches!(signal, Signal::Knock { .. }) {
+                sender.introductions.give(introductions);
+            }
+        }
     }
 
     /// Takes tokens of the target.

@@ -33,6 +33,7 @@ impl Server {
         if let Err(wait) = self.take_from_sender(now, id, &signals) {
             return self.refuse(id, Refusal::Rate, wait);
         }
+        self.entitle(id, &signals);
         signals.retain(|signal| match signal {
             Signal::Candidate { candidate, .. } => self.leaving(core::slice::from_ref(candidate), id).has(0),
             _ => true,
