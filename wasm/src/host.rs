@@ -134,8 +134,9 @@ impl Host {
                 self.links.report_room(self);
             }
         }
-        let due = self.node.borrow().poll_timeout();
-        self.alarm.set(due, now());
+        let now = now();
+        self.alarm.set(self.node.borrow().poll_timeout(), now);
+        self.alarm.set(Store::look(self, now), now);
         self.running.set(false);
     }
 

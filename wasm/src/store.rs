@@ -4,6 +4,7 @@
 //! Jobs on private files run one after another: a file takes one access handle at a time. What is read here
 //! is a claim that the node proves again.
 
+use crate::clock::now;
 use crate::convert::{failure, is_missing};
 use crate::host::{Ended, Host, News};
 use crate::table::Table;
@@ -13,7 +14,7 @@ use alloc::rc::Rc;
 use core::cell::{Cell, RefCell};
 use js_sys::{Promise, Uint8Array};
 use swarmlet_core::util::Map;
-use swarmlet_core::{Failure, JobId, Root, Work};
+use swarmlet_core::{Failure, Instant, JobId, Root, Work};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{
@@ -25,23 +26,35 @@ use web_sys::{
 const HANDLES_MAX: usize = 48;
 /// What the memory store holds at most: content lives in the same address space limits as the page.
 const MEMORY_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
+/// What comes within so many microseconds is written together where it lies together, until it is so many bytes or lies in
+/// so many places: each write into a private file makes work in the browser process.
+const GATHER_US: u64 = 10_000;
+const GATHER_BYTES: usize = 256 * 1024;
+const GATHER_PLACES: usize = 8;
 /// Granularity of the memory store.
 const CHUNK_BYTES: u64 = 256 * 1024;
 
+/// What is to be done, for a job and for those that were joined to it.
+type Job = (JobId, Vec<JobId>, Work);
+
 /// Where content is kept.
 pub struct Store {
-    queue: RefCell<VecDeque<(JobId, Work)>>,
+    queue: RefCell<VecDeque<Job>>,
     /// Small records go before content: a record that waits behind what it tells of comes too late for a reload.
-    records: RefCell<VecDeque<(JobId, Work)>>,
+    records: RefCell<VecDeque<Job>>,
     /// Empty while the task that empties the queue is under way.
     disk: Cell<Option<Disk>>,
     seeds: RefCell<Table<Root, Blob>>,
+    gathers: bool,
+    /// Until when what is to be written waits.
+    due: Cell<Option<Instant>>,
 }
 
 impl Store {
     /// A store in `directory`, or in memory.
     #[must_use]
     pub fn new(directory: Option<FileSystemDirectoryHandle>) -> Self {
+        let gathers = directory.is_some();
         let disk = directory.map_or_else(
             || Disk::Memory(Memory::default()),
             |directory| Disk::Files(Files { directory, open: Vec::new() }),
@@ -51,6 +64,8 @@ impl Store {
             records: RefCell::default(),
             disk: Cell::new(Some(disk)),
             seeds: RefCell::default(),
+            gathers,
+            due: Cell::new(None),
         }
     }
 
@@ -75,18 +90,43 @@ impl Store {
         }
         let is_record = matches!(work, Work::Get { .. } | Work::Put { .. } | Work::Forget { .. });
         let queue = if is_record { &store.records } else { &store.queue };
-        queue.borrow_mut().push_back((job, work));
-        let Some(mut disk) = store.disk.take() else { return };
+        let may_wait = store.gathers && matches!(work, Work::Store { .. });
+        if gather(&mut queue.borrow_mut(), job, work) && may_wait {
+            let due = store.due.get().unwrap_or_else(|| now().after(GATHER_US));
+            return store.due.set(Some(due));
+        }
+        Self::empty(host);
+    }
+
+    /// Begins what has waited long enough, or says when it will have.
+    pub(crate) fn look(host: &Rc<Host>, now: Instant) -> Option<Instant> {
+        let due = host.store.due.get()?;
+        if now < due {
+            return Some(due);
+        }
+        Self::empty(host);
+        None
+    }
+
+    /// Carries out what waits, unless that is being done.
+    fn empty(host: &Rc<Host>) {
+        host.store.due.set(None);
+        let Some(mut disk) = host.store.disk.take() else { return };
         let host = host.clone();
         spawn(async move {
             loop {
                 let record = host.store.records.borrow_mut().pop_front();
                 let next = record.or_else(|| host.store.queue.borrow_mut().pop_front());
-                let Some((job, work)) = next else { break };
+                let Some((job, joined, work)) = next else { break };
                 if let Work::Discard { root } = &work {
                     host.store.seeds.borrow_mut().remove(root);
                 }
                 let ended = disk.carry_out(work).await;
+                for job in joined {
+                    let ended =
+                        if let Ended::Failed(failure) = ended { Ended::Failed(failure) } else { Ended::Ok };
+                    host.news(News::Done { job, ended });
+                }
                 host.news(News::Done { job, ended });
             }
             host.store.disk.set(Some(disk));
@@ -112,6 +152,23 @@ impl Store {
             Ended::Ok => Ok(Some(Vec::new())),
         }
     }
+}
+
+/// Puts what is to be written behind the rest, or to what it continues. Whether it may wait.
+fn gather(queue: &mut VecDeque<Job>, job: JobId, work: Work) -> bool {
+    if let Work::Store { root, start, bytes, .. } = &work {
+        for (_, joined, before) in queue.iter_mut().rev() {
+            // Nothing overtakes what discards it.
+            let Work::Store { root: of, start: from, bytes: written, .. } = before else { break };
+            if of == root && *from + written.len() as u64 == *start {
+                written.extend_from_slice(bytes);
+                joined.push(job);
+                return written.len() < GATHER_BYTES;
+            }
+        }
+    }
+    queue.push_back((job, Vec::new(), work));
+    queue.len() < GATHER_PLACES
 }
 
 #[wasm_bindgen]
@@ -338,5 +395,40 @@ mod tests {
         let chunk = CHUNK_BYTES as usize;
         assert_eq!(all, [(0, CHUNK_BYTES as u32 - 1, 0, 1), (1, 0, 1, chunk), (2, 0, 1 + chunk, 1)]);
         assert_eq!(pieces(5, 0).count(), 0);
+    }
+
+    #[test]
+    fn what_lies_together_is_written_together_and_nothing_overtakes_what_discards_it() {
+        let (a, b) = (Root([1; 32]), Root([2; 32]));
+        let put = |root, start, length| Work::Store { root, total: 1 << 30, start, bytes: vec![7; length] };
+        let mut queue = VecDeque::new();
+        for (job, work, may_wait) in [
+            (1, put(a, 0, 100), true),
+            (2, put(b, 100, 50), true),
+            (3, put(a, 100, GATHER_BYTES - 101), true),
+            (4, put(a, GATHER_BYTES as u64 - 1, 1), false),
+            (5, put(a, 0, 100), true),
+            (6, Work::Discard { root: a }, true),
+            (7, put(a, 100, 10), true),
+        ] {
+            assert_eq!(gather(&mut queue, JobId(job), work), may_wait, "{job}");
+        }
+        let lies = |(job, joined, work): &Job| match work {
+            Work::Store { start, bytes, .. } => (job.0, joined.clone(), *start, bytes.len()),
+            _ => (job.0, joined.clone(), 0, 0),
+        };
+        assert_eq!(
+            queue.iter().map(lies).collect::<Vec<_>>(),
+            [
+                (1, vec![JobId(3), JobId(4)], 0, GATHER_BYTES),
+                (2, vec![], 100, 50),
+                (5, vec![], 0, 100),
+                (6, vec![], 0, 0),
+                (7, vec![], 100, 10),
+            ]
+        );
+        for job in 8..11 {
+            assert_eq!(gather(&mut queue, JobId(job), put(b, job * 1000, 1)), job < 10, "many places");
+        }
     }
 }
