@@ -150,6 +150,7 @@
       if (mode === 'off' || !allowed || !chosen) return stop(mode === 'off' ? 'off' : allowed ? 'not chosen' : 'no consent');
       manifest ??= await load();
       if (given.beacon === 'on') await report(manifest);
+      if (given.witness === 'on' && mode === 'on') (await import(new URL('embed/witness.js', home).href)).witness(manifestUrl.href, manifest);
       if (mode === 'on' && HOLDOUT) return stop('holdout');
       const count = await others(manifest.topic);
       state.visitors = Math.max(0, count);

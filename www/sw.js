@@ -3,9 +3,10 @@
 // are pulled from the page's worker. It keeps no truth: pages say what may be answered, and any doubt goes to the network.
 'use strict';
 
-/** `text`: all of it, good until then. @typedef {{ path: string, index: number | string, size: number, type: string,
- *   text?: Uint8Array<ArrayBuffer>, until?: number }} Entry */
-/** @typedef {{ base: string, files: Map<string, Entry>, live: Map<string, Entry>, classes: Set<string>, wholeMax: number }} Table */
+/** `text`: all of it, good until then. `begun`: it was read before. @typedef {{ path: string, index: number | string, size: number, type: string,
+ *   text?: Uint8Array<ArrayBuffer>, until?: number, begun?: boolean }} Entry */
+/** `alone`: nobody else has anything. @typedef {{ base: string, files: Map<string, Entry>, live: Map<string, Entry>, classes: Set<string>,
+ *   wholeMax: number, alone: boolean }} Table */
 /** @typedef {{ method: string, url: string, mode: string, destination: string, cache: string, header: (name: string) => string | null }} Asked */
 /** @typedef {{ entry: Entry, start: number, end: number, partial: boolean, media: boolean, download: boolean }} Found */
 
@@ -18,6 +19,8 @@ const swarmlet = (() => {
   const STALL_MS = 8000;
   // What is fetched from the network then, before the page is asked again.
   const DETOUR_BYTES = 2 * 1024 * 1024;
+  // The reader comes first.
+  const COPY_MS = 500;
   // Headers of requests that are not for everybody, or that depend on what the browser has.
   const SPECIAL = ['authorization', 'if-range', 'if-none-match', 'if-modified-since', 'if-match', 'if-unmodified-since'];
   const FRESH = new Set(['default', 'force-cache']);
@@ -132,37 +135,37 @@ const swarmlet = (() => {
     return { next, say: (/** @type {any} */ message) => port.postMessage(message) };
   }
 
+  /** Tells, or asks, a page. @param {string} page @param {object} message @param {Transferable[]} [given] */
+  async function ask(page, message, given = []) {
+    const client = await clients.get(page);
+    if (client) client.postMessage({ t: 'swarmlet', ...message }, given);
+    else tables.delete(page);
+    return client;
+  }
+
   /**
    * Asks a page to deliver bytes. `null`: it does not.
    * @param {string} page @param {Found} found @param {number} start
    */
   async function connect(page, { entry, end, media }, start) {
-    const client = await clients.get(page);
-    if (!client) {
-      tables.delete(page);
-      return null;
-    }
     const { port1, port2 } = new MessageChannel();
     const worker = line(port1);
-    client.postMessage({ t: 'swarmlet', ask: 'read', index: entry.index, start, end, media }, [port2]);
+    if (!await ask(page, { ask: 'read', index: entry.index, start, end, media }, [port2])) return null;
     if (await worker.next(YES_MS) === 'yes') return worker;
     worker.say('stop');
     return null;
   }
 
   /**
-   * Some bytes from the network. `null`: it does not have them either.
-   * @param {string} url @param {number} start @param {number} end @param {number} size
+   * An answer of the network with these bytes, and nothing else. `null`: it does not have them either.
+   * @param {string} url @param {number} start @param {number} end @param {number} size @param {boolean} partial
    */
-  async function fetched(url, start, end, size) {
+  async function ranged(url, start, end, size, partial = true) {
     try {
-      const headers = { range: `bytes=${start}-${end - 1}` };
+      const headers = new Headers(partial ? { range: `bytes=${start}-${end - 1}` } : {});
       const answer = await fetch(url, { headers, credentials: 'same-origin', cache: 'no-store' });
       const whole = answer.status === 200 && size === end - start;
-      if (whole || (answer.status === 206 && answer.headers.get('content-range') === `bytes ${start}-${end - 1}/${size}`)) {
-        const bytes = new Uint8Array(await answer.arrayBuffer());
-        return bytes.length === end - start ? bytes : null;
-      }
+      if (whole || (answer.status === 206 && answer.headers.get('content-range') === `bytes ${start}-${end - 1}/${size}`)) return answer;
       await answer.body?.cancel();
     } catch {
       // No network: the swarm may still come.
@@ -192,11 +195,13 @@ const swarmlet = (() => {
         // A slow one is waited for if the network cannot help; one that failed is not asked again.
         if (message) worker = null;
       }
-      const bytes = await fetched(request.url, at, Math.min(end, at + DETOUR_BYTES), entry.size);
-      if (!bytes) return null;
+      const stop = Math.min(end, at + DETOUR_BYTES);
+      const answer = await ranged(request.url, at, stop, entry.size);
+      const bytes = new Uint8Array(await answer?.arrayBuffer().catch(() => null) ?? []);
+      if (bytes.length !== stop - at) return null;
       worker?.say('stop');
       [worker, asked] = [null, false];
-      clients.get(page).then((client) => client?.postMessage({ t: 'swarmlet', ask: 'count', bytes: bytes.length }));
+      ask(page, { ask: 'count', bytes: bytes.length });
       return bytes;
     };
     return new ReadableStream({
@@ -214,10 +219,26 @@ const swarmlet = (() => {
     }, { highWaterMark: 0 });
   }
 
+  /** Gives a page what the network sent. @param {string} url @param {Found} found @param {string} page @param {Response} answer */
+  async function copy(url, { entry, start, media }, page, answer) {
+    const bytes = await answer.arrayBuffer();
+    await new Promise((later) => setTimeout(later, COPY_MS));
+    const { port1, port2 } = new MessageChannel();
+    const rules = ['cache-control', 'vary'].map((name) => answer.headers.get(name));
+    await ask(page, { ask: 'read', index: entry.index, start, end: start + bytes.byteLength, media, copy: url, rules }, [port2]);
+    port1.postMessage(bytes, [bytes]);
+  }
+
   /** @param {FetchEvent} event @param {Found} found @param {string} page Who has the bytes. */
   async function answer({ request }, found, page) {
-    if (found.entry.text) return new Response(found.entry.text.slice(found.start, found.end), head(found));
-    const worker = await connect(page, found, found.start);
+    const { entry, start, end, partial } = found;
+    if (entry.text) return new Response(entry.text.slice(start, end), head(found));
+    // Alone, nobody could have it sooner than the network.
+    const network = tables.get(page)?.alone && !entry.begun && end - start <= MEDIA_BYTES && await ranged(request.url, start, end, entry.size, partial);
+    entry.begun = true;
+    if (network) copy(request.url, found, page, network.clone()).catch(() => {});
+    if (network) return new Response(network.body, head(found));
+    const worker = await connect(page, found, start);
     return worker ? new Response(body(request, found, page, worker), head(found)) : fetch(request);
   }
 
@@ -234,13 +255,13 @@ const swarmlet = (() => {
     followers.delete(id);
     if (data.follow) followers.set(id, data.follow);
     if (!data.open) return void tables.delete(id);
-    const { base, files, live, classes, wholeMax } = data.open;
+    const { base, files, live, classes, wholeMax, alone } = data.open;
     /** @type {Map<string, Entry>} */
     const entries = new Map();
-    files.forEach((/** @type {[string, number, string]} */ [path, size, type], /** @type {number} */ index) => {
-      if (size > 0) entries.set(path, { path, index, size, type });
+    files.forEach((/** @type {[string, number, string, boolean]} */ [path, size, type, begun], /** @type {number} */ index) => {
+      if (size > 0) entries.set(path, { path, index, size, type, begun });
     });
-    tables.set(id, { base, files: entries, live: livePart(live), classes: new Set(classes), wholeMax });
+    tables.set(id, { base, files: entries, live: livePart(live), classes: new Set(classes), wholeMax, alone });
   }
 
   /** What a live stream has now: segments, and playlists themselves.
@@ -248,7 +269,7 @@ const swarmlet = (() => {
   function livePart(live) {
     /** @type {Map<string, Entry>} */
     const entries = new Map();
-    for (const [path, size, type] of live?.files ?? []) entries.set(path, { path, index: path, size, type });
+    for (const [path, size, type] of live?.files ?? []) entries.set(path, { path, index: path, size, type, begun: true });
     for (const [path, content, type] of live?.texts ?? []) {
       const text = new TextEncoder().encode(content);
       entries.set(path, { path, index: path, size: text.length, type, text, until: live?.until });

@@ -1,8 +1,9 @@
 //! What is where, and the headers that keep pages safe.
 
 use crate::publish::tally::REPORT_BYTES_MAX;
+use crate::witness::WISH_BYTES_MAX;
 use crate::ws::{head, socket};
-use crate::{State, bulletins, caller, ice};
+use crate::{State, bulletins, caller, ice, witness};
 use axum::Router;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, Request, State as Shared};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
@@ -37,6 +38,8 @@ pub(crate) fn router(state: Arc<State>) -> Router {
         .route("/swarmlet/beacon", post(beacon).layer(DefaultBodyLimit::max(REPORT_BYTES_MAX)))
         .route("/swarmlet/live", post(bulletins::tell).layer(DefaultBodyLimit::max(NEWS_BYTES_MAX)))
         .route("/swarmlet/live/{channel}", get(bulletins::wait).options(preflight))
+        .route("/swarmlet/witness/{site}", post(witness::wish).layer(DefaultBodyLimit::max(WISH_BYTES_MAX)))
+        .route("/swarmlet/witness/{site}/{name}", get(witness::read).options(preflight))
         .route("/swarmlet/{*path}", get(asset).options(preflight))
         .layer(from_fn(|request, next| dress(request, next, PAGE_POLICY, true)));
     let shares = Router::new()

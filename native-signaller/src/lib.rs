@@ -34,10 +34,11 @@ mod savings;
 mod shares;
 mod stun;
 mod tls;
+mod witness;
 mod ws;
 
 pub use config::{
-    Cluster, Config, Content, Limits, Network, PerMinute, Secret, Socket, Stun, Tls, Tokens, Turn,
+    Cluster, Config, Content, Limits, Network, PerMinute, Secret, Socket, Stun, Tls, Tokens, Turn, Witness,
 };
 pub use error::Error;
 
@@ -77,6 +78,8 @@ struct State {
     crowds: std::sync::Mutex<publish::crowd::Crowds>,
     /// Live streams of sites.
     board: publish::board::Board,
+    /// Sites that publish nothing.
+    witnesses: witness::Witnesses,
     /// What visitors' pages said of how it went.
     tally: publish::tally::Tally,
     draining: AtomicBool,
@@ -209,6 +212,7 @@ pub async fn run(config: Config, inlets: Inlets, shutdown: impl Future<Output = 
     let hub = Hub::start(&config, config.tracker(&contents), seed, plain, arrivals).map_err(failed)?;
     let (bus, carrying) = cluster::start(&config, &hub, seed.map(|byte| byte.rotate_left(1))).await.unzip();
     let peer = seeded(&config, &hub, made).await?;
+    let (witnesses, workers) = witness::Witnesses::new(&config.witness)?;
     let (live, _) = watch::channel(Arc::new(config));
     let state = Arc::new(State {
         live,
@@ -218,6 +222,7 @@ pub async fn run(config: Config, inlets: Inlets, shutdown: impl Future<Output = 
         peer,
         crowds: std::sync::Mutex::default(),
         board: publish::board::Board::default(),
+        witnesses,
         tally: publish::tally::Tally::default(),
         draining: AtomicBool::new(false),
         metrics: metrics::Metrics::default(),
@@ -238,6 +243,9 @@ pub async fn run(config: Config, inlets: Inlets, shutdown: impl Future<Output = 
         state.tasks.spawn(tls::run(Arc::clone(&state), acceptor, listener, ending.clone()));
     }
     listen_aside(&state, admin, stun, &ending);
+    for worker in workers {
+        state.tasks.spawn(ending.clone().run_until_cancelled_owned(worker.run()));
+    }
     loop {
         tokio::select! {
             () = shutdown.as_mut() => break,
@@ -316,6 +324,7 @@ fn announce(state: &State, addr: core::net::SocketAddr) {
     for share in state.shares.list() {
         tracing::info!(event = "share", name = share.name(), content = %share.content(), bytes = share.size());
     }
+    state.witnesses.announce();
     let mut shown = addr;
     if addr.ip().is_unspecified() {
         shown.set_ip(core::net::Ipv4Addr::LOCALHOST.into());

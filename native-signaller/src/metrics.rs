@@ -91,6 +91,9 @@ pub(crate) async fn text(state: &State) -> Option<String> {
     }
     registry.sub_registry_with_prefix("site").register_collector(Box::new(Sites(state.tally.sums())));
     registry.sub_registry_with_prefix("site").register_collector(Box::new(Inside(state.board.measures())));
+    registry
+        .sub_registry_with_prefix("site")
+        .register_collector(Box::new(Inside(state.witnesses.measures())));
     encode(&mut text, &registry).ok()?;
     let mut process = Registry::with_prefix("process");
     process.register_collector(Box::new(Process));

@@ -43,6 +43,20 @@ export class Site {
     return site.start();
   }
 
+  /** A site that publishes nothing, whose signaller vouches for it with a key.
+   * @param {{ signaller: string, port: number, key: string, large: number, tag: Record<string, string>, more: Record<string, number> }} options */
+  static async unpublished({ signaller, port, key, large, tag, more }) {
+    const site = new Site(mkdtempSync(join(tmpdir(), 'swarmlet-site-')), port);
+    site.#fill(large, false);
+    Object.entries(more).forEach(([path, size], at) => writeFileSync(join(site.folder, path), bytes(900 + at, size)));
+    const options = { manifest: `${signaller}/swarmlet/witness/${key}/swarmlet.json`, key, mode: 'on', policy: 'none', witness: 'on', ...tag };
+    const script = `<script async src="${signaller}/swarmlet/embed.js" ${Object.entries(options).map(([name, value]) => `data-${name}="${value}"`).join(' ')}></script>`;
+    writeFileSync(join(site.folder, 'swarmlet-sw.js'), `importScripts('${signaller}/swarmlet/sw.js');\nswarmlet();\n`);
+    writeFileSync(join(site.folder, 'index.html'), readFileSync(join(root, 'www/demo/index.html'), 'utf8').replace('<!-- swarmlet -->', script));
+    site.#configure({ rate: '0', csp: true, signaller });
+    return site.start();
+  }
+
   /** @param {number} large @param {boolean} film */
   #fill(large, film) {
     const { folder } = this;

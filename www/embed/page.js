@@ -36,7 +36,12 @@ export class PageBytes {
 
   /** Whether visitors may share what is there. @param {string} url */
   isOurs(url) {
-    return url.startsWith(this.#base) && this.paths.has(decodeURIComponent(url.slice(this.#base.length).split(/[?#]/)[0]));
+    return this.paths.has(this.pathOf(url) ?? '');
+  }
+
+  /** The path in the site, where it is one of it. @param {string} url */
+  pathOf(url) {
+    return url.startsWith(this.#base) ? decodeURIComponent(url.slice(this.#base.length).split(/[?#]/)[0]) : undefined;
   }
 }
 

@@ -152,6 +152,10 @@ class Site {
   #giving = true;
   #counted = 0;
   #links = { up: 0, failed: 0 };
+  /** Files of the manifest that the site's server does not give to everybody. */
+  #private = 0;
+  /** As the service worker was told. */
+  #wasAlone = true;
 
   /** @type {import('./show.js').Show | undefined} */
   #show;
@@ -181,9 +185,13 @@ class Site {
     this.#node.events.addEventListener('link', (/** @type {CustomEvent} */ { detail }) => {
       if (detail.state !== 'down') this.#links[/** @type {'up' | 'failed'} */ (detail.state)] += 1;
     }, { signal });
-    this.#node.events.addEventListener('progress', () => this.#count(), { signal });
+    this.#node.events.addEventListener('progress', () => {
+      if (this.#alone() !== this.#wasAlone) this.#tell(true);
+      this.#count();
+    }, { signal });
     this.#node.events.addEventListener('loaded', (/** @type {CustomEvent} */ { detail }) => {
-      if (page.isOurs(detail.url)) this.#origin.node += overNetwork(detail.bytes);
+      if (detail.closed) this.#close(this.#options.site.files.findIndex(([path]) => page.pathOf(detail.url) === path));
+      else if (page.isOurs(detail.url)) this.#origin.node += overNetwork(detail.bytes);
     }, { signal });
     const container = navigator.serviceWorker;
     this.#node.watch();
@@ -213,7 +221,7 @@ class Site {
     return {
       role: 'leader', fromPeers, fromHttp, fromStore, fromOrigin: page + node + detour, sent, wasted, banned,
       peers: links.length, links: this.#links, giving: this.#giving,
-      stalls: this.#page.stats().stalls, served: this.#served, stored: this.#cache.stats(), timings, live: this.#show?.stats(),
+      stalls: this.#page.stats().stalls, served: this.#served, private: this.#private, stored: this.#cache.stats(), timings, live: this.#show?.stats(),
     };
   }
 
@@ -239,9 +247,10 @@ class Site {
     this.#cache.count(held, (root) => busy.has(root));
   }
 
-  /** @param {string} root */
-  #giveUp(root) {
+  /** @param {string} root @param {number} [index] */
+  #giveUp(root, index) {
     for (const file of this.#files) if (file?.root === root) this.#select(file.index, false);
+    if (index !== undefined) this.#select(index, false);
     this.#node.drop(root);
   }
 
@@ -250,8 +259,27 @@ class Site {
     if (open === undefined) return;
     const { base, classes, wholeMax, site, exclude } = this.#options;
     const left = (/** @type {string} */ path) => exclude.some((start) => start !== '' && path.startsWith(start));
-    const files = site.files.map(([path, size, , type], index) => (this.#files[index] && !left(path) ? [path, size, type] : ['', 0, '']));
-    this.#post({ open: open ? { base, files, live: this.#show?.table(), classes, wholeMax } : null });
+    const done = this.#share?.stats().files ?? [];
+    const files = site.files.map(([path, size, , type], at) => {
+      const file = this.#files[at];
+      return file && !left(path) ? [path, size, type, (done[file.index] ?? 0) > 0] : ['', 0, ''];
+    });
+    this.#wasAlone = this.#alone();
+    this.#post({ open: open ? { base, files, live: this.#show?.table(), classes, wholeMax, alone: this.#wasAlone } : null });
+  }
+
+  #alone() {
+    return this.#node.stats().links.length === 0;
+  }
+
+  /** The site's server says that a file is not for everybody, whatever the manifest says. @param {number} index */
+  #close(index) {
+    const file = this.#files[index];
+    if (!file?.root) return;
+    this.#files[index] = undefined;
+    this.#private += 1;
+    this.#tell(true);
+    this.#giveUp(file.root, file.index);
   }
 
   /** @param {object} message */
@@ -268,14 +296,16 @@ class Site {
   }
 
   /** @param {any} asked @param {MessagePort} port */
-  #read({ index, start, end, media }, port) {
+  #read({ index, start, end, media, copy, rules }, port) {
+    // The service worker took it from the network, and gives it to the node.
+    if (copy) this.#origin.detour += end - start;
     if (typeof index === 'string' && this.#show) return void this.#show.read(index, start, end, port, this.#answered);
     const [file, share] = [this.#files[index], this.#share];
     if (!file || !share || this.#node.closed) return port.postMessage('no');
     this.#readers.set(file.index, (this.#readers.get(file.index) ?? 0) + 1);
     this.#select(file.index, true);
     if (file.root) this.#cache.use(file.root);
-    this.#node.serve(port, { root: file.root, share: share.id, start, end, media }, (/** @type {number} */ bytes) => {
+    this.#node.serve(port, { root: file.root, share: share.id, start, end, media, copy, rules }, (/** @type {number} */ bytes) => {
       this.#answered(bytes);
       const left = (this.#readers.get(file.index) ?? 1) - 1;
       this.#readers.set(file.index, left);

@@ -337,7 +337,7 @@ class Node {
       case 'reply': return this.#reply(message);
       case 'event': return this.#news(message);
       case 'served': return this.#served(message);
-      case 'loaded': return this.#dispatch('loaded', { url: message.url, bytes: message.bytes });
+      case 'loaded': return this.#dispatch('loaded', message);
       case 'found': return this.#searching.get(message.id)?.(message.listing);
       case 'hashed': return this.#hashing.get(message.id)?.(message);
       case 'started': return this.#began(message);

@@ -1,6 +1,8 @@
 // @ts-check
 // Bytes of files for a service worker, through a port of its own: the page's thread never touches them.
 
+import { give, isPublic, watchAnswers } from './answers.js';
+
 // The node's READ_BYTES_MAX, and a first read that is small, so that something comes soon.
 const READ_BYTES = 1024 * 1024;
 const FIRST_BYTES = 64 * 1024;
@@ -20,8 +22,10 @@ const FIRST_READ = 0x8000_0000;
 // Up to so far ahead of its need the node asks an HTTP server for what no peer was asked for (the core's HEDGE).
 const HEDGE_MS = 2000;
 
-/** `wait`: how long somebody else may take to get it first, in milliseconds, where that was agreed on.
- * @typedef {{ root: string, share: string, start: number, end: number, media: boolean, wait?: number }} What */
+/** `wait`: how long somebody else may take to get it first, in milliseconds, where that was agreed on. `copy`: bytes of this
+ * address come through the port, to be kept if the headers in `rules` allow it.
+ * @typedef {{ root: string, share: string, start: number, end: number, media: boolean, wait?: number,
+ *   copy?: string, rules?: (string | null)[] }} What */
 
 /**
  * How soon a read is needed, in milliseconds: the one after `ahead` others.
@@ -55,6 +59,7 @@ export class Servings {
         this.#tell({ t: 'loaded', url: entry.name, bytes: entry.transferSize });
       }
     }).observe({ type: 'resource' });
+    watchAnswers((url) => this.#tell({ t: 'loaded', url, closed: true }));
   }
 
   /** Notes how many peers there are. @param {any} snapshot */
@@ -74,6 +79,18 @@ export class Servings {
 
   /** @param {{ port: MessagePort, what: What, id: number }} message */
   begin({ port, what, id }) {
+    const { copy, rules = [], ...rest } = what;
+    if (copy) {
+      const closed = !isPublic(rules);
+      if (closed) this.#tell({ t: 'loaded', url: copy, closed });
+      port.onmessage = ({ data }) => {
+        port.close();
+        if (!closed) give(copy, what.start, data);
+        if (!closed) this.begin({ port: drain(what.end - what.start), what: rest, id });
+        else this.#tell({ t: 'served', id, bytes: 0 });
+      };
+      return;
+    }
     const over = (/** @type {number} */ bytes) => this.#tell({ t: 'served', id, bytes });
     const peers = () => this.#peers.get(what.share) ?? 0;
     const read = (/** @type {Serving} */ serving, /** @type {[number, number, number]} */ [start, length, within]) => {
@@ -91,6 +108,18 @@ export class Servings {
     };
     new Serving(port, what, { read, cancel, peers, run: () => this.#engine()?.run(), over });
   }
+}
+
+/** A reader of so many bytes who does nothing with them: the node reads what it was given, proves it and keeps it.
+ * @param {number} length */
+function drain(length) {
+  const { port1, port2 } = new MessageChannel();
+  let left = length;
+  port1.onmessage = ({ data }) => {
+    left -= data.bytes?.byteLength ?? 0;
+    port1.postMessage(left > 0 ? 'more' : 'stop');
+  };
+  return port2;
 }
 
 class Serving {

@@ -30,6 +30,7 @@ impl Config {
         self.check_sockets()?;
         self.tokens.check()?;
         self.cluster.check()?;
+        self.witness.check()?;
         if self.tls.cert.as_os_str().is_empty() != self.tls.key.as_os_str().is_empty() {
             return wrong("tls.cert and tls.key: both, or none");
         }
@@ -57,7 +58,8 @@ impl Config {
         if self.sites.iter().any(|key| Root::from_hex(key).is_none()) {
             return wrong("sites: 64 hexadecimal digits each, the public key that signs for the site");
         }
-        let limited = !self.tokens.is_empty() || !self.contents.is_empty() || !self.sites.is_empty();
+        let listed = !self.contents.is_empty() || !self.sites.is_empty() || !self.witness.origins.is_empty();
+        let limited = listed || !self.tokens.is_empty();
         let offers = !self.share.is_empty() || !self.seed.is_empty();
         if self.is_public() && !self.open && !limited && !offers {
             return wrong(
@@ -99,6 +101,8 @@ impl Config {
         }
         let (mut topics, mut info_hashes) = (BTreeSet::new(), BTreeSet::new());
         topics.extend(self.site_keys().map(|key| site_topic(&key)));
+        topics
+            .extend(self.witness.sites().iter().map(|(_, key)| site_topic(&key.verifying_key().to_bytes())));
         for content in self.contents.iter().map(|content| content.0).chain(shares.iter().copied()) {
             topics.insert(topic_of(&content));
             info_hashes.insert(InfoHash::of(&content));
@@ -131,6 +135,7 @@ impl Config {
             ("log_json", self.log_json != new.log_json),
             ("tls (on or off)", self.tls.is_on() != new.tls.is_on()),
             ("cluster", self.cluster != new.cluster),
+            ("witness", self.witness != new.witness),
             ("stun.addr", self.stun.addr != new.stun.addr),
             ("socket.connections_max", self.socket.connections_max != new.socket.connections_max),
             ("socket.queue_messages", self.socket.queue_messages != new.socket.queue_messages),

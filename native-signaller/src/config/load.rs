@@ -62,7 +62,8 @@ impl Config {
 
     /// Puts the content of files in place of their names.
     fn read_secrets(&mut self) -> Result<(), Error> {
-        for secret in self.tokens.secrets.iter_mut().chain([&mut self.turn.secret, &mut self.cluster.url]) {
+        let single = [&mut self.turn.secret, &mut self.cluster.url, &mut self.witness.key];
+        for secret in self.tokens.secrets.iter_mut().chain(single) {
             secret.read()?;
         }
         Ok(())
@@ -185,6 +186,7 @@ mod tests {
     #[test]
     fn mistakes_are_refused_in_words() {
         let options = Options::default();
+        let witness = |origin| format!("[witness]\nkey = '{}'\norigins = ['{origin}']", "01".repeat(32));
         for (file, word) in [
             ("adr = '127.0.0.1:1'", "adr"),
             ("addr = 'here'", "socket address"),
@@ -207,6 +209,12 @@ mod tests {
             ("[cluster]\nurl = 'rediss://127.0.0.1'", "without TLS"),
             ("[cluster]\nnode = 'a b'", "cluster.node"),
             ("[turn]\nurls = ['http://a.example']\nsecret = 'x'", "turn:"),
+            ("[witness]\norigins = ['https://a.example/']", "witness.key"),
+            (&witness("http://10.0.0.1/"), "private"),
+            (&witness("http://[::ffff:127.0.0.1]/"), "private"),
+            (&witness("https://a.example"), "a.example"),
+            (&witness("https://a.example/?x"), "?x"),
+            (&witness("ftp://a.example/"), "ftp"),
         ] {
             let error = load(file, &[], &options).expect_err(file).to_string();
             assert!(error.contains(word), "{file}: {error}");
@@ -237,6 +245,10 @@ mod tests {
             ("addr = '0.0.0.0:1'\n[tokens]\nsecrets = ['sixteen letters.']", true),
             (&format!("addr = '0.0.0.0:1'\n{content}"), true),
             (&format!("addr = '0.0.0.0:1'\n{}", content.replace("contents", "sites")), true),
+            (
+                "addr = '0.0.0.0:1'\n[witness]\nkey = '0101010101010101010101010101010101010101010101010101010101010101'\norigins = ['https://a.example/']",
+                true,
+            ),
         ] {
             let loaded = load(file, &[], &options);
             assert_eq!(loaded.is_ok(), starts, "{file}: {:?}", loaded.err());

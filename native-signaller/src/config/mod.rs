@@ -4,8 +4,10 @@
 mod check;
 mod load;
 mod values;
+mod witness;
 
 pub use values::{Content, Network, Secret};
+pub use witness::Witness;
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
@@ -57,6 +59,8 @@ pub struct Config {
     pub stun: Stun,
     /// A TURN server of the operator's.
     pub turn: Turn,
+    /// Sites that publish nothing, and are vouched for by this server.
+    pub witness: Witness,
     /// Other servers for the same swarms.
     pub cluster: Cluster,
     /// What one connection may do to the server.
@@ -210,6 +214,7 @@ impl Default for Config {
             tokens: Tokens::default(),
             stun: Stun::default(),
             turn: Turn::default(),
+            witness: Witness::default(),
             cluster: Cluster::default(),
             socket: Socket::default(),
             limits: Limits::default(),

@@ -13,10 +13,11 @@ const AT_ONCE: usize = 8;
 /// For one answer.
 const DEADLINE: Duration = Duration::from_secs(20);
 /// What RFC 3986 leaves unreserved, and the slash.
-const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+pub(crate) const ESCAPED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
 /// Why an answer is not for everybody, if it is not.
-fn objection(headers: &HeaderMap) -> Option<&'static str> {
+pub(crate) fn objection(headers: &HeaderMap) -> Option<&'static str> {
     let says = |name, word: &str| {
         let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
         let words = values.flat_map(|value| value.split(','));

@@ -7,7 +7,7 @@ use crate::files::mime;
 pub(super) const TRANSPORT_SYNC: u8 = 0x47;
 
 /// The type of a file by its name; `first`: its first byte, since `.ts` is TypeScript or television.
-pub(super) fn of(path: &str, first: Option<u8>) -> &'static str {
+pub(crate) fn of(path: &str, first: Option<u8>) -> &'static str {
     let extension = path.rsplit('.').next().unwrap_or("").to_ascii_lowercase();
     match extension.as_str() {
         "m3u8" => "application/vnd.apple.mpegurl",

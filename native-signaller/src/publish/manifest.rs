@@ -4,7 +4,7 @@ use super::walk::Found;
 use super::{PublishOptions, kind, replace};
 use crate::Error;
 use ed25519_dalek::{Signer, SigningKey};
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::Read;
@@ -13,13 +13,13 @@ use swarmlet_core::Root;
 use swarmlet_core::content::{Built, site_topic, topic_of};
 
 /// What pages read.
-pub(super) const MANIFEST: &str = "swarmlet.json";
+pub(crate) const MANIFEST: &str = "swarmlet.json";
 /// What the swarm reads.
 const TORRENT: &str = "swarmlet.torrent";
 /// What pages are to do now.
 pub(super) const POLICY: &str = "swarmlet-policy.json";
 /// Beside a file: its signature.
-const SIGNATURE: &str = "swarmlet.json.sig";
+pub(crate) const SIGNATURE: &str = "swarmlet.json.sig";
 const POLICY_SIGNATURE: &str = "swarmlet-policy.json.sig";
 /// Never part of what is published.
 pub(super) const OWN: [&str; 7] =
@@ -60,24 +60,52 @@ pub(super) fn write(
             kind::of(&file.path, first_byte(&folder.join(&file.path)))
         ]));
     }
-    // With a key visitors of all deploys meet; without one there is nothing else that deploys have in common.
-    let topic =
-        key.map_or_else(|| topic_of(&info.content), |key| site_topic(&key.verifying_key().to_bytes()));
-    let text = json!({
-        "version": 1,
-        "content": info.content.to_string(),
-        "topic": topic.to_string(),
-        "made": made,
-        "base": base,
-        "torrent": TORRENT,
-        "files": files,
-    });
-    let text = format!("{text}\n");
+    let text = text(Some(built), &files, base, made, key, TORRENT);
     // The torrent first: who reads the new manifest finds it.
     replace(&folder.join(TORRENT), &built.torrent.encode())?;
     sign(folder, SIGNATURE, SITE_CONTEXT, &text, key)?;
     replace(&folder.join(MANIFEST), text.as_bytes())?;
     Ok(text)
+}
+
+/// A manifest's text. `built`: what the swarm has of it; `files`: as pages read them; `torrent`: where it is, from there.
+pub(crate) fn text(
+    built: Option<&Built>,
+    files: &[Value],
+    base: Option<&str>,
+    made: u64,
+    key: Option<&SigningKey>,
+    torrent: &str,
+) -> String {
+    let content = built.map(|built| built.torrent.info.content);
+    // With a key visitors of all deploys meet; without one there is nothing else that deploys have in common.
+    let topic = match (key, content) {
+        (Some(key), _) => site_topic(&key.verifying_key().to_bytes()).to_string(),
+        (None, content) => content.map(|content| topic_of(&content).to_string()).unwrap_or_default(),
+    };
+    let text = json!({
+        "version": 1,
+        "content": content.map(|content| content.to_string()).unwrap_or_default(),
+        "topic": topic,
+        "made": made,
+        "base": base,
+        "torrent": torrent,
+        "files": files,
+    });
+    format!("{text}\n")
+}
+
+/// The signature of a manifest, as pages read it.
+pub(crate) fn seal(text: &str, key: &SigningKey) -> String {
+    signature(SITE_CONTEXT, text, key)
+}
+
+fn signature(context: &[u8], text: &str, key: &SigningKey) -> String {
+    let signature = key.sign(&[context, text.as_bytes()].concat()).to_bytes();
+    let mut hex = String::new();
+    signature.iter().for_each(|byte| hex.push_str(&format!("{byte:02x}")));
+    hex.push('\n');
+    hex
 }
 
 /// What pages are told to do now, if anything.
@@ -111,10 +139,7 @@ fn sign(
             Ok(()) | Err(_) => Ok(()),
         };
     };
-    let signature = key.sign(&[context, text.as_bytes()].concat()).to_bytes();
-    let mut hex = String::new();
-    signature.iter().for_each(|byte| hex.push_str(&format!("{byte:02x}")));
-    replace(&path, format!("{hex}\n").as_bytes())
+    replace(&path, signature(context, text, key).as_bytes())
 }
 
 /// What a file begins with.

@@ -7,11 +7,11 @@
 pub(crate) mod board;
 pub(crate) mod bulletin;
 pub(crate) mod cache;
-mod caching;
+pub(crate) mod caching;
 pub(crate) mod crowd;
-mod kind;
+pub(crate) mod kind;
 mod live;
-mod manifest;
+pub(crate) mod manifest;
 pub(crate) mod tally;
 pub(crate) mod walk;
 

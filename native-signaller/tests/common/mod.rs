@@ -69,13 +69,18 @@ impl Server {
 
     /// One request on a connection of its own; `path` goes out as it is.
     pub async fn request(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+        self.send(method, path, headers, "").await
+    }
+
+    /// The same with a body, whose length is among the headers.
+    pub async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         let mut text = format!("{method} {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n", self.addr);
         for (name, value) in headers {
             text += &format!("{name}: {value}\r\n");
         }
         within("an answer", async {
             let mut stream = TcpStream::connect(self.addr).await.unwrap();
-            stream.write_all(format!("{text}\r\n").as_bytes()).await.unwrap();
+            stream.write_all(format!("{text}\r\n{body}").as_bytes()).await.unwrap();
             let mut bytes = Vec::new();
             stream.read_to_end(&mut bytes).await.unwrap();
             Answer::parse(&bytes)
