@@ -3,13 +3,6 @@
 // are pulled from the page's worker. It keeps no truth: pages say what may be answered, and any doubt goes to the network.
 'use strict';
 
-/** `text`: all of it, good until then. `begun`: it was read before. @typedef {{ path: string, index: number | string, size: number, type: string,
- *   text?: Uint8Array<ArrayBuffer>, until?: number, begun?: boolean }} Entry */
-/** `alone`: nobody else has anything. @typedef {{ base: string, files: Map<string, Entry>, live: Map<string, Entry>, classes: Set<string>,
- *   wholeMax: number, alone: boolean }} Table */
-/** @typedef {{ method: string, url: string, mode: string, destination: string, cache: string, header: (name: string) => string | null }} Asked */
-/** @typedef {{ entry: Entry, start: number, end: number, partial: boolean, media: boolean, download: boolean }} Found */
-
 const swarmlet = (() => {
   // Players get long files in parts of this size, since browsers end what a service worker answers after some minutes.
   const MEDIA_BYTES = 4 * 1024 * 1024;
@@ -246,12 +239,16 @@ const swarmlet = (() => {
   const tables = new Map();
   /** Tabs that have no node of their own, and their site: another tab's has the bytes. @type {Map<string, string>} */
   const followers = new Map();
+  /** Players give a film up whose parts are answered by the network here and by a worker there: as it began, so it goes on.
+   * @type {Map<string, boolean>} */
+  const films = new Map();
 
   /** @param {any} data @param {string} id */
   function told(data, id) {
     const table = tables.get(id);
     if (data.live && table) table.live = livePart(data.live);
     if (data.live) return;
+    for (const url of data.films ?? []) if (!films.has(`${id} ${url}`)) films.set(`${id} ${url}`, false);
     followers.delete(id);
     if (data.follow) followers.set(id, data.follow);
     if (!data.open) return void tables.delete(id);
@@ -296,8 +293,14 @@ const swarmlet = (() => {
       const { method, url, mode, destination, cache, headers } = event.request;
       const header = (/** @type {string} */ name) => headers.get(name);
       const page = pageOf(event);
-      const found = route({ method, url, mode, destination, cache, header }, tables.get(page), location.origin, Date.now());
-      if (found) event.respondWith(answer(event, found, page).catch(() => fetch(event.request)));
+      const film = mode === 'no-cors' && /^(video|audio)$/.test(destination) ? `${event.clientId} ${url}` : '';
+      const ours = films.get(film);
+      const found = ours === false ? null : route({ method, url, mode, destination, cache, header }, tables.get(page), location.origin, Date.now());
+      if (film && ours === undefined) films.set(film, !!found);
+      if (!found && !ours) return;
+      const network = () => fetch(event.request);
+      const response = found ? answer(event, found, page).catch(network) : network();
+      event.respondWith(film ? response.then((made) => new Response(made.body, made)) : response);
     });
     // A worker that was asleep has forgotten everything.
     clients.matchAll().then((all) => all.forEach((client) => client.postMessage({ t: 'swarmlet', ask: 'table' }))).catch(() => {});

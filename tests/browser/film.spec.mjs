@@ -49,8 +49,9 @@ for (const [id, what] of [['film', 'an MP4'], ['stream', 'HLS']]) {
     await play(first, id);
     await seek(first, id, 90);
     await seek(first, id, 30);
+    await first.when('swarmletSite.stats().served.requests > 0');
     const alone = await first.stats();
-    assert.ok(alone.served.requests > 0 && alone.fromPeers === 0, JSON.stringify(alone));
+    assert.equal(alone.fromPeers, 0, JSON.stringify(alone));
     const second = await Visitor.open(world.browser, site, `${id}-2`);
     await second.sharing();
     await second.when('swarmletSite.stats().peers > 0');
@@ -61,7 +62,7 @@ for (const [id, what] of [['film', 'an MP4'], ['stream', 'HLS']]) {
   });
 }
 
-test('a film plays on when the visitor that sends it is gone', async () => {
+test('a film plays on when the visitor that sends it is gone, and when sharing ends', async () => {
   const first = await Visitor.open(world.browser, site, 'gone-1');
   await first.sharing();
   const [film] = [...site.eligible().keys()].filter((path) => path.endsWith('.mp4'));
@@ -73,6 +74,9 @@ test('a film plays on when the visitor that sends it is gone', async () => {
   await first.close();
   await seek(second, 'film', 60);
   await seek(second, 'film', 100);
+  // And when nothing is shared any more: a player must not be given parts that look as if from elsewhere.
+  await second.page.evaluate(`dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))`);
+  for (const to of [20, 80]) await seek(second, 'film', to);
   await second.close();
 });
 
@@ -98,4 +102,16 @@ test('stalls are counted: not the start, not a jump', async () => {
   const twice = await after({ played: [1], seeking: false }, ['waiting', 'pause']);
   assert.ok(twice.count === 2 && twice.ms > once.ms, JSON.stringify(twice));
   await visitor.close();
+});
+
+test('a film that began before there was anybody to share with plays on when there is', async () => {
+  const other = await Site.make({ signaller: world.base, film: true, large: 1024 * 1024 });
+  const first = await Visitor.open(world.browser, other, 'early-1');
+  await first.when(`swarmletSite.stats().reason === 'too few visitors'`);
+  await play(first, 'film');
+  const second = await Visitor.open(world.browser, other, 'early-2');
+  await Promise.all([first.sharing(), second.sharing()]);
+  await first.when('swarmletSite.stats().peers > 0');
+  for (const to of [90, 30, 100]) await seek(first, 'film', to);
+  await Promise.all([first.close(), second.close(), other.close()]);
 });

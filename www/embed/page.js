@@ -45,6 +45,13 @@ export class PageBytes {
   }
 }
 
+/** Films of this page that have begun, but for those that we answered. @param {(url: string) => boolean} ours @returns {string[]} */
+export function begunFilms(ours) {
+  const all = /** @type {HTMLMediaElement[]} */ ([...document.querySelectorAll('video, audio')]);
+  const begun = all.filter(({ networkState, readyState }) => readyState > 0 || networkState === HTMLMediaElement.NETWORK_LOADING);
+  return begun.map(({ currentSrc }) => currentSrc).filter((url) => !ours(url));
+}
+
 /** Bytes of a body: browsers add a fixed amount for the header (Resource Timing §4.3). @param {number} transferred */
 export function overNetwork(transferred) {
   return Math.max(0, transferred - 300);
