@@ -106,6 +106,7 @@ async function answer(engine, { id, method, args }) {
       if (value !== undefined) self.postMessage({ t: 'reply', id, value });
       return;
     }
+    if (method === 'drop') servings.drop(String(args[0]));
     const value = engine.call(id, method, args);
     if (LATER.has(method)) return engine.run();
     if (CHANGES.has(method)) {

@@ -29,14 +29,15 @@ export class Site {
   }
 
   /**
-   * @param {{ signaller: string, film?: boolean, large?: number, rate?: string, tag?: Record<string, string>, sign?: boolean,
+   * @param {{ signaller: string, film?: boolean, dash?: boolean, large?: number, rate?: string, tag?: Record<string, string>, sign?: boolean,
    *   csp?: boolean, more?: Record<string, number> }} options
-   * `film`: with MP4 and HLS (needs ffmpeg). `large`: bytes of the download. `rate`: bytes per second of each answer of nginx.
+   * `film`: with MP4 and HLS (needs ffmpeg), `dash`: and DASH. `large`: bytes of the download. `rate`: bytes per second of each answer of nginx.
    * `tag`: more `data-` options of the script tag. `more`: other files, and their bytes.
    */
-  static async make({ signaller, film = false, large = 40 * MiB, rate = '0', tag = {}, sign = true, csp = true, more = {} }) {
+  static async make({ signaller, film = false, dash = false, large = 40 * MiB, rate = '0', tag = {}, sign = true, csp = true, more = {} }) {
     const site = new Site(mkdtempSync(join(tmpdir(), 'swarmlet-site-')), await freePort());
     site.#fill(large, film);
+    if (dash) site.#dash();
     Object.entries(more).forEach(([path, size], at) => writeFileSync(join(site.folder, path), bytes(900 + at, size)));
     site.publish({ signaller, tag, sign });
     site.#configure({ rate, csp, signaller });
@@ -79,6 +80,14 @@ export class Site {
       '-hls_segment_filename', join(folder, 'hls/%03d.ts'), join(folder, 'hls/index.m3u8')]);
   }
 
+  #dash() {
+    const folder = join(this.folder, 'dash');
+    mkdirSync(folder);
+    cpSync(join(here, 'node_modules/shaka-player/dist/shaka-player.dash-es2021.js'), join(this.folder, 'vendor/shaka.js'));
+    execFileSync('ffmpeg', ['-v', 'error', '-stream_loop', '14', '-i', join(root, 'www/sample/05 Swarm.mp4'), '-c', 'copy', '-f', 'dash', '-seg_duration', '4',
+      '-init_seg_name', 'init-$RepresentationID$.m4s', '-media_seg_name', '$RepresentationID$-$Number%03d$.m4s', join(folder, 'index.mpd')]);
+  }
+
   /** Runs `publish` and puts the tag that it prints into the page.
    * @param {{ signaller: string, tag?: Record<string, string>, sign?: boolean, args?: string[] }} options */
   publish({ signaller, tag = {}, sign = true, args = [] }) {
@@ -91,9 +100,11 @@ export class Site {
     const extra = Object.entries(tag).map(([name, value]) => ` data-${name}="${value}"`).join('');
     const [, listeners] = /service worker that the site has:\n([\s\S]*)/.exec(said) ?? [];
     writeFileSync(join(this.folder, 'swarmlet-sw.js'), listeners ?? '');
-    const page = join(root, 'www/demo/index.html');
     const whole = script.replace(' data-mode="shadow"', tag.mode ? '' : ' data-mode="on"').replace('></script>', `${extra}></script>`);
-    writeFileSync(join(this.folder, 'index.html'), readFileSync(page, 'utf8').replace('<!-- swarmlet -->', whole));
+    for (const name of ['index.html', 'dash.html']) {
+      const page = readFileSync(join(root, 'www/demo', name), 'utf8');
+      writeFileSync(join(this.folder, name), page.replace('<!-- swarmlet -->', whole));
+    }
   }
 
   /** @param {'off' | 'shadow' | 'on'} mode */
@@ -178,9 +189,13 @@ export class Site {
     rmSync(this.home, { recursive: true, force: true });
   }
 
+  manifest() {
+    return JSON.parse(readFileSync(join(this.folder, 'swarmlet.json'), 'utf8'));
+  }
+
   /** What visitors may share: path → size. @returns {Map<string, number>} */
   eligible() {
-    const { files } = JSON.parse(readFileSync(join(this.folder, 'swarmlet.json'), 'utf8'));
+    const { files } = this.manifest();
     return new Map(files.map((/** @type {[string, number]} */ [path, size]) => [path, size]));
   }
 

@@ -1,8 +1,10 @@
 // @ts-check
 // A web site whose visitors carry its traffic: nginx as an origin that knows nothing of it, and visitors a second apart.
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { MiB, World } from './harness.mjs';
+import { bytes, MiB, World } from './harness.mjs';
 import { Site, Visitor } from './site.mjs';
 
 /** @type {World} */ let world;
@@ -148,4 +150,41 @@ test('a phone takes and gives nothing, and a page that is left comes back', asyn
   await phone.page.evaluate(turn('pageshow'));
   await phone.when('swarmletSite.stats().peers > 0');
   await Promise.all([first.close(), phone.close(), site.close()]);
+});
+
+test('visitors of an older deploy give those of the new one what has not changed', async () => {
+  const more = { 'files/same.bin': 3 * MiB, 'files/changed.bin': 2 * MiB };
+  const site = await Site.make({ signaller: world.base, large: MiB, tag: { peers: '0' }, more });
+  const paths = ['files/same.bin', 'files/changed.bin'];
+  const old = await visit(site, 'old', paths);
+  const { content } = site.manifest();
+  writeFileSync(join(site.folder, 'files/changed.bin'), bytes(950, 2 * MiB));
+  site.publish({ signaller: world.base, tag: { peers: '0' } });
+  assert.notEqual(site.manifest().content, content, 'another share');
+  const before = site.lines().length;
+  const visitor = await visit(site, 'new', paths, 1);
+  const sent = (/** @type {string} */ path) => sum(site.lines().slice(before).filter((line) => line.path === path));
+  const { fromPeers } = await visitor.stats();
+  assert.ok(fromPeers > 2.5 * MiB && sent('files/same.bin') < 0.5 * MiB && sent('files/changed.bin') >= 2 * MiB, `${fromPeers} ${sent('files/same.bin')} ${sent('files/changed.bin')}`);
+  // And the other way: who is still on the old page is not given the new file for the old one.
+  assert.equal((await old.stats()).banned, 0);
+  await Promise.all([old.close(), visitor.close(), site.close()]);
+});
+
+test('what the server sends to some only is shared by nobody, whatever the manifest says', async () => {
+  const more = { 'private/one.bin': 64 * 1024, 'private/large.bin': 5 * MiB, 'files/open.bin': 64 * 1024 };
+  const site = await Site.make({ signaller: world.base, large: MiB, tag: { peers: '0' }, more });
+  const paths = Object.keys(more);
+  assert.ok(paths.every((path) => site.eligible().has(path)), 'they are in the manifest');
+  const first = await visit(site, 'first', paths);
+  // One came through the service worker, the other was asked for by the node.
+  await first.when('swarmletSite.stats().private === 2');
+  await first.when('swarmletSite.stats().fromHttp > 0');
+  assert.ok((await first.stats()).fromHttp < 2 * 64 * 1024);
+  const second = await visit(site, 'second', paths, 1);
+  await second.when('swarmletSite.stats().private === 2');
+  assert.ok((await second.stats()).fromPeers <= 64 * 1024);
+  assert.ok((await first.stats()).sent <= 2 * 64 * 1024);
+  assert.deepEqual(await second.read(paths), hashes(site, paths), 'and they are there as ever');
+  await Promise.all([first.close(), second.close(), site.close()]);
 });

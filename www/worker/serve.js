@@ -42,6 +42,8 @@ export class Servings {
   #tell;
   /** By the number of a read: who waits for it. @type {Map<number, Serving>} */
   #reads = new Map();
+  /** Who is served now. @type {Set<Serving>} */
+  #all = new Set();
   /** Links of each share. @type {Map<string, number>} */
   #peers = new Map();
   #next = FIRST_READ;
@@ -91,7 +93,10 @@ export class Servings {
       };
       return;
     }
-    const over = (/** @type {number} */ bytes) => this.#tell({ t: 'served', id, bytes });
+    const over = (/** @type {Serving} */ serving, /** @type {number} */ bytes) => {
+      this.#all.delete(serving);
+      this.#tell({ t: 'served', id, bytes });
+    };
     const peers = () => this.#peers.get(what.share) ?? 0;
     const read = (/** @type {Serving} */ serving, /** @type {[number, number, number]} */ [start, length, within]) => {
       const number = this.#next;
@@ -106,7 +111,12 @@ export class Servings {
         this.#engine()?.call(0, 'cancelRead', [number]);
       }
     };
-    new Serving(port, what, { read, cancel, peers, run: () => this.#engine()?.run(), over });
+    this.#all.add(new Serving(port, what, { read, cancel, peers, run: () => this.#engine()?.run(), over }));
+  }
+
+  /** A file is given up: who waits for it asks elsewhere. @param {string} root */
+  drop(root) {
+    for (const serving of this.#all) if (serving.root === root) serving.fail();
   }
 }
 
@@ -136,7 +146,7 @@ class Serving {
   /**
    * @param {MessagePort} port @param {What} what
    * @param {{ read: (serving: Serving, read: [number, number, number]) => number, cancel: (numbers: number[]) => void,
-   *   peers: () => number, run: () => void, over: (bytes: number) => void }} node
+   *   peers: () => number, run: () => void, over: (serving: Serving, bytes: number) => void }} node
    */
   constructor(port, what, node) {
     this.#port = port;
@@ -155,13 +165,19 @@ class Serving {
   /** @param {number} number @param {ArrayBuffer | undefined} bytes */
   came(number, bytes) {
     if (this.#over) return;
-    if (!bytes) {
-      this.#port.postMessage({ failed: true });
-      return this.#end();
-    }
+    if (!bytes) return this.fail();
     const read = this.#reads.find((one) => one.number === number);
     if (read) read.bytes = bytes;
     this.#give();
+  }
+
+  get root() {
+    return this.#what.root;
+  }
+
+  fail() {
+    this.#port.postMessage({ failed: true });
+    this.#end();
   }
 
   #give() {
@@ -196,6 +212,6 @@ class Serving {
     this.#node.cancel(this.#reads.filter(({ bytes }) => !bytes).map(({ number }) => number));
     this.#node.run();
     this.#port.close();
-    this.#node.over(this.#given);
+    this.#node.over(this, this.#given);
   }
 }
