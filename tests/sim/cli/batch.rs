@@ -1,5 +1,6 @@
 //! Many seeds of one story, on several threads: runs are independent, each is one thread's alone.
 
+use super::keep::Keep;
 use indicatif::ProgressBar;
 use sha2::{Digest, Sha256};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -67,11 +68,12 @@ pub(crate) fn run_seeds(
     setup: &Setup,
     seeds: u64,
     threads: usize,
+    keep: &Keep,
     bar: &ProgressBar,
 ) -> Batch {
     let started = Instant::now();
     let jobs = jobs(story, setup, seeds);
-    let runs = run_all(&jobs, threads, bar);
+    let runs = run_all(&jobs, threads, keep, bar);
     gather(story, setup, runs, started.elapsed().as_secs_f64())
 }
 
@@ -87,11 +89,11 @@ pub(crate) fn jobs(story: &'static Story, setup: &Setup, seeds: u64) -> Vec<Job>
 
 /// One run to be done.
 pub(crate) type Job = (&'static Story, Setup);
-/// What became of it: its figures, or the words of a panic.
-pub(crate) type Ended = Result<Done, String>;
+/// What became of it: its figures, the words of a panic, or nothing, since it was not to be run.
+pub(crate) type Ended = Option<Result<Done, String>>;
 
-/// Runs jobs on several threads; the results are in the order of the jobs.
-pub(crate) fn run_all(jobs: &[Job], threads: usize, bar: &ProgressBar) -> Vec<Ended> {
+/// Runs jobs on several threads, but for those that are kept; the results are in the order of the jobs.
+pub(crate) fn run_all(jobs: &[Job], threads: usize, keep: &Keep, bar: &ProgressBar) -> Vec<Ended> {
     let next = AtomicUsize::new(0);
     let ended = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
@@ -99,8 +101,8 @@ pub(crate) fn run_all(jobs: &[Job], threads: usize, bar: &ProgressBar) -> Vec<En
             scope.spawn(|| {
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
-                    let Some((story, setup)) = jobs.get(number) else { return };
-                    let run = run_one(story, setup, bar);
+                    let Some(job) = jobs.get(number) else { return };
+                    let run = run_or_find(job, keep, bar);
                     ended.lock().expect("no thread panics while it holds the list").push((number, run));
                 }
             });
@@ -111,16 +113,30 @@ pub(crate) fn run_all(jobs: &[Job], threads: usize, bar: &ProgressBar) -> Vec<En
     ended.into_iter().map(|(_, run)| run).collect()
 }
 
+fn run_or_find(job: &Job, keep: &Keep, bar: &ProgressBar) -> Ended {
+    let kept = keep.find(job);
+    if kept.is_some() || keep.only {
+        bar.inc(STEPS);
+        return kept.map(Ok);
+    }
+    let run = run_one(job.0, &job.1, bar);
+    if let Ok(done) = &run {
+        keep.put(job, done);
+    }
+    Some(run)
+}
+
 /// Puts the runs of one command together.
 pub(crate) fn gather(story: &'static Story, setup: &Setup, ended: Vec<Ended>, wall_s: f64) -> Batch {
     let (mut runs, mut violations, mut failed) = (Vec::new(), Vec::new(), None);
     for (seed, run) in (setup.seed..).zip(ended) {
         match run {
-            Ok(run) => {
+            None => {}
+            Some(Ok(run)) => {
                 violations.extend(run.outcome.violation.clone());
                 runs.push(run);
             }
-            Err(panic) => violations.push(format!("seed {seed}: {panic}")),
+            Some(Err(panic)) => violations.push(format!("seed {seed}: {panic}")),
         }
         if !violations.is_empty() {
             failed.get_or_insert(seed);

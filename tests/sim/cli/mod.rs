@@ -2,6 +2,7 @@
 
 mod batch;
 mod goals;
+mod keep;
 mod plot;
 mod report;
 mod save;
@@ -10,6 +11,7 @@ mod table;
 use batch::run_seeds;
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
+use keep::Keep;
 use std::process::ExitCode;
 use swarmlet_tests::stories::{self, COMMON, Knob, Setup, Story, Value};
 
@@ -61,6 +63,12 @@ pub(crate) struct Args {
     /// report: this story alone
     #[arg(long)]
     only: Option<String>,
+    /// Keep each run that ends in this folder, and do not run again what is there for this code
+    #[arg(long, value_name = "FOLDER")]
+    keep: Option<String>,
+    /// With --keep: run nothing, and tell of what is there
+    #[arg(long)]
+    kept: bool,
     /// report: the folder for RESULTS.md and plots
     #[arg(long, default_value = "docs")]
     out: String,
@@ -92,7 +100,10 @@ pub(crate) fn main() -> ExitCode {
 fn run_story(name: &str, args: &Args) -> Result<bool, String> {
     let (story, setup) = prepare(name, args)?;
     let bar = progress_bar(name, args.seeds);
-    let batch = run_seeds(story, &setup, args.seeds, args.threads(), &bar);
+    // What is to be saved is recorded, and so is what goes wrong: that needs a run.
+    let keep = args.keep.as_deref().filter(|_| args.save.is_none());
+    let keep = Keep::within(keep, args.kept)?;
+    let batch = run_seeds(story, &setup, args.seeds, args.threads(), &keep, &bar);
     bar.finish_and_clear();
     let strandings = batch.runs.iter().flat_map(|run| &run.outcome.strandings).take(20);
     for line in strandings.chain(&batch.violations) {

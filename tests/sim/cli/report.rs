@@ -3,12 +3,11 @@
 use super::Args;
 use super::batch::{Batch, Done, Ended, gather, jobs, run_all};
 use super::goals::{Check, Limit, ROWS, Row};
+use super::keep::{Keep, git};
 use super::plot::{Series, draw};
 use super::table::{Summary, number};
 use core::fmt::Write;
 use std::path::Path;
-use std::process::Command;
-use std::time::Instant;
 use swarmlet_tests::stories::{Setup, Story};
 
 /// Peers, MiB and seeds of a quick report, which shows that everything works and nothing else.
@@ -16,13 +15,14 @@ const QUICK: (usize, f64, u64) = (12, 1.0, 2);
 
 /// Runs all rows and writes `RESULTS.md` and `plots/` into a folder; `false` when an invariant was broken.
 pub(crate) fn write(args: &Args) -> Result<bool, String> {
-    let started = Instant::now();
     let rows = prepared(args)?;
     let all: Vec<_> = rows.iter().flat_map(|row| jobs(row.story, &row.setup, row.seeds)).collect();
+    let keep = Keep::within(args.keep.as_deref(), args.kept)?;
     let bar = super::progress_bar("report", all.len() as u64);
-    let mut ended = run_all(&all, args.threads(), &bar).into_iter();
+    let mut ended = run_all(&all, args.threads(), &keep, &bar).into_iter();
     bar.finish_and_clear();
     let batches: Vec<_> = rows.iter().map(|row| row.gathered(&mut ended)).collect();
+    let took = batches.iter().map(|batch| batch.wall_s).sum();
     let folder = Path::new(&args.out);
     let plots = folder.join("plots");
     std::fs::create_dir_all(&plots).map_err(|error| format!("{}: {error}", plots.display()))?;
@@ -34,7 +34,7 @@ pub(crate) fn write(args: &Args) -> Result<bool, String> {
         save(&plots.join(format!("{name}.svg")), svg.clone())?;
     }
     let names: Vec<_> = drawn.iter().map(|(name, _)| *name).collect();
-    let text = results(args, &rows, &batches, &names, started.elapsed().as_secs_f64());
+    let text = results(args, &rows, &batches, &names, took);
     save(&folder.join("RESULTS.md"), text)?;
     let violations: Vec<_> = batches.iter().flat_map(|batch| &batch.violations).collect();
     violations.iter().for_each(|violation| eprintln!("sim: {violation}"));
@@ -54,7 +54,7 @@ struct Prepared {
 impl Prepared {
     fn gathered(&self, ended: &mut impl Iterator<Item = Ended>) -> Batch {
         let runs: Vec<_> = ended.take(usize::try_from(self.seeds).unwrap_or(usize::MAX)).collect();
-        let wall_s = runs.iter().flatten().map(|run: &Done| run.wall_s).sum();
+        let wall_s = runs.iter().flatten().flatten().map(|run: &Done| run.wall_s).sum();
         gather(self.story, &self.setup, runs, wall_s)
     }
 }
@@ -115,7 +115,7 @@ fn results(args: &Args, rows: &[Prepared], batches: &[Batch], plots: &[&str], wa
     );
     let _ = writeln!(
         out,
-        "Commit {}. {}; all runs took {} min.\n",
+        "Commit {}. {}; the runs took {} min one by one.\n",
         commit(),
         machine(args),
         number((wall_s / 6.0).round() / 10.0)
@@ -124,6 +124,15 @@ fn results(args: &Args, rows: &[Prepared], batches: &[Batch], plots: &[&str], wa
             over the bound that no swarm can beat (`tests/sim/bounds.rs`), or over the same seed's run in a calmer world: `sim --list` \
             explains stories and figures. *Mean* is over the seeds, with the 95 % interval of Student's t and the extremes; counts \
             are sums. A goal is met when the mean is on its side.\n\n";
+    let asked: u64 = rows.iter().map(|row| row.seeds).sum();
+    let ran: usize = batches.iter().map(|batch| batch.runs.len()).sum();
+    if args.kept && (ran as u64) < asked {
+        let _ = writeln!(
+            out,
+            "**{} of {asked} runs are not here yet**: they are left out, and *Seeds* says how many there are.\n",
+            asked - ran as u64
+        );
+    }
     let judged: Vec<_> = rows.iter().zip(batches).flat_map(|(row, batch)| judgements(row, batch)).collect();
     let with_goal = judged.iter().filter(|line| line.met.is_some()).count();
     let met = judged.iter().filter(|line| line.met == Some(true)).count();
@@ -131,7 +140,7 @@ fn results(args: &Args, rows: &[Prepared], batches: &[Batch], plots: &[&str], wa
     out += "| Goal | What | Figure | Goal value | Mean ± 95 % | From … to | Bound | Seeds | Met |\n|---|---|---|---|---|---|---|---|---|\n";
     judged.iter().for_each(|line| out.push_str(&line.text));
     out += "\n## Commands\n\n| What | Command | Events/s and core | Seconds of a run |\n|---|---|---|---|\n";
-    for (row, batch) in rows.iter().zip(batches) {
+    for (row, batch) in rows.iter().zip(batches).filter(|(_, batch)| !batch.runs.is_empty()) {
         let _ = writeln!(
             out,
             "| {} | `sim {}` | {:.0} | {} |",
@@ -172,6 +181,10 @@ struct Judgement {
 }
 
 fn judgements(row: &Prepared, batch: &Batch) -> Vec<Judgement> {
+    if batch.runs.is_empty() && batch.violations.is_empty() {
+        let text = format!("| {} | {} | | | not run | | | 0 |  |\n", row.row.checks[0].goal, row.row.title);
+        return vec![Judgement { text, met: None }];
+    }
     row.row.checks.iter().map(|check| judge(check, row, batch)).collect()
 }
 
@@ -246,12 +259,9 @@ fn rounded(value: f64) -> String {
 
 /// The commit, and whether files differ from it.
 fn commit() -> String {
-    let git = |words: &[&str]| {
-        let said = Command::new("git").args(words).output().ok().filter(|said| said.status.success());
-        said.map_or_else(String::new, |said| String::from_utf8_lossy(&said.stdout).trim().to_owned())
-    };
-    let named = git(&["log", "-1", "--format=%h of %cs"]);
-    let changed = !git(&["status", "--porcelain", "--untracked-files=no"]).is_empty();
+    let named = git(&["log", "-1", "--format=%h of %cs"]).unwrap_or_default();
+    let changed =
+        git(&["status", "--porcelain", "--untracked-files=no"]).is_none_or(|files| !files.is_empty());
     match (named.is_empty(), changed) {
         (true, _) => "unknown".to_owned(),
         (false, true) => format!("{named}, with changes"),

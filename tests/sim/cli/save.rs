@@ -68,14 +68,14 @@ fn write(tape: &Tape, file: &str) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::batch::run_seeds;
     use super::super::prepare;
+    use super::super::{batch::run_seeds, keep::Keep};
     use super::*;
 
     fn saved(line: &str) -> Tape {
         let args = Args::said(line).unwrap();
         let (story, setup) = prepare(args.story.as_deref().unwrap(), &args).unwrap();
-        let batch = run_seeds(story, &setup, 1, 1, &ProgressBar::hidden());
+        let batch = run_seeds(story, &setup, 1, 1, &Keep::default(), &ProgressBar::hidden());
         let file = std::env::temp_dir().join(format!("swarmlet-{}-{}.tape", story.name, std::process::id()));
         let file = file.display().to_string();
         let said = save(&batch, args.save_peer, &file).unwrap();
