@@ -124,7 +124,7 @@ bench-signaller: tests/browser/webtorrent/node_modules ## our signaller beside o
 sim: ## the simulator, one run [STORY="flash-crowd --peers 50 --seed 7"]
 	cargo run --release --quiet -p swarmlet-tests --bin sim -- $(or $(STORY),flash-crowd)
 
-results: ## every goal's command in the simulator, 15 minutes on two cores: docs/RESULTS.md and docs/plots [RESULTS="--quick --out DIR"]
+results: ## every goal's command in the simulator, half an hour on two calm cores: docs/RESULTS.md and docs/plots [RESULTS="--keep DIR --quick --out DIR"]
 	cargo run --release --quiet -p swarmlet-tests --bin sim -- report $(RESULTS)
 
 fuzz: ## decoders and a whole node against random bytes, on nightly Rust [T=wire_frame S=60]

@@ -22,7 +22,6 @@ pub(crate) fn write(args: &Args) -> Result<bool, String> {
     let mut ended = run_all(&all, args.threads(), &keep, &bar).into_iter();
     bar.finish_and_clear();
     let batches: Vec<_> = rows.iter().map(|row| row.gathered(&mut ended)).collect();
-    let took = batches.iter().map(|batch| batch.wall_s).sum();
     let folder = Path::new(&args.out);
     let plots = folder.join("plots");
     std::fs::create_dir_all(&plots).map_err(|error| format!("{}: {error}", plots.display()))?;
@@ -34,7 +33,7 @@ pub(crate) fn write(args: &Args) -> Result<bool, String> {
         save(&plots.join(format!("{name}.svg")), svg.clone())?;
     }
     let names: Vec<_> = drawn.iter().map(|(name, _)| *name).collect();
-    let text = results(args, &rows, &batches, &names, took);
+    let text = results(args, &rows, &batches, &names);
     save(&folder.join("RESULTS.md"), text)?;
     let violations: Vec<_> = batches.iter().flat_map(|batch| &batch.violations).collect();
     violations.iter().for_each(|violation| eprintln!("sim: {violation}"));
@@ -103,7 +102,7 @@ fn drawings(rows: &[Prepared], batches: &[Batch]) -> Vec<(&'static str, String)>
 }
 
 /// The whole file.
-fn results(args: &Args, rows: &[Prepared], batches: &[Batch], plots: &[&str], wall_s: f64) -> String {
+fn results(args: &Args, rows: &[Prepared], batches: &[Batch], plots: &[&str]) -> String {
     let mut out = String::from(
         "# Results\n\nThe mesh beyond the tracker has its own: [OVERLAY.md](OVERLAY.md); \
          real peers over bad lines, beside what is foretold here: [NETWORK.md](NETWORK.md).\n\n",
@@ -113,12 +112,17 @@ fn results(args: &Args, rows: &[Prepared], batches: &[Batch], plots: &[&str], wa
         "Written by `sim report{}`, numbers and words; do not edit.",
         if args.quick { " --quick" } else { "" }
     );
+    let runs = || batches.iter().flat_map(|batch| &batch.runs);
+    let wall_s: f64 = runs().map(|run| run.wall_s).sum();
+    let cpu_s: f64 = runs().map(|run| run.cpu_s).sum();
     let _ = writeln!(
         out,
-        "Commit {}. {}; the runs took {} min one by one.\n",
+        "Commit {}. {}; the runs took {} min one by one, and had a processor for {:.0} % of that: the rest of the time the machine \
+         had something else to do.\n",
         commit(),
         machine(args),
-        number((wall_s / 6.0).round() / 10.0)
+        number((wall_s / 6.0).round() / 10.0),
+        100.0 * cpu_s / wall_s
     );
     out += "Each row is a command of the simulator (`make sim STORY=\"…\"`), run with as many seeds as it says, from 1 on. A *ratio* is a time \
             over the bound that no swarm can beat (`tests/sim/bounds.rs`), or over the same seed's run in a calmer world: `sim --list` \
@@ -257,11 +261,12 @@ fn rounded(value: f64) -> String {
     number((value * factor).round() / factor)
 }
 
-/// The commit, and whether files differ from it.
+/// The last commit of what runs, which is not all of the repository, and whether files differ from it.
 fn commit() -> String {
-    let named = git(&["log", "-1", "--format=%h of %cs"]).unwrap_or_default();
-    let changed =
-        git(&["status", "--porcelain", "--untracked-files=no"]).is_none_or(|files| !files.is_empty());
+    const RUNS: [&str; 5] = ["--", "core", "tests/sim", ":!tests/sim/cli", "Cargo.lock"];
+    let of = |words: &[&str]| git(&[words, &RUNS].concat());
+    let named = of(&["log", "-1", "--format=%h of %cs"]).unwrap_or_default();
+    let changed = of(&["status", "--porcelain"]).is_none_or(|files| !files.is_empty());
     match (named.is_empty(), changed) {
         (true, _) => "unknown".to_owned(),
         (false, true) => format!("{named}, with changes"),
