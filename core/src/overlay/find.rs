@@ -55,7 +55,12 @@ pub(super) struct Find {
 impl Find {
     fn new(settings: &super::Settings, key: Point, radius: u64, publish: Option<Provider>) -> Self {
         // Who publishes wants to reach the whole region, whoever stands in it.
-        let budget = u32::from(settings.budget) * if publish.is_some() { PUBLISH_TIMES } else { 1 };
+        let budget = u32::from(settings.budget);
+        let budget = if publish.is_some() {
+            budget * PUBLISH_TIMES
+        } else {
+            budget.saturating_sub(settings.first_hops.into())
+        };
         // A search goes on as long as it may ask: liars that answer must not make it look done.
         let width = if publish.is_some() { 2 * usize::from(settings.replicas) } else { usize::MAX };
         let lookup = Lookup::new(key, settings.lanes, width, radius, budget);
@@ -120,7 +125,7 @@ impl Overlay {
     fn go_safe(&mut self, query: u32) {
         let Some(find) = self.finds.get_mut(&query) else { return };
         find.phase = Phase::Safe;
-        let near = self.table.nearest(find.lookup.key(), 3 * usize::from(self.settings.lanes));
+        let near = self.table.nearest(find.lookup.key(), 4 * usize::from(self.settings.lanes));
         for (turn, link) in near.into_iter().enumerate() {
             if let Some(neighbour) = self.table.get(link) {
                 find.lookup.start(neighbour.contact, neighbour.point, link, turn);

@@ -68,6 +68,10 @@ pub struct Spot {
     other: Option<Way>,
     lane: u8,
     state: State,
+    /// Who named it.
+    by: Point,
+    /// It should keep the record, and does not.
+    is_vain: bool,
 }
 
 /// A search under way.
@@ -110,14 +114,25 @@ impl Lookup {
             other: None,
             lane,
             state: State::New,
+            by: point,
+            is_vain: false,
         });
     }
 
     /// Somebody answered whom a greedy message found.
     pub fn met(&mut self, contact: Contact, point: Point, way: Way, lane: u8, leads: &[(Lead, Point)]) {
         let state = State::Answered;
-        self.add(Spot { contact, point, way: way.clone(), other: None, lane, state });
-        self.take(&way, lane, leads);
+        self.add(Spot {
+            contact,
+            point,
+            way: way.clone(),
+            other: None,
+            lane,
+            state,
+            by: point,
+            is_vain: false,
+        });
+        self.take(&way, point, lane, leads);
     }
 
     /// Whether who stands there is of those who keep the key's records.
@@ -126,19 +141,20 @@ impl Lookup {
         point.far(self.key) <= self.radius
     }
 
-    /// Somebody answered whom we asked. `false`: we did not.
+    /// Somebody answered whom we asked; without leads: there is no more to be had there. `false`: we did not.
     pub fn on_answer(&mut self, point: Point, leads: &[(Lead, Point)]) -> bool {
         let Some(spot) = self.spots.iter_mut().find(|spot| spot.point == point) else { return false };
         if !matches!(spot.state, State::Asked { .. } | State::Failed) {
             return false;
         }
         spot.state = State::Answered;
+        spot.is_vain = leads.is_empty();
         let (way, lane) = (spot.way.clone(), spot.lane);
-        self.take(&way, lane, leads);
+        self.take(&way, point, lane, leads);
         true
     }
 
-    fn take(&mut self, way: &Way, lane: u8, leads: &[(Lead, Point)]) {
+    fn take(&mut self, way: &Way, by: Point, lane: u8, leads: &[(Lead, Point)]) {
         if way.hops() >= WAY_MAX {
             return;
         }
@@ -159,7 +175,16 @@ impl Lookup {
             } else if taken < TAKEN_MAX {
                 taken += 1;
                 let (contact, way) = (lead.contact, way.then(lead.label));
-                self.add(Spot { contact, point, way, other: None, lane, state: State::New });
+                self.add(Spot {
+                    contact,
+                    point,
+                    way,
+                    other: None,
+                    lane,
+                    state: State::New,
+                    by,
+                    is_vain: false,
+                });
             }
         }
     }
@@ -198,12 +223,25 @@ impl Lookup {
     fn next(&self, lane: u8, rng: &mut Rng) -> Option<usize> {
         let is_new = |at: &usize| self.spots[*at].lane == lane && self.spots[*at].state == State::New;
         let in_region = |at: &usize| self.spots[*at].point.far(self.key) <= self.radius;
-        let region: Vec<usize> = (0..self.spots.len()).filter(in_region).filter(is_new).collect();
+        // Who has named one there that has no record is likely to have named others: those wait.
+        let is_doubted = |at: &usize| {
+            let by = self.spots[*at].by;
+            self.spots.iter().any(|spot| spot.by == by && spot.is_vain)
+        };
+        let (mut region, mut waiting) = (Vec::new(), None);
+        for at in (0..self.spots.len()).filter(in_region).filter(is_new) {
+            if is_doubted(&at) {
+                waiting.get_or_insert(at);
+            } else {
+                region.push(at);
+            }
+        }
         if let Some(at) = rng.pick(&region) {
             return Some(*at);
         }
         let alive = (0..self.spots.len()).filter(|at| self.spots[*at].state != State::Failed);
-        alive.take(self.width).find(is_new)
+        let outside = |at: &usize| is_new(at) && !in_region(at);
+        alive.take(self.width).find(outside).or(waiting)
     }
 
     /// Gives up whom silence proves wrong, or tries the other way to it.

@@ -60,8 +60,8 @@ struct Stranger {
 enum Job {
     /// A record for others to keep.
     Own { topic: Topic, provider: Provider },
-    /// Somebody wants it kept.
-    Keep { provider: Provider },
+    /// Somebody wants it kept, and by which link that came.
+    Keep { provider: Provider, from: LinkId },
     /// Somebody found it.
     Found { query: u32, provider: Provider, hops: u8, fast: bool },
     /// A listing for everybody.
@@ -312,9 +312,7 @@ impl Overlay {
 
     fn on_verified(&mut self, job: u32, good: bool) {
         match self.jobs.remove(&job) {
-            Some(Job::Keep { provider }) if good => {
-                self.store.put(provider, self.now);
-            }
+            Some(Job::Keep { provider, from }) if good => self.keep(provider, from),
             Some(Job::Found { query, provider, hops, fast }) => {
                 if good {
                     self.on_found(query, provider, hops, fast);

@@ -2,10 +2,11 @@
 //! again; and what others give us to keep.
 
 use super::point::EPOCH_S;
+use super::table::Neighbour;
 use super::{Action, Job, Overlay};
 use crate::id::{LinkId, Topic};
 use crate::time::{Instant, SECOND};
-use crate::wire::overlay::{Body, Point, Provider, Role};
+use crate::wire::overlay::{Body, Overlay as Message, Point, Provider, Role};
 use crate::wire::{Signature, pack};
 use alloc::vec::Vec;
 
@@ -83,7 +84,7 @@ impl Overlay {
         }
     }
 
-    pub(super) fn on_store(&mut self, provider: Provider) {
+    pub(super) fn on_store(&mut self, link: LinkId, provider: Provider) {
         let unix_s = self.unix_now();
         let holds = (unix_s + 1..=unix_s + HOLDS_S + AHEAD_S).contains(&u64::from(provider.until));
         let is_placed = Point::of(&provider.contact, self.settings.puzzle_bits).is_some();
@@ -91,7 +92,25 @@ impl Overlay {
             return;
         }
         if !self.store.has(&provider) {
-            self.verify(provider, Job::Keep { provider });
+            self.verify(provider, Job::Keep { provider, from: link });
+        }
+    }
+
+    /// Keeps a record that was verified, and gives it to those neighbours that should have it: who publishes may have
+    /// met one honest keeper only.
+    pub(super) fn keep(&mut self, provider: Provider, from: LinkId) {
+        if self.store.has(&provider) || !self.store.put(provider, self.now) {
+            return;
+        }
+        let radius = self.radius();
+        let near = |(link, neighbour): &(LinkId, &Neighbour)| {
+            *link != from && neighbour.point.far(provider.key) <= radius
+        };
+        let links: Vec<LinkId> = self.table.routers().filter(near).map(|(link, _)| link).collect();
+        let body = Body::Store { provider };
+        for to in links {
+            let message = Message::Routed { route: Vec::new(), back: Vec::new(), body: body.clone() };
+            self.pass_on(from, to, &message);
         }
     }
 

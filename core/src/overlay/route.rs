@@ -44,7 +44,7 @@ impl Overlay {
             Body::Answer { query, from, providers, leads } => {
                 self.on_answer(&way, query, from, providers, leads);
             }
-            Body::Store { provider } => self.on_store(provider),
+            Body::Store { provider } => self.on_store(link, provider),
             Body::Sealed { bytes } => self.out.push_back(Action::Sealed { way, bytes }),
             Body::Matches { query, listings } => self.on_matches(query, listings, way.hops() as u8),
             Body::Seek { query, key } => {

@@ -9,7 +9,7 @@ use crate::id::{ContentId, LinkId};
 use crate::time::{Instant, SECOND, earliest};
 use crate::util::Map;
 use crate::wire::overlay::{
-    Body, Kind, LISTINGS_IN_ANSWER, Listing, Overlay as Message, Role, TITLE_BYTES_MAX,
+    Body, Kind, LISTINGS_IN_ANSWER, Listing, Overlay as Message, Point, Role, TITLE_BYTES_MAX,
 };
 use crate::wire::{Signature, pack};
 use alloc::string::String;
@@ -192,9 +192,10 @@ impl Overlay {
         if ttl == 0 || self.role == Role::Leaf {
             return;
         }
-        let others: Vec<LinkId> =
-            self.table.routers().map(|(other, _)| other).filter(|other| *other != link).collect();
-        if let Some(next) = self.rng.pick(&others).copied() {
+        // Most links lead nearby, and who stands together keeps the same: so towards a place chosen by chance, which is
+        // far away every other time.
+        let place = Point(u128::from(self.rng.below(u64::MAX)) << 64);
+        if let Some(next) = self.table.nearer(place, u128::MAX, Some(link)) {
             back.push(link.0);
             self.pass_on(link, next, &Message::Search { query, ttl: ttl - 1, back, words });
         }

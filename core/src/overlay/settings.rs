@@ -9,14 +9,15 @@ pub struct Settings {
     pub puzzle_bits: u8,
     /// Nearest routers that are kept as neighbours: 4 (theory §3.3).
     pub siblings: u8,
-    /// Links into two buckets that are next to each other, whoever chose them: 3, one and two in turn. Two in each
-    /// are 33 links at ten thousand peers, more than the goal of 30; one in each is 20, and half as good among liars.
-    pub per_two_buckets: u8,
+    /// Buckets, from the farthest on, with two links each, whoever chose them; nearer ones have one: 6. Two in every bucket
+    /// are 33 links at ten thousand peers, more than the goal of 30; one and two in turn are 26, and among liars a search
+    /// ends where a far bucket has no honest link.
+    pub double_buckets: u8,
     /// Links of a bucket that others may choose: 3. Theory §3.3 says 2 with one link of our own; here there are two.
     pub inbound_max: u8,
     /// Links in all: 45 (theory C2).
     pub links_max: u16,
-    /// Links that are kept even if nobody needs them: 26, so that most of what churn takes is there already.
+    /// Links that are kept even if nobody needs them: 29, so that most of what churn takes is there already.
     pub links_kept: u16,
     /// Links of leaves among them.
     pub leaves_max: u16,
@@ -24,11 +25,12 @@ pub struct Settings {
     pub leaf_links: u8,
     /// Neighbours that a question goes to at once: 2 (theory §3.3).
     pub first_hops: u8,
-    /// Lanes of the safe path that share no peer: 4 (theory §3.3, measured against half of all being liars).
+    /// Lanes of the safe path that share no peer: 3, measured against half of all being liars; with four (theory §3.3)
+    /// none gets far on 45 questions.
     pub lanes: u8,
     /// Routers that a record is kept by, and that a lane looks at: 20 (theory §3.3, region store).
     pub replicas: u8,
-    /// Questions on the safe path: 45 (theory C3).
+    /// Questions of a search, those of the fast path included: 45 (theory C3).
     pub budget: u8,
     /// Listings that are kept.
     pub listings_max: u16,
@@ -50,14 +52,14 @@ impl Default for Settings {
         Self {
             puzzle_bits: 20,
             siblings: 4,
-            per_two_buckets: 3,
+            double_buckets: 6,
             inbound_max: 3,
             links_max: 45,
-            links_kept: 26,
+            links_kept: 29,
             leaves_max: 12,
             leaf_links: 4,
             first_hops: 2,
-            lanes: 4,
+            lanes: 3,
             replicas: 20,
             budget: 45,
             listings_max: super::catalogue::LISTINGS_MAX as u16,
@@ -72,8 +74,8 @@ impl Default for Settings {
 impl Settings {
     /// Links that there should be into a bucket.
     #[must_use]
-    pub fn per_bucket(&self, bucket: u32) -> usize {
-        (usize::from(self.per_two_buckets) + (bucket % 2) as usize) / 2
+    pub const fn per_bucket(&self, bucket: u32) -> usize {
+        if bucket < self.double_buckets as u32 { 2 } else { 1 }
     }
 
     /// What a peer of this age is.

@@ -459,7 +459,8 @@ impl Overlay {
                 self.ask_near(link);
             }
             if lacks_siblings {
-                let links: Vec<LinkId> = self.table.routers().map(|(link, _)| link).collect();
+                // A leaf may know routers that these do not: it passes nothing on, but says who they are.
+                let links: Vec<LinkId> = self.table.iter().map(|(link, _)| link).collect();
                 if let Some(link) = self.rng.pick(&links).copied() {
                     self.seek(link, Purpose::Near, self.point);
                 }
@@ -512,9 +513,11 @@ impl Overlay {
         let mut spare = self.table.len().saturating_sub(usize::from(self.settings.links_kept));
         let mut gone: Vec<LinkId> = Vec::new();
         let mut idle = false;
-        // A leaf that has not found its routers keeps whom it has: one of them may become one, or know one.
+        // Who has not found its routers keeps whom it has: one of them may become one, or know one, and in a young mesh
+        // such a link may be the only one between two halves.
         let is_leaf = self.role == Role::Leaf;
-        let is_short = is_leaf && self.table.routers().count() < usize::from(self.settings.leaf_links);
+        let few = if is_leaf { self.settings.leaf_links } else { self.settings.siblings };
+        let is_short = self.table.routers().count() < usize::from(few);
         for (link, neighbour) in self.table.iter_mut() {
             if is_short || neighbour.wanted || neighbour.wanted_there {
                 neighbour.idle_since = None;

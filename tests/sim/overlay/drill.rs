@@ -75,7 +75,7 @@ impl Drill {
             // What a place costs is not what these stories measure.
             puzzle_bits: 1,
             siblings: set("siblings", own.siblings),
-            per_two_buckets: set("per_two_buckets", own.per_two_buckets),
+            double_buckets: set("double_buckets", own.double_buckets),
             lanes: set("lanes", own.lanes),
             replicas: set("replicas", own.replicas),
             listings_max,

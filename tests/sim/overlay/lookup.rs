@@ -12,7 +12,7 @@ pub(super) const RATE: Knob = number("rate", 20.0, "questions for each second");
 pub(super) const SIBLINGS: Knob =
     number("siblings", 0.0, "nearest routers kept; 0: the machine's own number");
 pub(super) const BUCKETS: Knob =
-    number("per_two_buckets", 0.0, "links into two neighbouring buckets; 0: the machine's own number");
+    number("double_buckets", 0.0, "far buckets with two links each; 0: the machine's own number");
 pub(super) const LANES: Knob = number("lanes", 0.0, "lanes of the safe path; 0: the machine's own number");
 pub(super) const REPLICAS: Knob = number("replicas", 0.0, "keepers of a record; 0: the machine's own number");
 
