@@ -45,11 +45,15 @@ export class PageBytes {
   }
 }
 
-/** Films of this page that have begun, but for those that we answered. @param {(url: string) => boolean} ours @returns {string[]} */
-export function begunFilms(ours) {
-  const all = /** @type {HTMLMediaElement[]} */ ([...document.querySelectorAll('video, audio')]);
-  const begun = all.filter(({ networkState, readyState }) => readyState > 0 || networkState === HTMLMediaElement.NETWORK_LOADING);
-  return begun.map(({ currentSrc }) => currentSrc).filter((url) => !ours(url));
+/** @type {string[] | undefined} */
+let films;
+
+/** Films of this page that had begun when a service worker was first told of it: what began later it has seen itself. */
+export function earlyFilms() {
+  if (!navigator.serviceWorker.controller) return [];
+  const begun = (/** @type {HTMLMediaElement} */ { networkState, readyState }) => readyState > 0 || networkState === HTMLMediaElement.NETWORK_LOADING;
+  films ??= /** @type {HTMLMediaElement[]} */ ([...document.querySelectorAll('video, audio')]).filter(begun).map(({ currentSrc }) => currentSrc);
+  return films;
 }
 
 /** Bytes of a body: browsers add a fixed amount for the header (Resource Timing §4.3). @param {number} transferred */

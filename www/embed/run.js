@@ -4,7 +4,7 @@
 import { join } from '../swarmlet.js';
 import { Cache } from './cache.js';
 import { Governor } from './governor.js';
-import { PageBytes, begunFilms, overNetwork } from './page.js';
+import { PageBytes, earlyFilms, overNetwork } from './page.js';
 
 /** @typedef {{
  *   site: { content: string, topic: string, files: [string, number, string, string][] }, classes: string[], signaller: URL,
@@ -101,7 +101,7 @@ class Member {
     const { signal } = this.#ending;
     const container = navigator.serviceWorker;
     const tell = () => {
-      if (!this.#site) container.controller?.postMessage({ t: 'swarmlet', follow: signal.aborted ? null : base, films: begunFilms(() => false) });
+      if (!this.#site) container.controller?.postMessage({ t: 'swarmlet', follow: signal.aborted ? null : base, films: earlyFilms() });
     };
     container.addEventListener('message', ({ data }) => {
       if (data?.t === 'swarmlet' && data.ask === 'table') tell();
@@ -154,8 +154,6 @@ class Site {
   #links = { up: 0, failed: 0 };
   /** Files of the manifest that the site's server does not give to everybody. */
   #private = 0;
-  /** Paths of films that were answered here. @type {Set<string>} */
-  #films = new Set();
   /** As the service worker was told. */
   #wasAlone = true;
 
@@ -267,8 +265,7 @@ class Site {
       return file && !left(path) ? [path, size, type, (done[file.index] ?? 0) > 0] : ['', 0, ''];
     });
     this.#wasAlone = this.#alone();
-    const films = begunFilms((url) => this.#films.has(this.#page.pathOf(url) ?? ''));
-    this.#post({ open: open ? { base, files, live: this.#show?.table(), classes, wholeMax, alone: this.#wasAlone } : null, films });
+    this.#post({ open: open ? { base, files, live: this.#show?.table(), classes, wholeMax, alone: this.#wasAlone } : null, films: earlyFilms() });
   }
 
   #alone() {
@@ -305,7 +302,6 @@ class Site {
     if (typeof index === 'string' && this.#show) return void this.#show.read(index, start, end, port, this.#answered);
     const [file, share] = [this.#files[index], this.#share];
     if (!file || !share || this.#node.closed) return port.postMessage('no');
-    if (media) this.#films.add(file.path);
     this.#readers.set(file.index, (this.#readers.get(file.index) ?? 0) + 1);
     this.#select(file.index, true);
     if (file.root) this.#cache.use(file.root);
