@@ -224,10 +224,10 @@ const swarmlet = (() => {
 
   /** @param {FetchEvent} event @param {Found} found @param {string} page Who has the bytes. */
   async function answer({ request }, found, page) {
-    const { entry, start, end, partial } = found;
+    const { entry, start, end, partial, media } = found;
     if (entry.text) return new Response(entry.text.slice(start, end), head(found));
     // Alone, nobody could have it sooner than the network.
-    const network = tables.get(page)?.alone && !entry.begun && end - start <= MEDIA_BYTES && await ranged(request.url, start, end, entry.size, partial);
+    const network = media && !entry.begun && tables.get(page)?.alone && end - start <= MEDIA_BYTES && await ranged(request.url, start, end, entry.size, partial);
     entry.begun = true;
     if (network) copy(request.url, found, page, network.clone()).catch(() => {});
     if (network) return new Response(network.body, head(found));
