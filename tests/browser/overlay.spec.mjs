@@ -65,6 +65,59 @@ test('with the signaller dead a page finds shares by topic and by words, from pa
   }
 });
 
+test('a neighbour that lies about records and listings costs time and nothing else', async () => {
+  const server = await new Signaller(await freePort(), []).start();
+  const options = { signaller: `${server.base.replace('http', 'ws')}/signal` };
+  const [a, b] = [await world.peer('a', options), await world.peer('b', options)];
+  const liar = await world.page('liar');
+  // Where channels stay in the page, a page can do to its messages what it likes: of what its overlay says, each answer (labels,
+  // leads, records), envelope and listing has one wrong byte.
+  await liar.page.evaluate(() => {
+    const { send } = RTCDataChannel.prototype;
+    const [OVERLAY, ROUTED, RUMOUR] = [26, 2, 6];
+    const t = /** @type {any} */ (globalThis).t;
+    t.lies = 0;
+    RTCDataChannel.prototype.send = function lie(/** @type {any} */ data) {
+      const bytes = new Uint8Array(data.slice(0));
+      if (this.id === 0 && bytes[0] === OVERLAY && (bytes[1] === ROUTED || bytes[1] === RUMOUR)) {
+        const at = t.lies % 2 ? bytes.length - 1 : bytes.length >> 1;
+        bytes[at] ^= 1;
+        t.lies += 1;
+      }
+      send.call(this, bytes);
+    };
+  });
+  await liar.join({ ...options, transfer: false });
+  const lobby = await liar.seed([{ path: 'lobby.bin', size: 100_000, seed: 51 }]);
+  for (const peer of [a, b]) {
+    await peer.add(lobby.magnet);
+    await peer.done(lobby.id);
+  }
+  await server.stop('SIGTERM');
+  await Promise.all([a, b].map((peer) => inMesh(peer, 1)));
+  const files = [{ path: 'true.bin', size: 1 * MiB + 3, seed: 52 }];
+  const share = await a.seed(files, { name: 'A true story' });
+  await a.ask('publish', (t, id) => t.shares.get(id).publish(), share.id, LONG_MS);
+  await liar.ask('publish', (t, id) => t.shares.get(id).publish({ title: 'A lie' }), lobby.id, LONG_MS);
+  await b.add(share.magnet);
+  await b.done(share.id, LONG_MS);
+  await holds(b, share.id, files);
+  const search = (/** @type {string} */ words) => b.ask(`search ${words}`, async (t, text) => {
+    const found = [];
+    for await (const listing of t.node.search(text)) found.push([listing.id, listing.title, listing.publisher]);
+    return found;
+  }, words, LONG_MS);
+  assert.deepEqual(await search('true story'), [[share.id, 'A true story', a.id]]);
+  await liar.when('has lied', () => /** @type {any} */ (globalThis).t.lies > 0);
+  for (const [, title, publisher] of await search('a')) {
+    assert.ok(publisher === a.id ? title === 'A true story' : publisher === liar.id && title === 'A lie', `${title} of ${publisher}`);
+  }
+  for (const peer of [a, b]) {
+    assert.equal((await peer.log()).filter(({ type }) => type === 'ban').length, 0, `${peer.name} bans nobody`);
+  }
+  await Promise.all([a, b, liar].map((peer) => peer.close()));
+});
+
 test('people list and search on the page, and a stranger\'s title is text', async () => {
   const open = async (/** @type {string} */ name) => {
     const peer = await world.page(name, { path: '/' });
