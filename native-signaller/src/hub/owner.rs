@@ -173,7 +173,7 @@ impl Owner {
 
     /// How long nothing needs to be done.
     fn patience(&self) -> Option<Duration> {
-        if !self.again.is_empty() {
+        if !self.again.is_empty() || !self.dirty.is_empty() {
             return Some(Duration::ZERO);
         }
         let due = self.server.poll_timeout().map(|at| at.since(self.now()) + Duration::from_millis(1));

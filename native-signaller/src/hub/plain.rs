@@ -284,11 +284,38 @@ impl Owner {
             self.accept();
         }
         if self.tide.has_ebbed(self.taken.load(Ordering::Relaxed) as usize) {
-            self.wires.shrink_to_fit();
-            (self.pool, self.dirty, self.again) = (Pool::default(), Vec::new(), Vec::new());
-            memory::give_back();
+            self.give_back();
         }
         self.gate.prune(self.now());
         self.ticked = std::time::Instant::now();
+    }
+
+    /// Gives back what a crowd has needed. Who has something to read or to write still does.
+    fn give_back(&mut self) {
+        self.wires.shrink_to_fit();
+        self.pool = Pool::default();
+        self.dirty.shrink_to_fit();
+        self.again.shrink_to_fit();
+        memory::give_back();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Config;
+    use prometheus_client::metrics::histogram::Histogram;
+    use swarmlet_core::tracker::server::ServerConfig;
+    use tokio::sync::mpsc;
+
+    /// Those who came in the moment in which a crowd had left waited for ever for what they had asked for.
+    #[test]
+    fn who_is_to_be_written_to_when_a_crowd_has_left_still_is() {
+        let (queues, histogram) = ((mpsc::channel(1).1, mpsc::channel(1).0), Histogram::new([1.0]));
+        let owner = Owner::new(&Config::default(), ServerConfig::default(), [7; 32], None, queues, histogram);
+        let (mut owner, _) = owner.expect("an owner of nothing");
+        (owner.dirty, owner.again) = (vec![5, 3], vec![4]);
+        owner.give_back();
+        assert_eq!((owner.dirty, owner.again), (vec![5, 3], vec![4]));
     }
 }

@@ -41,6 +41,8 @@ pub(super) struct Crowd {
     pub(super) open: usize,
     /// Connections that the other side ended.
     pub(super) lost: u64,
+    /// Why the last of them was.
+    pub(super) loss: Option<io::Error>,
 }
 
 impl Crowd {
@@ -62,6 +64,7 @@ impl Crowd {
             scratch: vec![0; 256 * 1024],
             open: 0,
             lost: 0,
+            loss: None,
         })
     }
 
@@ -163,13 +166,16 @@ impl Crowd {
     pub(super) fn send(&mut self, at: usize, write: impl FnOnce(&mut Vec<u8>)) {
         let Some(client) = self.clients.get_mut(at).and_then(Option::as_mut) else { return };
         write(&mut client.out);
-        if (client.open || client.raw) && client.flush().is_err() {
-            self.lose(at);
+        if (client.open || client.raw)
+            && let Err(error) = client.flush()
+        {
+            self.lose(at, error);
         }
     }
 
-    fn lose(&mut self, at: usize) {
+    fn lose(&mut self, at: usize, error: io::Error) {
         self.lost += 1;
+        self.loss = Some(error);
         self.hang_up(at);
     }
 
@@ -190,8 +196,8 @@ impl Crowd {
             let was_open = client.open;
             let alive = client.advance(&mut self.scratch, |heard, out| on(at, heard, out));
             self.open += usize::from(client.open && !was_open);
-            if alive.is_err() {
-                self.lose(at);
+            if let Err(error) = alive {
+                self.lose(at, error);
             }
         }
         self.events = events;

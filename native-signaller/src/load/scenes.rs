@@ -70,10 +70,9 @@ pub(super) fn join(
             },
         })?;
         if crowd.lost > lost {
-            return Err(io::Error::new(
-                io::ErrorKind::ConnectionReset,
-                "the server closes connections that join",
-            ));
+            let why = crowd.loss.take().map(|error| error.to_string()).unwrap_or_default();
+            let text = format!("{settled} of {count} have joined, and one that was to join is closed: {why}");
+            return Err(io::Error::new(io::ErrorKind::ConnectionReset, text));
         }
     }
     Ok(())
