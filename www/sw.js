@@ -1,6 +1,6 @@
 // @ts-check
-// The service worker's part: `importScripts('…/swarmlet/sw.js'); swarmlet();`. Listeners, one pure decision, and bytes that
-// are pulled from the page's worker. It keeps no truth: pages say what may be answered, and any doubt goes to the network.
+// `importScripts('…/swarmlet/sw.js'); swarmlet();`: listeners, one pure decision, and bytes that are pulled from the page's
+// worker. Pages say what may be answered, and any doubt goes to the network.
 'use strict';
 
 const swarmlet = (() => {
@@ -232,7 +232,9 @@ const swarmlet = (() => {
     if (network) copy(request.url, found, page, network.clone()).catch(() => {});
     if (network) return new Response(network.body, head(found));
     const worker = await connect(page, found, start);
-    return worker ? new Response(body(request, found, page, worker), head(found)) : fetch(request);
+    if (worker) return new Response(body(request, found, page, worker), head(found));
+    ask(page, { ask: 'count', bytes: end - start });
+    return fetch(request);
   }
 
   /** What each page lets us answer. @type {Map<string, Table>} */
