@@ -211,7 +211,7 @@ mod tests {
             ("[turn]\nurls = ['http://a.example']\nsecret = 'x'", "turn:"),
             ("[witness]\norigins = ['https://a.example/']", "witness.key"),
             (&witness("http://10.0.0.1/"), "private"),
-            (&witness("http://[::ffff:127.0.0.1]/"), "private"),
+            (&witness("http://[::ffff:7f00:1]/"), "private"),
             (&witness("https://a.example"), "a.example"),
             (&witness("https://a.example/?x"), "?x"),
             (&witness("ftp://a.example/"), "ftp"),
