@@ -99,6 +99,20 @@ impl State {
         Arc::clone(&self.live.borrow())
     }
 
+    /// Takes over what configurations come, until the end.
+    async fn obey(
+        self: &Arc<Self>,
+        mut reloads: mpsc::Receiver<Config>,
+        mut end: impl Future<Output = ()> + Unpin,
+    ) {
+        loop {
+            tokio::select! {
+                () = &mut end => break,
+                Some(config) = reloads.recv() => self.reload(config).await,
+            }
+        }
+    }
+
     /// Takes over another one, as far as a running server can.
     async fn reload(self: &Arc<Self>, new: Config) {
         let fixed = self.config().needs_restart(&new);
@@ -201,7 +215,7 @@ pub async fn run(config: Config, inlets: Inlets, shutdown: impl Future<Output = 
     let (assets, shares, made) = read.map_err(|error| Error::Start(error.to_string()))??;
     let contents: Vec<ContentId> = shares.list().map(shares::Share::content).collect();
     let failed = |error: std::io::Error| Error::Start(error.to_string());
-    let Inlets { http, admin, stun, mut reloads } = inlets;
+    let Inlets { http, admin, stun, reloads } = inlets;
     let addr = http.local_addr().map_err(failed)?;
     let (arrivals, arriving) = mpsc::channel(ARRIVALS_MAX);
     // The hub accepts plain connections itself; those with TLS come to it when they are WebSockets.
@@ -246,12 +260,7 @@ pub async fn run(config: Config, inlets: Inlets, shutdown: impl Future<Output = 
     for worker in workers {
         state.tasks.spawn(ending.clone().run_until_cancelled_owned(worker.run()));
     }
-    loop {
-        tokio::select! {
-            () = shutdown.as_mut() => break,
-            Some(config) = reloads.recv() => state.reload(config).await,
-        }
-    }
+    state.obey(reloads, shutdown).await;
 
     let clean = go_away(&state, accepting, &ending).await;
     let _ = compressing.await;
