@@ -38,7 +38,9 @@ pub struct ServerConfig {
     pub swarms_per_connection_max: u32,
     /// Candidates in one answer; at most 12.
     pub peers_answer_max: u8,
-    /// Messages of one connection. What is above is refused; as much again above that closes.
+    /// Messages of one connection. Its burst answers all introductions that may come at once, and leaves a hundred: a seed
+    /// that has to decline a crowd could not offer to anybody else. What is above is refused; as much again above that
+    /// closes.
     pub messages: Rate,
     /// Knocks that one peer may send.
     pub knocks: Rate,
@@ -66,7 +68,7 @@ impl Default for ServerConfig {
             lists: Rate { per_minute: 6, burst: 4 },
             swarms_per_connection_max: 32,
             peers_answer_max: 12,
-            messages: Rate { per_minute: 1200, burst: 60 },
+            messages: Rate { per_minute: 1200, burst: 160 },
             knocks: Rate { per_minute: 30, burst: 30 },
             offers: Rate { per_minute: 60, burst: 60 },
             introductions: Rate { per_minute: 60, burst: 60 },

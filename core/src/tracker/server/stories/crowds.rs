@@ -101,3 +101,23 @@ fn a_token_is_good_for_so_many_different_peers_in_an_hour() {
     let [ToClient::Peers { peers, .. }] = &answers[..] else { panic!("{answers:?}") };
     assert_eq!(peers.len(), 12, "the next hour");
 }
+
+#[test]
+fn whom_a_crowd_calls_can_decline_and_offer_at_once() {
+    let mut w = world(|_| {});
+    let seed = w.client(200);
+    w.say(seed, &announce(T1, 0));
+    for number in 1..=60 {
+        let conn = w.client(number);
+        w.say(conn, &announce(T1, 0));
+        assert_eq!(w.say(conn, &knock(peer(200), T1)), []);
+    }
+    assert_eq!(w.take(seed).len(), 60);
+    for number in 1..=60 {
+        let signal = if number <= 54 { Signal::Decline { attempt: 1 } } else { offer(T1) };
+        let refusals = w.say(seed, &ToTracker::Relay { to: peer(number), signals: vec![signal.clone()] });
+        assert_eq!(refusals, [], "{number}");
+        let relayed = ToClient::Relayed { from: peer(200), signals: vec![signal] };
+        assert_eq!(w.take(ConnId(number.into())), [relayed]);
+    }
+}
