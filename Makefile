@@ -109,10 +109,10 @@ bench-native: build $(NODE_MODULES) ## one JSON line: peers of the command line 
 	@cargo build --quiet --release -p swarmlet-signaller --example raw
 	@node tests/browser/bench-native.mjs
 
-net-test: build $(NODE_MODULES) ## peers and pages over shaped lines in network namespaces, as root; [SCENE=check|ladder|swarm]
+net-test: build $(NODE_MODULES) ## peers and pages over shaped lines in network namespaces, as root; [SCENE=check|ladder|pace|swarm]
 	.ci/need network && .ci/need browser
 	cargo build --quiet --release -p swarmlet-net -p swarmlet-tests --bins
-	for scene in $(or $(SCENE),check ladder swarm); do DEADLINE_MS=120000 node tests/net/$$scene.mjs || exit 1; done
+	for scene in $(or $(SCENE),check ladder pace swarm); do DEADLINE_MS=120000 node tests/net/$$scene.mjs || exit 1; done
 
 soak: ## peers that come, take and go all the time: what the process holds before and after [MINUTES=30]
 	MALLOC_ARENA_MAX=2 SOAK_MINUTES=$(or $(MINUTES),30) cargo test -p swarmlet-signaller --test seed_soak -- --nocapture

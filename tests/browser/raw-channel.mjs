@@ -22,11 +22,11 @@ export function setUp(role) {
       if (got >= bytes) done({ bytes: got, seconds: (performance.now() - first) / 1000 });
     };
   });
-  t.sendRaw = async (/** @type {number} */ bytes) => {
+  t.sendRaw = async (/** @type {number} */ bytes, high = 256 * 1024) => {
     const message = t.bytes(9, 64 * 1024);
-    channel.bufferedAmountLowThreshold = 64 * 1024;
+    channel.bufferedAmountLowThreshold = high / 4;
     for (let sent = 0; sent < bytes; sent += message.length) {
-      if (channel.bufferedAmount + message.length > 256 * 1024) {
+      if (channel.bufferedAmount + message.length > high) {
         await new Promise((low) => { channel.onbufferedamountlow = low; });
       }
       channel.send(message);

@@ -66,6 +66,15 @@ export class Bed {
     return this.#ask({ count: {} });
   }
 
+  /** Packets that the machine itself had no room for there: on the device, or in a socket whose program was too slow.
+   * @param {string} name */
+  async dropped(name) {
+    const counted = await this.run(name, ['cat', '/proc/net/snmp', '/sys/class/net/line0/statistics/tx_dropped']).catch(() => '');
+    const udp = counted.split('\n').filter((line) => line.startsWith('Udp:')).map((line) => line.split(' '));
+    const errors = udp[0]?.map((field, at) => (/^(RcvbufErrors|SndbufErrors)$/.test(field) ? Number(udp[1][at]) : 0)) ?? [];
+    return errors.reduce((sum, count) => sum + count, Number(counted.trim().split('\n').at(-1)));
+  }
+
   /** Nothing goes through these lines for so long. @param {string[]} nodes @param {number} ms */
   cut(nodes, ms) {
     return this.#ask({ cut: { nodes, ms } });
