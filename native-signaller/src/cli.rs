@@ -75,6 +75,7 @@ pub struct TokenOptions {
 /// Flags, stronger than the environment (`SWARMLET_ADDR`, `SWARMLET_LIMITS__SWARMS_MAX`), which is stronger
 /// than the file.
 #[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Options of every command: the server's configuration")]
 pub struct Options {
     /// A TOML file
     #[arg(long, global = true, value_name = "FILE")]

@@ -1,6 +1,8 @@
 // @ts-check
 // What the embed costs a visitor whom nobody else can help: pairs of loads of the same page without and with it, in turns, and
-// the start of a film. A JSON line for each case with both medians and their ratio. [LOADS=20 CASE=closed|open]
+// the start of a film. A JSON line for each case with both medians, and the median of the pairs' ratios with the 95 % interval
+// that its order statistics give. `same` compares the plain page with itself: what a ratio of such runs says of nothing.
+// [LOADS=20 CASE=closed|open|same]
 import { MiB, World } from './harness.mjs';
 import { Site, Visitor } from './site.mjs';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -38,36 +40,72 @@ async function visit(site, path, sharing, number) {
     const { loadEventEnd, startTime } = performance.getEntriesByType('navigation')[0];
     return loadEventEnd - startTime;
   })()`);
-  if (sharing && path === '') await visitor.sharing();
+  if (sharing) await visitor.sharing();
   const start = await visitor.page.evaluate(film);
   await visitor.close();
   return { load, start };
 }
 
 /** @param {number[]} all */
-const median = (all) => [...all].sort((a, b) => a - b)[Math.floor(all.length / 2)] ?? NaN;
+function median(all) {
+  const [low, high] = [Math.floor((all.length - 1) / 2), Math.ceil((all.length - 1) / 2)].map((at) => sorted(all)[at] ?? NaN);
+  return (low + high) / 2;
+}
 
-/** @param {string} name @param {Record<string, string>} tag @param {boolean} sharing */
-async function pairs(name, tag, sharing) {
+/** @param {number[]} all */
+const sorted = (all) => [...all].sort((a, b) => a - b);
+
+/** An interval that holds the median of what was drawn from with at least 95 %, whatever its distribution: the k-th smallest
+ * and the k-th largest, where fewer than k of n fair coins show heads with at most 2.5 % (Conover, Practical Nonparametric
+ * Statistics, §3.2). For fewer than six there is none. @param {number[]} all @returns {[number, number]} */
+function interval(all) {
+  const n = all.length;
+  let [tail, term, k] = [0, 0.5 ** n, 0];
+  while (tail + term <= 0.025) {
+    tail += term;
+    term *= (n - k) / (k + 1);
+    k += 1;
+  }
+  const values = sorted(all);
+  return k === 0 ? [NaN, NaN] : [values[k - 1] ?? NaN, values[n - k] ?? NaN];
+}
+
+/** @param {number} value @param {number} digits */
+const round = (value, digits) => Math.round(value * 10 ** digits) / 10 ** digits;
+
+/** @typedef {{ load: number, start: number }} Seen */
+
+/** @param {string} name @param {Record<string, string>} tag @param {boolean} sharing @param {string} other the page beside the plain one */
+async function pairs(name, tag, sharing, other = '') {
   const site = await siteWith(tag);
-  /** @type {Record<string, { load: number, start: number }[]>} */
-  const seen = { 'plain.html': [], '': [] };
-  await visit(site, 'plain.html', false, -1);
-  await visit(site, '', sharing, -1);
+  const ours = { path: other, sharing };
+  const plain = { path: 'plain.html', sharing: false };
+  /** @type {{ ours: Seen, plain: Seen }[]} */
+  const seen = [];
+  // What is slow the first time: the browser, and the files.
+  await visit(site, plain.path, false, -1);
+  await visit(site, ours.path, sharing, -1);
   for (let number = 0; number < LOADS; number += 1) {
-    const order = number % 2 === 0 ? ['plain.html', ''] : ['', 'plain.html'];
-    for (const path of order) seen[path]?.push(await visit(site, path, sharing, number));
+    // In turns, so that what changes with time is on both sides.
+    const first = number % 2 === 0 ? plain : ours;
+    const one = await visit(site, first.path, first.sharing, number);
+    const second = first === plain ? ours : plain;
+    const two = await visit(site, second.path, second.sharing, number);
+    seen.push(first === plain ? { plain: one, ours: two } : { plain: two, ours: one });
   }
   await site.close();
-  const row = (/** @type {'load' | 'start'} */ what) => {
-    const [http, embed] = ['plain.html', ''].map((path) => median((seen[path] ?? []).map((one) => one[what])));
-    return { http: Math.round(http * 10) / 10, embed: Math.round(embed * 10) / 10, ratio: Math.round((embed / http) * 1000) / 1000 };
+  const row = (/** @type {keyof Seen} */ what) => {
+    const ratios = seen.map((pair) => pair.ours[what] / pair.plain[what]);
+    const of = (/** @type {'ours' | 'plain'} */ side) => round(median(seen.map((pair) => pair[side][what])), 1);
+    return { http: of('plain'), embed: of('ours'), ratio: round(median(ratios), 3), ratio_95: interval(ratios).map((value) => round(value, 3)) };
   };
   return { case: name, loads: LOADS, page_load_ms: row('load'), film_start_ms: row('start') };
 }
 
 // Nobody else is here, so nothing is loaded (visits of a minute ago still count, so one other is not enough here). And ready for
 // others, so that all goes through the service worker.
-if (process.env.CASE !== 'open') console.log(JSON.stringify(await pairs('gate closed', { peers: '1000' }, false)));
-if (process.env.CASE !== 'closed') console.log(JSON.stringify(await pairs('gate open, no peers', { peers: '0' }, true)));
+const wanted = (/** @type {string} */ name) => (process.env.CASE ?? 'closed open').includes(name);
+if (wanted('closed')) console.log(JSON.stringify(await pairs('gate closed', { peers: '1000' }, false)));
+if (wanted('open')) console.log(JSON.stringify(await pairs('gate open, no peers', { peers: '0' }, true)));
+if (wanted('same')) console.log(JSON.stringify(await pairs('plain HTTP twice', {}, false, 'plain.html')));
 await world.close();

@@ -40,8 +40,23 @@ export class Site {
     if (dash) site.#dash();
     Object.entries(more).forEach(([path, size], at) => writeFileSync(join(site.folder, path), bytes(900 + at, size)));
     site.publish({ signaller, tag, sign });
-    site.#configure({ rate, csp, signaller });
+    site.#configure({ rate, policy: csp ? policyFor(signaller) : '' });
     return site.start();
+  }
+
+  /** Somebody's own pages and files, and no more: nothing of it is published. @param {{ policy: string, files: Record<string, string | Buffer> }} options
+   * `policy`: its Content-Security-Policy. */
+  static async bare({ policy, files }) {
+    const site = new Site(mkdtempSync(join(tmpdir(), 'swarmlet-site-')), await freePort());
+    for (const [path, content] of Object.entries(files)) site.put(path, content);
+    site.#configure({ rate: '0', policy });
+    return site.start();
+  }
+
+  /** @param {string} path @param {string | Buffer} content */
+  put(path, content) {
+    mkdirSync(dirname(join(this.folder, path)), { recursive: true });
+    writeFileSync(join(this.folder, path), content);
   }
 
   /** A site that publishes nothing, whose signaller vouches for it with a key.
@@ -54,7 +69,7 @@ export class Site {
     const script = `<script async src="${signaller}/swarmlet/embed.js" ${Object.entries(options).map(([name, value]) => `data-${name}="${value}"`).join(' ')}></script>`;
     writeFileSync(join(site.folder, 'swarmlet-sw.js'), `importScripts('${signaller}/swarmlet/sw.js');\nswarmlet();\n`);
     writeFileSync(join(site.folder, 'index.html'), readFileSync(join(root, 'www/demo/index.html'), 'utf8').replace('<!-- swarmlet -->', script));
-    site.#configure({ rate: '0', csp: true, signaller });
+    site.#configure({ rate: '0', policy: policyFor(signaller) });
     return site.start();
   }
 
@@ -118,12 +133,8 @@ export class Site {
     writeFileSync(file, change(readFileSync(file, 'utf8')));
   }
 
-  /** @param {{ rate: string, csp: boolean, signaller: string }} options */
-  #configure({ rate, csp, signaller }) {
-    const socket = signaller.replace('http', 'ws');
-    // The lines that docs/EMBEDDING.md gives, for this signaller.
-    const policy = `default-src 'self'; script-src 'self' ${signaller} 'wasm-unsafe-eval'; worker-src 'self' blob: ${signaller}; `
-      + `connect-src 'self' ${signaller} ${socket}; img-src 'self' data:; style-src 'self'; media-src 'self' blob:`;
+  /** @param {{ rate: string, policy: string }} options */
+  #configure({ rate, policy }) {
     const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${this.home}/${name};`);
     writeFileSync(join(this.home, 'nginx.conf'), `
       daemon off; master_process off; pid ${this.home}/nginx.pid; error_log ${this.home}/error.log;
@@ -139,7 +150,7 @@ export class Site {
           limit_rate ${rate};
           location /private/ { add_header Cache-Control "private, max-age=60"; }
           location /cookie/ { add_header Set-Cookie "visit=1"; }
-          ${csp ? `add_header Content-Security-Policy "${policy}";` : ''}
+          ${policy ? `add_header Content-Security-Policy "${policy}";` : ''}
         }
       }`);
   }
@@ -150,7 +161,7 @@ export class Site {
     endsWithUs(nginx);
     const ready = async () => {
       while (nginx.exitCode === null) {
-        if ((await fetch(`${this.base}swarmlet-sw.js`).catch(() => undefined))?.ok) return;
+        if (await fetch(this.base).catch(() => undefined)) return;
         await new Promise((next) => setTimeout(next, 10));
       }
       throw new Error(readFileSync(join(this.home, 'error.log'), 'utf8'));
@@ -220,6 +231,12 @@ export class Site {
     const lines = readFileSync(join(this.home, 'access.log'), 'utf8').trim().split('\n').map((line) => line.split('\t'));
     return lines.map(([uri, status, sent, visitor]) => ({ path: uri?.slice(1) ?? '', status: Number(status), bytes: Number(sent), visitor: visitor ?? '' }));
   }
+}
+
+/** The lines that docs/EMBEDDING.md gives, for this signaller, and what the demo's own pages need. @param {string} signaller */
+function policyFor(signaller) {
+  return `default-src 'self'; script-src 'self' ${signaller} 'wasm-unsafe-eval'; worker-src 'self' blob: ${signaller}; `
+    + `connect-src 'self' ${signaller} ${signaller.replace('http', 'ws')}; img-src 'self' data:; style-src 'self'; media-src 'self' blob:`;
 }
 
 /** A live stream: segments of a second that are ready, and come out one by one. */

@@ -57,11 +57,3 @@ impl Alarm {
         self.set.set(Some((set_timeout(self.ring.as_ref().unchecked_ref(), millis), due)));
     }
 }
-
-impl Drop for Alarm {
-    fn drop(&mut self) {
-        if let Some((id, _)) = self.set.get() {
-            clear_timeout(id);
-        }
-    }
-}

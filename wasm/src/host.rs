@@ -11,8 +11,7 @@ use crate::store::Store;
 use crate::table::Table;
 use crate::task::spawn;
 use alloc::collections::VecDeque;
-use alloc::rc::Rc;
-use core::cell::{Cell, RefCell};
+use core::cell::{Cell, OnceCell, RefCell};
 use js_sys::{Array, Function, Uint8Array};
 use swarmlet_core::wire::{Candidate, Description};
 use swarmlet_core::{
@@ -44,11 +43,12 @@ pub(crate) enum Ended {
     Failed(Failure),
 }
 
+/// Lives as long as its worker, so that whatever waits for the browser may know it without counting: that is less to download.
 pub(crate) struct Host {
     node: RefCell<Node>,
     inbox: RefCell<VecDeque<News>>,
     running: Cell<bool>,
-    alarm: Alarm,
+    alarm: OnceCell<Alarm>,
     pub(crate) links: Links,
     pub(crate) store: Store,
     socket: RefCell<Option<Socket>>,
@@ -68,29 +68,29 @@ impl Host {
         signaller_url: String,
         store: Store,
         post: Function,
-    ) -> Rc<Self> {
-        Rc::new_cyclic(|weak: &alloc::rc::Weak<Self>| {
-            let weak = weak.clone();
-            let alarm = Alarm::new(move || {
-                if let Some(host) = weak.upgrade() {
-                    host.alarm.rang();
-                    host.news(News::Timeout);
-                }
-            });
-            Self {
-                node: RefCell::new(Node::new(config, seed, me, now())),
-                inbox: RefCell::default(),
-                running: Cell::new(false),
-                alarm,
-                links: Links::default(),
-                store,
-                socket: RefCell::default(),
-                socket_open: Cell::new(false),
-                signaller_url,
-                fetches: RefCell::default(),
-                post,
-                changed: Cell::new(false),
-            }
+    ) -> &'static Self {
+        Box::leak(Box::new(Self {
+            node: RefCell::new(Node::new(config, seed, me, now())),
+            inbox: RefCell::default(),
+            running: Cell::new(false),
+            alarm: OnceCell::new(),
+            links: Links::default(),
+            store,
+            socket: RefCell::default(),
+            socket_open: Cell::new(false),
+            signaller_url,
+            fetches: RefCell::default(),
+            post,
+            changed: Cell::new(false),
+        }))
+    }
+
+    fn alarm(&'static self) -> &'static Alarm {
+        self.alarm.get_or_init(|| {
+            Alarm::new(|| {
+                self.alarm().rang();
+                self.news(News::Timeout);
+            })
         })
     }
 
@@ -105,7 +105,7 @@ impl Host {
     }
 
     /// Takes in one piece of news and everything that follows from it at once.
-    pub(crate) fn news(self: &Rc<Self>, news: News) {
+    pub(crate) fn news(&'static self, news: News) {
         self.push(news);
         self.run();
     }
@@ -116,7 +116,7 @@ impl Host {
     }
 
     /// Works until nothing is left to do now, then sets the alarm.
-    pub(crate) fn run(self: &Rc<Self>) {
+    pub(crate) fn run(&'static self) {
         if self.running.replace(true) {
             return;
         }
@@ -135,8 +135,8 @@ impl Host {
             }
         }
         let now = now();
-        self.alarm.set(self.node.borrow().poll_timeout(), now);
-        self.alarm.set(Store::look(self, now), now);
+        self.alarm().set(self.node.borrow().poll_timeout(), now);
+        self.alarm().set(Store::look(self, now), now);
         self.running.set(false);
     }
 
@@ -171,7 +171,7 @@ impl Host {
         }
     }
 
-    fn carry_out(self: &Rc<Self>, action: Action) {
+    fn carry_out(&'static self, action: Action) {
         match action {
             Action::Notify(event) => self.notify(&event),
             Action::Send { link: LinkId::OVERLAY, bytes, .. } => {
@@ -199,7 +199,7 @@ impl Host {
         }
     }
 
-    fn start(self: &Rc<Self>, job: JobId, work: Work) {
+    fn start(&'static self, job: JobId, work: Work) {
         match work {
             Work::OpenSignaller => {
                 self.socket_open.set(false);
@@ -241,14 +241,14 @@ impl Host {
         self.tell(order.done());
     }
 
-    fn fetch(self: &Rc<Self>, job: JobId, url: String, start: u64, end: u64, total: u64) {
+    fn fetch(&'static self, job: JobId, url: String, start: u64, end: u64, total: u64) {
         let Ok(controller) = AbortController::new() else {
             self.push(News::Done { job, ended: Ended::Failed(Failure::Unsupported) });
             return;
         };
         let signal = controller.signal();
         self.fetches.borrow_mut().insert(job, controller);
-        let host = self.clone();
+        let host = self;
         spawn(async move {
             let ended = fetch::range(url, start, end, total, signal).await;
             // An aborted fetch is not in the list any more, and nobody waits for it.
@@ -259,13 +259,13 @@ impl Host {
     }
 
     /// The socket to the signaller is open.
-    pub(crate) fn signaller_open(self: &Rc<Self>, job: JobId) {
+    pub(crate) fn signaller_open(&'static self, job: JobId) {
         self.socket_open.set(true);
         self.news(News::Done { job, ended: Ended::Ok });
     }
 
     /// The socket to the signaller closed, or never opened.
-    pub(crate) fn signaller_closed(self: &Rc<Self>, job: JobId) {
+    pub(crate) fn signaller_closed(&'static self, job: JobId) {
         self.socket.replace(None);
         if self.socket_open.replace(false) {
             self.news(News::SignallerLost);
@@ -275,7 +275,7 @@ impl Host {
     }
 
     /// A link ended by itself: it is put away here and in the page, and the node hears of it once.
-    pub(crate) fn unlinked(self: &Rc<Self>, link: LinkId) {
+    pub(crate) fn unlinked(&'static self, link: LinkId) {
         if self.links.close(self, link) {
             self.news(News::Unlinked(link));
         }

@@ -27,7 +27,7 @@ use alloc::rc::Rc;
 use core::cell::{Cell, RefCell};
 use core::time::Duration;
 use js_sys::{Array, Function, Uint8Array};
-use swarmlet_core::content::{ContentError, Magnet, Torrent};
+use swarmlet_core::content::{ContentError, Magnet, Torrent, http};
 use swarmlet_core::wire::sdp;
 use swarmlet_core::{Command, Config, ContentId, Failure, JobId, LinkId, PeerId, Root, Topic};
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -54,7 +54,7 @@ extern "C" {
 /// in by [`Engine::hear`], what it asks for by [`Engine::call`].
 #[wasm_bindgen]
 pub struct Engine {
-    host: Rc<Host>,
+    host: &'static Host,
     /// Hashing under way, by the page's number for the call.
     hashing: Rc<RefCell<Table<u32, Rc<Cell<bool>>>>>,
 }
@@ -109,7 +109,7 @@ impl Engine {
     /// Takes in what the page says of its connections, and what the worker says of keys.
     pub fn hear(&self, message: &JsValue) {
         let number = |name| get(message, name).as_f64().unwrap_or_default();
-        let (host, link) = (&self.host, LinkId(number("link") as u32));
+        let (host, link) = (self.host, LinkId(number("link") as u32));
         let channel = rtc::channel_of(number("channel"));
         let done = |ended| host.news(News::Done { job: JobId(number("job") as u64), ended });
         match text(&get(message, "t")).as_str() {
@@ -187,6 +187,8 @@ impl Engine {
                 let code = first.unchecked_ref::<Uint8Array>().to_vec();
                 self.command(Command::Meet { call: id, code });
             }
+            // Whether a web server's answer with these headers, `Cache-Control` and `Vary`, is not for everybody.
+            "private" => return Ok(http::objection(&text(&first), &text(&second), false).is_some().into()),
             "cancelRead" => self.command(Command::CancelRead(number(0) as u32)),
             "cancelSeed" => {
                 if let Some(cancelled) = self.hashing.borrow().get(&(number(0) as u32)) {
@@ -259,10 +261,10 @@ impl Engine {
     fn seed(&self, call: u32, files: &JsValue, name: String, web_seeds: &JsValue) {
         let cancelled = Rc::new(Cell::new(false));
         self.hashing.borrow_mut().insert(call, cancelled.clone());
-        let (hashing, host) = (self.hashing.clone(), self.host.clone());
+        let (hashing, host) = (self.hashing.clone(), self.host);
         let (files, web_seeds) = (seed::Files::of(files.unchecked_ref()), convert::texts(web_seeds));
         spawn(async move {
-            let made = seed::seed(&host, call, files, name, web_seeds, cancelled).await;
+            let made = seed::seed(host, call, files, name, web_seeds, cancelled).await;
             hashing.borrow_mut().remove(&call);
             let answer = Plain::of("reply").set("id", call);
             host.tell(match made {

@@ -5,7 +5,6 @@ use crate::convert::Plain;
 use crate::host::{Ended, Host, News};
 use crate::listener::Listener;
 use crate::table::Table;
-use alloc::rc::{Rc, Weak};
 use core::cell::RefCell;
 use js_sys::{Array, ArrayBuffer, Uint8Array};
 use swarmlet_core::config::CHANNEL_LOW_BYTES;
@@ -165,7 +164,7 @@ impl Links {
     }
 
     /// The page gave the two channels of a link away.
-    pub(crate) fn adopt(&self, host: &Rc<Host>, link: LinkId, channels: [RtcDataChannel; 2]) {
+    pub(crate) fn adopt(&self, host: &'static Host, link: LinkId, channels: [RtcDataChannel; 2]) {
         if self.links.borrow().get(&link).is_none() {
             channels.iter().for_each(RtcDataChannel::close);
             return;
@@ -189,7 +188,7 @@ impl Links {
     }
 
     /// A pumped channel opened.
-    pub(crate) fn pumped_open(&self, host: &Rc<Host>, link: LinkId, channel: Channel) {
+    pub(crate) fn pumped_open(&self, host: &'static Host, link: LinkId, channel: Channel) {
         if let Some(entry) = self.links.borrow_mut().get_mut(&link)
             && let Pipe::Pumped { open, .. } = &mut entry.pipes[slot(channel)]
         {
@@ -210,7 +209,7 @@ impl Links {
     }
 
     /// Reports a link once both of its channels are open.
-    fn opened(&self, host: &Rc<Host>, link: LinkId) {
+    fn opened(&self, host: &'static Host, link: LinkId) {
         if let Some(entry) = self.links.borrow_mut().get_mut(&link) {
             let open = entry.pipes.iter().all(|pipe| match pipe {
                 Pipe::Absent => false,
@@ -227,14 +226,9 @@ impl Links {
     }
 }
 
-fn listen(host: &Rc<Host>, link: LinkId, channel: Channel, rtc: &RtcDataChannel) -> [Listener; 4] {
-    let on = |name, tell: fn(&Rc<Host>, LinkId, Channel, &web_sys::Event)| {
-        let host: Weak<Host> = Rc::downgrade(host);
-        Listener::new(rtc, name, move |event| {
-            if let Some(host) = host.upgrade() {
-                tell(&host, link, channel, &event);
-            }
-        })
+fn listen(host: &'static Host, link: LinkId, channel: Channel, rtc: &RtcDataChannel) -> [Listener; 4] {
+    let on = |name, tell: fn(&'static Host, LinkId, Channel, &web_sys::Event)| {
+        Listener::new(rtc, name, move |event| tell(host, link, channel, &event))
     };
     [
         on("open", |host, link, _, _| host.links.opened(host, link)),

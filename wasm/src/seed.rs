@@ -41,7 +41,7 @@ impl Files {
 
 /// Hashes `files` and leaves the command to seed them for the next run of the host.
 pub(crate) async fn seed(
-    host: &Rc<Host>,
+    host: &'static Host,
     call: u32,
     files: Files,
     name: String,

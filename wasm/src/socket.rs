@@ -2,7 +2,6 @@
 
 use crate::host::{Ended, Host, News};
 use crate::listener::Listener;
-use alloc::rc::{Rc, Weak};
 use js_sys::{ArrayBuffer, Uint8Array};
 use swarmlet_core::config::SIGNAL_BYTES_MAX;
 use swarmlet_core::{Failure, JobId};
@@ -20,19 +19,14 @@ pub(crate) struct Socket {
 
 impl Socket {
     /// Begins to connect; ends the job when it is open or has failed.
-    pub(crate) fn open(host: &Rc<Host>, job: JobId, url: &str) -> Option<Self> {
+    pub(crate) fn open(host: &'static Host, job: JobId, url: &str) -> Option<Self> {
         let Ok(socket) = WebSocket::new_with_str(url, PROTOCOL) else {
             host.push(News::Done { job, ended: Ended::Failed(Failure::Unsupported) });
             return None;
         };
         socket.set_binary_type(BinaryType::Arraybuffer);
-        let on = |name, tell: fn(&Rc<Host>, JobId, &web_sys::Event)| {
-            let host: Weak<Host> = Rc::downgrade(host);
-            Listener::new(&socket, name, move |event| {
-                if let Some(host) = host.upgrade() {
-                    tell(&host, job, &event);
-                }
-            })
+        let on = |name, tell: fn(&'static Host, JobId, &web_sys::Event)| {
+            Listener::new(&socket, name, move |event| tell(host, job, &event))
         };
         let listeners = vec![
             on("open", |host, job, _| host.signaller_open(job)),

@@ -10,7 +10,6 @@ use crate::host::{Ended, Host, News};
 use crate::table::Table;
 use crate::task::{settled, spawn};
 use alloc::collections::VecDeque;
-use alloc::rc::Rc;
 use core::cell::{Cell, RefCell};
 use js_sys::{Promise, Uint8Array};
 use swarmlet_core::util::Map;
@@ -75,13 +74,12 @@ impl Store {
     }
 
     /// Begins one storage job.
-    pub(crate) fn begin(host: &Rc<Host>, job: JobId, work: Work) {
+    pub(crate) fn begin(host: &'static Host, job: JobId, work: Work) {
         let store = &host.store;
         if let Work::Load { root, start, length } = work
             && let Some(blob) = store.seeds.borrow().get(&root).cloned()
         {
             // Files of the visitor are read side by side: each read waits for the browser process.
-            let host = host.clone();
             spawn(async move {
                 let ended = read_blob(&blob, start, length).await;
                 host.news(News::Done { job, ended });
@@ -99,7 +97,7 @@ impl Store {
     }
 
     /// Begins what has waited long enough, or says when it will have.
-    pub(crate) fn look(host: &Rc<Host>, now: Instant) -> Option<Instant> {
+    pub(crate) fn look(host: &'static Host, now: Instant) -> Option<Instant> {
         let due = host.store.due.get()?;
         if now < due {
             return Some(due);
@@ -109,10 +107,9 @@ impl Store {
     }
 
     /// Carries out what waits, unless that is being done.
-    fn empty(host: &Rc<Host>) {
+    fn empty(host: &'static Host) {
         host.store.due.set(None);
         let Some(mut disk) = host.store.disk.take() else { return };
-        let host = host.clone();
         spawn(async move {
             loop {
                 let record = host.store.records.borrow_mut().pop_front();

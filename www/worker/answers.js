@@ -17,11 +17,6 @@ export function give(url, start, bytes) {
   if (given.length > GIVEN_MAX) given.shift();
 }
 
-/** Whether an answer is for everybody (RFC 9111 §5.2; browsers hide `Set-Cookie`). @param {(string | null)[]} rules `Cache-Control`, `Vary` */
-export function isPublic([control, vary]) {
-  return !/\b(private|no-store)\b/i.test(control ?? '') && !/\*|\b(cookie|authorization)\b/i.test(vary ?? '');
-}
-
 /** An answer out of what was given. @param {string} url @param {string | undefined} range */
 function known(url, range) {
   const [, first, last] = /^bytes=(\d+)-(\d+)$/.exec(range ?? '') ?? [];
@@ -33,15 +28,16 @@ function known(url, range) {
   return new Response(copy.bytes.subarray(start - copy.start, end - copy.start), { status: 206, headers });
 }
 
-/** Looks at what the node asks for from now on. @param {(url: string) => void} closed is told of what is not for everybody. */
-export function watchAnswers(closed) {
+/** Looks at what the node asks for from now on. @param {(rules: (string | null)[]) => boolean} isPrivate is the node's judgement of
+ * `Cache-Control` and `Vary` (browsers hide `Set-Cookie`). @param {(url: string) => void} closed is told of what is not for everybody. */
+export function watchAnswers(isPrivate, closed) {
   const ask = self.fetch.bind(self);
   self.fetch = async (input, init) => {
     const url = String(input);
     const copy = known(url, /** @type {any} */ (init)?.headers?.range);
     if (copy) return copy;
     const answer = await ask(input, init);
-    if (isPublic(['cache-control', 'vary'].map((name) => answer.headers.get(name)))) return answer;
+    if (!isPrivate(['cache-control', 'vary'].map((name) => answer.headers.get(name)))) return answer;
     answer.body?.cancel().catch(() => {});
     closed(url);
     throw new TypeError('The site gives this to some only.');

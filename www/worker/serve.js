@@ -1,7 +1,7 @@
 // @ts-check
 // Bytes of files for a service worker, through a port of its own: the page's thread never touches them.
 
-import { give, isPublic, watchAnswers } from './answers.js';
+import { give, watchAnswers } from './answers.js';
 
 // The node's READ_BYTES_MAX, and a first read that is small, so that something comes soon.
 const READ_BYTES = 1024 * 1024;
@@ -18,7 +18,7 @@ const LARGE_BYTES = 8 * 1024 * 1024;
 // The numbers of our reads: the page's begin with 1.
 const FIRST_READ = 0x8000_0000;
 
-/** @typedef {{ call: (id: number, method: string, args: unknown[]) => void, run: () => void }} Engine */
+/** @typedef {{ call: (id: number, method: string, args: unknown[]) => any, run: () => void }} Engine */
 // Up to so far ahead of its need the node asks an HTTP server for what no peer was asked for (the core's HEDGE).
 const HEDGE_MS = 2000;
 
@@ -61,7 +61,12 @@ export class Servings {
         this.#tell({ t: 'loaded', url: entry.name, bytes: entry.transferSize });
       }
     }).observe({ type: 'resource' });
-    watchAnswers((url) => this.#tell({ t: 'loaded', url, closed: true }));
+    watchAnswers((rules) => this.#isPrivate(rules), (url) => this.#tell({ t: 'loaded', url, closed: true }));
+  }
+
+  /** @param {(string | null)[]} rules */
+  #isPrivate(rules) {
+    return this.#engine()?.call(0, 'private', rules) ?? true;
   }
 
   /** Notes how many peers there are. @param {any} snapshot */
@@ -83,7 +88,7 @@ export class Servings {
   begin({ port, what, id }) {
     const { copy, rules = [], ...rest } = what;
     if (copy) {
-      const closed = !isPublic(rules);
+      const closed = this.#isPrivate(rules);
       if (closed) this.#tell({ t: 'loaded', url: copy, closed });
       port.onmessage = ({ data }) => {
         port.close();

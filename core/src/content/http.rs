@@ -24,6 +24,33 @@ pub enum Take {
     },
 }
 
+/// Why an answer is not for everybody, if it is not: by its `Cache-Control` and `Vary` headers (RFC 9111 §5.2, RFC 9110 §12.5.5;
+/// several of a name are joined by commas), and whether it sets a cookie (RFC 6265 §3). Any doubt is an objection.
+#[must_use]
+pub fn objection(cache_control: &str, vary: &str, sets_cookie: bool) -> Option<&'static str> {
+    if says(cache_control, "private") {
+        Some("Cache-Control: private")
+    } else if says(cache_control, "no-store") {
+        Some("Cache-Control: no-store")
+    } else if sets_cookie {
+        Some("Set-Cookie")
+    } else if says(vary, "cookie") {
+        Some("Vary: Cookie")
+    } else if says(vary, "authorization") {
+        Some("Vary: Authorization")
+    } else if says(vary, "*") {
+        Some("Vary: *")
+    } else {
+        None
+    }
+}
+
+/// Whether a word is anywhere in a list, be it what something is set to.
+fn says(list: &str, word: &str) -> bool {
+    let mut words = list.as_bytes().split(|byte| matches!(byte, b',' | b';' | b'=' | b'"' | b' ' | b'\t'));
+    words.any(|said| said.eq_ignore_ascii_case(word.as_bytes()))
+}
+
 /// Decides by status and `Content-Range` header. A server of another origin may hide the header, and then the
 /// length of the body must do.
 #[must_use]
@@ -63,6 +90,33 @@ pub fn parse_content_range(header: &str) -> Option<(u64, u64, Option<u64>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_for_everybody_says_so_in_one_of_these_ways() {
+        for (control, vary, cookie) in [
+            ("max-age=60, Private", "", false),
+            ("private=\"x-name\"", "", false),
+            ("private=\"set-cookie, x\"", "", false),
+            ("public,no-store", "", false),
+            ("max-age=1;\tprivate", "", false),
+            ("ext=\"no-store\"", "", false),
+            ("public", "", true),
+            ("", "Accept-Encoding, COOKIE", false),
+            ("", "authorization", false),
+            ("", "*", false),
+        ] {
+            assert!(objection(control, vary, cookie).is_some(), "{control} {vary}");
+        }
+        for (control, vary) in [
+            ("", ""),
+            ("public, max-age=31536000, immutable", ""),
+            ("no-cache", "Accept-Encoding, Origin"),
+            ("x-private, no-storekeeper", "x-cookie"),
+            ("cookie", "private"),
+        ] {
+            assert_eq!(objection(control, vary, false), None, "{control} {vary}");
+        }
+    }
 
     #[test]
     fn content_ranges_are_read_strictly() {

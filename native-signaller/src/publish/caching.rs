@@ -7,6 +7,7 @@ use core::time::Duration;
 use futures_util::StreamExt;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{CACHE_CONTROL, HeaderMap, SET_COOKIE, VARY};
+use swarmlet_core::content::http;
 
 /// Requests at the same time.
 const AT_ONCE: usize = 8;
@@ -18,22 +19,12 @@ pub(crate) const ESCAPED: &AsciiSet =
 
 /// Why an answer is not for everybody, if it is not.
 pub(crate) fn objection(headers: &HeaderMap) -> Option<&'static str> {
-    let says = |name, word: &str| {
-        let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
-        let words = values.flat_map(|value| value.split(','));
-        words
-            .map(|word| word.split('=').next().unwrap_or("").trim())
-            .any(|said| said.eq_ignore_ascii_case(word))
+    // What is not text is in doubt.
+    let all = |name| {
+        let values = headers.get_all(name).iter().map(|value| value.to_str().unwrap_or("private, *"));
+        values.collect::<Vec<_>>().join(",")
     };
-    let rules = [
-        (says(CACHE_CONTROL, "private"), "Cache-Control: private"),
-        (says(CACHE_CONTROL, "no-store"), "Cache-Control: no-store"),
-        (headers.contains_key(SET_COOKIE), "Set-Cookie"),
-        (says(VARY, "cookie"), "Vary: Cookie"),
-        (says(VARY, "authorization"), "Vary: Authorization"),
-        (says(VARY, "*"), "Vary: *"),
-    ];
-    rules.into_iter().find(|(holds, _)| *holds).map(|(_, why)| why)
+    http::objection(&all(CACHE_CONTROL), &all(VARY), headers.contains_key(SET_COOKIE))
 }
 
 /// Asks the web server for the headers of each file, and keeps those that are for everybody.
@@ -48,7 +39,7 @@ pub(super) fn keep_public(base: &str, found: Vec<Found>) -> Result<Vec<Found>, E
             let why = match request.send().await {
                 Ok(answer) if answer.status().is_success() => objection(answer.headers()).map(str::to_owned),
                 Ok(answer) => Some(format!("the web server says {}", answer.status())),
-                Err(error) => Some(error.to_string()),
+                Err(error) => Some(causes(&error)),
             };
             if let Some(why) = &why {
                 eprintln!("left out: {}: {why}", file.path);
@@ -59,38 +50,39 @@ pub(super) fn keep_public(base: &str, found: Vec<Found>) -> Result<Vec<Found>, E
     Ok(runtime.block_on(asked.buffered(AT_ONCE).filter_map(core::future::ready).collect()))
 }
 
+/// An error and what is behind it: the first says that there was one, the last why.
+fn causes(error: &dyn core::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use reqwest::header::{HeaderName, HeaderValue};
 
     #[test]
-    fn what_is_not_for_everybody_says_so_in_one_of_these_ways() {
-        let headers = |lines: &[(&'static str, &'static str)]| -> HeaderMap {
-            let pair = |(name, value): &(&'static str, &'static str)| {
-                (HeaderName::from_static(name), HeaderValue::from_static(value))
+    fn all_headers_of_a_name_are_looked_at() {
+        let headers = |lines: &[(&'static str, &'static [u8])]| -> HeaderMap {
+            let pair = |(name, value): &(&'static str, &'static [u8])| {
+                (HeaderName::from_static(name), HeaderValue::from_bytes(value).unwrap())
             };
             lines.iter().map(pair).collect()
         };
         for lines in [
-            [("cache-control", "max-age=60, Private")].as_slice(),
-            &[("cache-control", "private=\"x-name\"")],
-            &[("cache-control", "public"), ("cache-control", "no-store")],
-            &[("set-cookie", "a=b")],
-            &[("vary", "Accept-Encoding, COOKIE")],
-            &[("vary", "authorization")],
-            &[("vary", "*")],
+            [("cache-control", b"public".as_slice()), ("cache-control", b"no-store")].as_slice(),
+            &[("vary", b"accept-encoding"), ("vary", b"cookie")],
+            &[("set-cookie", b"a=b")],
+            &[("cache-control", b"max-age=1, \xff")],
+            &[("vary", b"\xff")],
         ] {
             assert!(objection(&headers(lines)).is_some(), "{lines:?}");
         }
-        for lines in [
-            [].as_slice(),
-            &[("cache-control", "public, max-age=31536000, immutable")],
-            &[("cache-control", "no-cache")],
-            &[("vary", "Accept-Encoding, Origin")],
-            &[("x-private", "private")],
-        ] {
-            assert_eq!(objection(&headers(lines)), None, "{lines:?}");
-        }
+        assert_eq!(objection(&headers(&[("x-private", b"private"), ("vary", b"origin")])), None);
     }
 }

@@ -82,6 +82,7 @@ pub struct PublishOptions {
 /// When the folder cannot be read or written to, or holds what cannot be shared.
 pub fn run(options: &PublishOptions) -> Result<(), Error> {
     let key = options.sign.as_deref().map(mint::read).transpose()?;
+    check_key(options)?;
     let base = options.base_url.as_deref().map(manifest::base).transpose()?;
     if let Some(mode) = &options.policy {
         manifest::write_policy(&options.folder, mode, key.as_ref())?;
@@ -106,6 +107,26 @@ pub fn run(options: &PublishOptions) -> Result<(), Error> {
             eprintln!("swarmlet-signaller: {error}");
         }
     }
+}
+
+/// Refuses what would end sharing, or the site's safety, without a word: no key where pages want a signature, so that not even
+/// the switch to stop it all would be heard; and a key that the web server would give to everybody.
+fn check_key(options: &PublishOptions) -> Result<(), Error> {
+    let folder = &options.folder;
+    let Some(key) = &options.sign else {
+        let seal = folder.join(manifest::SIGNATURE);
+        let text = "this site is signed, and its pages believe nothing else: say --sign, or remove this file to begin anew";
+        return if seal.exists() { Err(Error::Unfit(seal, text.to_owned())) } else { Ok(()) };
+    };
+    let inside = folder
+        .canonicalize()
+        .ok()
+        .zip(key.canonicalize().ok())
+        .is_some_and(|(folder, key)| key.starts_with(folder));
+    if inside {
+        return Err(Error::Unfit(key.clone(), "a private key in the folder that the web server serves: move it out, and make a new one if it was there for long".to_owned()));
+    }
+    Ok(())
 }
 
 fn find(options: &PublishOptions) -> Result<Vec<Found>, Error> {

@@ -94,7 +94,7 @@ fn only_what_has_changed_is_hashed_again() {
 fn manifest_and_policy_are_signed_each_for_its_purpose() {
     let site = Site::new("signed");
     let key = SigningKey::from_bytes(&[7; 32]);
-    let file = site.0.join(".key");
+    let file = site.0.with_extension("key");
     fs::write(&file, format!("private {}\n", swarmlet_core::Root(key.to_bytes()))).unwrap();
     let options = PublishOptions { sign: Some(file), ..site.options() };
     run(&options).unwrap();
@@ -118,8 +118,19 @@ fn manifest_and_policy_are_signed_each_for_its_purpose() {
     run(&options).unwrap();
     assert!(site.read("swarmlet-policy.json").contains("\"off\""), "publishing does not switch it on again");
     assert!(verify("swarmlet site policy", "swarmlet-policy.json"));
-    run(&PublishOptions { sign: None, ..options }).unwrap();
-    assert!(!site.0.join("swarmlet.json.sig").exists(), "an old signature does not stay");
+    // Without the key: pages would believe neither, and the owner would think that it is done.
+    for policy in [None, Some("off".to_owned())] {
+        let unsigned = PublishOptions { sign: None, policy, ..options.clone() };
+        assert!(run(&unsigned).unwrap_err().to_string().contains("--sign"));
+    }
+    assert!(verify("swarmlet site manifest", "swarmlet.json"));
+    assert!(verify("swarmlet site policy", "swarmlet-policy.json"));
+    fs::remove_file(site.0.join("swarmlet.json.sig")).unwrap();
+    run(&PublishOptions { sign: None, ..options.clone() }).unwrap();
+    assert!(!site.0.join("swarmlet.json.sig").exists() && !site.0.join("swarmlet-policy.json.sig").exists());
+    let inside = site.0.join("img/site.key");
+    fs::rename(site.0.with_extension("key"), &inside).unwrap();
+    assert!(run(&PublishOptions { sign: Some(inside), ..options }).is_err(), "a key that is served");
 }
 
 #[test]

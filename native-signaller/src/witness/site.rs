@@ -16,10 +16,8 @@ use swarmlet_core::Hash;
 use swarmlet_core::content::{Builder, Built, ContentError};
 use swarmlet_core::tracker::server::Network;
 use swarmlet_core::tracker::server::{Bucket, Rate};
-use tokio::sync::mpsc;
+use tokio::sync::Notify;
 
-/// Objects that wait to be asked for; what comes on top waits for the next wish.
-const QUEUE_MAX: usize = 64;
 /// Bytes of a path.
 const PATH_BYTES_MAX: usize = 1024;
 /// Smaller ones cost more to ask for than to send: `publish` leaves them out too.
@@ -33,7 +31,8 @@ pub(crate) struct Site {
     key: SigningKey,
     demand: u32,
     wishes: Mutex<Wishes>,
-    queue: mpsc::Sender<String>,
+    /// There is something to ask for.
+    wanted: Notify,
     objects: Mutex<BTreeMap<String, Object>>,
     /// The newest, and the one before: who has just read that manifest asks for its torrent.
     editions: Mutex<[Arc<Edition>; 2]>,
@@ -70,7 +69,6 @@ pub(super) struct Edition {
 pub(crate) struct Worker {
     site: Arc<Site>,
     fetcher: Fetcher,
-    wanted: mpsc::Receiver<String>,
     rate: Rate,
     object_bytes_max: u64,
     objects_max: usize,
@@ -83,7 +81,6 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Site {
     pub(super) fn new(config: &Witness, base: String, key: SigningKey) -> Result<(Arc<Self>, Worker), Error> {
-        let (queue, wanted) = mpsc::channel(QUEUE_MAX);
         let fetcher = Fetcher::new(config, &base)?;
         let empty = Arc::new(Edition::new(&base, &key, None, &[]));
         let site = Arc::new(Self {
@@ -91,7 +88,7 @@ impl Site {
             key,
             demand: config.demand,
             wishes: Mutex::default(),
-            queue,
+            wanted: Notify::new(),
             objects: Mutex::default(),
             editions: Mutex::new([Arc::clone(&empty), empty]),
             counts: Counts::default(),
@@ -99,7 +96,6 @@ impl Site {
         let worker = Worker {
             site: Arc::clone(&site),
             fetcher,
-            wanted,
             rate: config.fetches.into(),
             object_bytes_max: config.object_bytes_max,
             objects_max: config.objects_max as usize,
@@ -117,9 +113,8 @@ impl Site {
         if !is_sane(path) || locked(&self.objects).get(path).is_some_and(|object| object.until > now) {
             return;
         }
-        let mut wishes = locked(&self.wishes);
-        if wishes.add(path, network, self.demand, now) && self.queue.try_send(path.to_owned()).is_err() {
-            wishes.forget(path);
+        if locked(&self.wishes).add(path, network, self.demand, now) {
+            self.wanted.notify_one();
         }
     }
 
@@ -198,7 +193,7 @@ impl Edition {
 
 impl Worker {
     /// Works until it is dropped.
-    pub(crate) async fn run(mut self) {
+    pub(crate) async fn run(self) {
         let began = tokio::time::Instant::now();
         let now = || {
             swarmlet_core::Instant::from_micros(
@@ -207,19 +202,27 @@ impl Worker {
         };
         let mut bucket = Bucket::new(self.rate, now());
         loop {
-            let until = tokio::time::Instant::from_std(self.next_expiry());
-            let path = tokio::select! {
-                path = self.wanted.recv() => path,
-                () = tokio::time::sleep_until(until) => None,
-            };
-            let Some(path) = path else {
-                self.publish(None);
-                continue;
-            };
+            // First the permission, then the choice: what is wanted most by then.
             while let Err(wait) = bucket.take(self.rate, now()) {
                 tokio::time::sleep(wait).await;
             }
+            let path = self.next().await;
             self.visit(path).await;
+        }
+    }
+
+    /// Waits for something to ask for; what is no longer vouched for meanwhile is taken out of the manifest.
+    async fn next(&self) -> String {
+        loop {
+            let path = locked(&self.site.wishes).next(self.site.demand, Instant::now());
+            if let Some(path) = path {
+                return path;
+            }
+            let until = tokio::time::Instant::from_std(self.next_expiry());
+            tokio::select! {
+                () = self.site.wanted.notified() => {}
+                () = tokio::time::sleep_until(until) => self.publish(None),
+            }
         }
     }
 

@@ -1,5 +1,7 @@
-//! What pages say that they loaded. Anybody can say anything, so it only counts when several networks say the same.
+//! What pages say that they loaded. Anybody can say anything, so it only counts when several networks say the same, and no network
+//! gets more of the site's server, or of the room here, than others leave to it.
 
+use core::cmp::Reverse;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -7,54 +9,95 @@ use swarmlet_core::tracker::server::Network;
 
 /// Paths that are counted at the same time.
 const PATHS_MAX: usize = 1024;
-/// A path that nobody named for so long is forgotten, and one that was asked for may be again.
+/// Networks that are remembered for one path.
+const NETWORKS_MAX: usize = 16;
+/// A path that was first named so long ago is forgotten, and one that was asked for may be again.
 const FORGET: Duration = Duration::from_secs(600);
 
 /// Who loaded what lately.
 #[derive(Debug, Default)]
-pub(super) struct Wishes(BTreeMap<String, Wish>);
+pub(super) struct Wishes {
+    open: BTreeMap<String, Wish>,
+    /// What was asked for: as many as the rate of requests allows in that time.
+    asked: BTreeMap<String, Wish>,
+}
 
 #[derive(Debug)]
 struct Wish {
     since: Instant,
-    /// At most as many as are needed.
     networks: BTreeSet<Network>,
-    /// It was asked for; there is nothing more to count.
-    asked: bool,
+}
+
+impl Wish {
+    fn is_old(&self, now: Instant) -> bool {
+        now.duration_since(self.since) >= FORGET
+    }
 }
 
 impl Wishes {
-    /// Notes that somebody loaded something. Whether it is to be asked for now: once, when `demand` networks did.
+    /// Notes that somebody loaded something. Whether as many networks as are needed say so now.
     pub(super) fn add(&mut self, path: &str, network: Network, demand: u32, now: Instant) -> bool {
-        let old = |wish: &Wish| now.duration_since(wish.since) >= FORGET;
-        if self.0.get(path).is_some_and(old) {
-            self.0.remove(path);
-        }
-        if !self.0.contains_key(path) && self.0.len() >= PATHS_MAX {
-            self.0.retain(|_, wish| !old(wish));
-            if self.0.len() >= PATHS_MAX {
-                return false;
-            }
-        }
-        let wish = self.0.entry(path.to_owned()).or_insert_with(|| Wish {
-            since: now,
-            networks: BTreeSet::new(),
-            asked: false,
-        });
-        if wish.asked {
+        if self.asked.get(path).is_some_and(|wish| !wish.is_old(now)) {
             return false;
         }
-        wish.networks.insert(network);
-        wish.asked = wish.networks.len() >= demand as usize;
-        if wish.asked {
-            wish.networks.clear();
+        if self.open.get(path).is_some_and(|wish| wish.is_old(now)) {
+            self.open.remove(path);
         }
-        wish.asked
+        if !self.open.contains_key(path) && self.open.len() >= PATHS_MAX {
+            self.make_room(now);
+        }
+        let wish = self
+            .open
+            .entry(path.to_owned())
+            .or_insert_with(|| Wish { since: now, networks: BTreeSet::new() });
+        if wish.networks.len() < NETWORKS_MAX {
+            wish.networks.insert(network);
+        }
+        wish.networks.len() >= demand as usize
+    }
+
+    /// The path to ask for now: of those that enough networks named, the one of a network for which the least was asked for lately;
+    /// then what most of them named, then what was named first.
+    pub(super) fn next(&mut self, demand: u32, now: Instant) -> Option<String> {
+        self.asked.retain(|_, wish| !wish.is_old(now));
+        let mut had: BTreeMap<Network, u32> = BTreeMap::new();
+        for network in self.asked.values().flat_map(|wish| &wish.networks) {
+            *had.entry(*network).or_default() += 1;
+        }
+        let least =
+            |wish: &Wish| wish.networks.iter().map(|network| had.get(network).copied().unwrap_or(0)).min();
+        let ripe = |wish: &Wish| wish.networks.len() >= demand as usize && !wish.is_old(now);
+        let found = self.open.iter().filter(|(_, wish)| ripe(wish));
+        let best = found.min_by_key(|(_, wish)| (least(wish), Reverse(wish.networks.len()), wish.since));
+        let path = best.map(|(path, _)| path.clone())?;
+        if let Some(wish) = self.open.remove(&path) {
+            self.asked.insert(path.clone(), Wish { since: now, ..wish });
+        }
+        Some(path)
     }
 
     /// It may be wished for anew: it is no longer vouched for.
     pub(super) fn forget(&mut self, path: &str) {
-        self.0.remove(path);
+        self.asked.remove(path);
+    }
+
+    /// Of what the fewest networks named, the oldest of the network that named the most of it goes.
+    fn make_room(&mut self, now: Instant) {
+        self.open.retain(|_, wish| !wish.is_old(now));
+        if self.open.len() < PATHS_MAX {
+            return;
+        }
+        let fewest = self.open.values().map(|wish| wish.networks.len()).min();
+        let weak = || self.open.iter().filter(|(_, wish)| Some(wish.networks.len()) == fewest);
+        let mut named: BTreeMap<Network, usize> = BTreeMap::new();
+        for network in weak().flat_map(|(_, wish)| &wish.networks) {
+            *named.entry(*network).or_default() += 1;
+        }
+        let most = |wish: &Wish| wish.networks.iter().filter_map(|network| named.get(network)).max().copied();
+        let gone = weak().max_by_key(|(_, wish)| (most(wish), Reverse(wish.since)));
+        if let Some(path) = gone.map(|(path, _)| path.clone()) {
+            self.open.remove(&path);
+        }
     }
 }
 
@@ -62,25 +105,56 @@ impl Wishes {
 mod tests {
     use super::*;
 
-    #[test]
-    fn several_networks_count_and_each_path_is_asked_for_once() {
-        let (mut wishes, now) = (Wishes::default(), Instant::now());
-        let network = |byte| Network::V4([byte; 4]);
-        assert!(!wishes.add("a", network(1), 2, now) && !wishes.add("a", network(1), 2, now), "one network");
-        assert!(wishes.add("a", network(2), 2, now));
-        assert!(!wishes.add("a", network(3), 2, now) && !wishes.add("a", network(4), 2, now), "asked for");
-        assert!(
-            !wishes.add("a", network(3), 2, now + FORGET) && wishes.add("a", network(4), 2, now + FORGET)
-        );
-        wishes.forget("a");
-        assert!(wishes.add("a", network(4), 1, now));
+    const fn network(byte: u8) -> Network {
+        Network::V4([byte; 4])
     }
 
     #[test]
-    fn nobody_can_fill_it() {
+    fn several_networks_count_and_each_path_is_asked_for_once() {
         let (mut wishes, now) = (Wishes::default(), Instant::now());
-        let mut say = |at: usize, now| wishes.add(&at.to_string(), Network::V4([1; 4]), 1, now);
-        assert_eq!((0..PATHS_MAX + 9).filter(|at| say(*at, now)).count(), PATHS_MAX);
-        assert!(say(PATHS_MAX + 9, now + FORGET), "old ones made room");
+        assert!(!wishes.add("a", network(1), 2, now) && !wishes.add("a", network(1), 2, now), "one network");
+        assert_eq!(wishes.next(2, now), None);
+        assert!(wishes.add("a", network(2), 2, now));
+        assert_eq!(wishes.next(2, now).as_deref(), Some("a"));
+        assert!(!wishes.add("a", network(3), 2, now) && !wishes.add("a", network(4), 2, now), "asked for");
+        assert_eq!(wishes.next(2, now), None);
+        let later = now + FORGET;
+        assert!(!wishes.add("a", network(3), 2, later) && wishes.add("a", network(4), 2, later));
+        assert_eq!(wishes.next(2, later).as_deref(), Some("a"));
+        wishes.forget("a");
+        assert!(wishes.add("a", network(4), 1, later));
+        assert_eq!(wishes.next(1, later + FORGET), None, "nobody wants it any more");
+    }
+
+    #[test]
+    fn two_networks_that_name_everything_do_not_keep_others_waiting() {
+        let (mut wishes, now) = (Wishes::default(), Instant::now());
+        for at in 0..5 * PATHS_MAX {
+            wishes.add(&format!("junk {at}"), network(1), 2, now);
+            wishes.add(&format!("junk {at}"), network(2), 2, now);
+        }
+        assert!((0..20).all(|_| wishes.next(2, now).is_some()), "nobody else is there");
+        for at in 0..10 {
+            // Between each two of theirs the others fill the room again.
+            for byte in [3, 4] {
+                wishes.add(&format!("film {at}"), network(byte), 2, now);
+                for junk in 0..PATHS_MAX {
+                    wishes.add(&format!("{at} {byte} {junk}"), network(1), 2, now);
+                }
+            }
+            assert!(wishes.open.len() <= PATHS_MAX);
+            assert_eq!(wishes.next(2, now), Some(format!("film {at}")));
+        }
+    }
+
+    #[test]
+    fn what_is_asked_for_lately_is_what_can_be() {
+        let (mut wishes, now) = (Wishes::default(), Instant::now());
+        for at in 0..50 {
+            wishes.add(&at.to_string(), network(1), 1, now);
+            assert_eq!(wishes.next(1, now), Some(at.to_string()));
+        }
+        assert_eq!(wishes.asked.len(), 50);
+        assert_eq!((wishes.next(1, now + FORGET), wishes.asked.len()), (None, 0));
     }
 }
