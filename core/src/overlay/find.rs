@@ -10,6 +10,8 @@ use crate::time::{Instant, SECOND};
 use crate::wire::overlay::{Body, Contact, Lead, Overlay as Message, Point, Provider};
 use alloc::vec::Vec;
 
+/// Neighbours that the safe path may begin with, nearest first: nearly all, so that no lane ends among liars.
+const STARTS: usize = 24;
 /// Questions at the same time.
 const FINDS_MAX: usize = 64;
 /// Records that one question may have verified.
@@ -19,8 +21,8 @@ const SILENCE_US: u64 = SECOND + SECOND / 5;
 /// Searches that are begun anew when a third of those asked were silent: a crash of many is over soon.
 const AGAIN_MAX: u8 = 3;
 const AGAIN_US: u64 = 2 * SECOND;
-/// How many times the questions of a search a publication may take.
-const PUBLISH_TIMES: u32 = 3;
+/// How many times the questions and the lanes of a search a publication may have.
+const PUBLISH_TIMES: u8 = 3;
 /// How long answers are taken after the first.
 const GRACE_US: u64 = SECOND / 2;
 
@@ -56,14 +58,14 @@ impl Find {
     fn new(settings: &super::Settings, key: Point, radius: u64, publish: Option<Provider>) -> Self {
         // Who publishes wants to reach the whole region, whoever stands in it.
         let budget = u32::from(settings.budget);
-        let budget = if publish.is_some() {
-            budget * PUBLISH_TIMES
+        let (lanes, width, budget) = if publish.is_some() {
+            let lanes = settings.lanes.saturating_mul(PUBLISH_TIMES);
+            (lanes, 2 * usize::from(settings.replicas), budget * u32::from(PUBLISH_TIMES))
         } else {
-            budget.saturating_sub(settings.first_hops.into())
+            // A search goes on as long as it may ask: liars that answer must not make it look done.
+            (settings.lanes, usize::MAX, budget.saturating_sub(settings.first_hops.into()))
         };
-        // A search goes on as long as it may ask: liars that answer must not make it look done.
-        let width = if publish.is_some() { 2 * usize::from(settings.replicas) } else { usize::MAX };
-        let lookup = Lookup::new(key, settings.lanes, width, radius, budget);
+        let lookup = Lookup::new(key, lanes, width, radius, budget);
         Self {
             publish,
             lookup,
@@ -125,7 +127,7 @@ impl Overlay {
     fn go_safe(&mut self, query: u32) {
         let Some(find) = self.finds.get_mut(&query) else { return };
         find.phase = Phase::Safe;
-        let near = self.table.nearest(find.lookup.key(), 4 * usize::from(self.settings.lanes));
+        let near = self.table.nearest(find.lookup.key(), STARTS);
         for (turn, link) in near.into_iter().enumerate() {
             if let Some(neighbour) = self.table.get(link) {
                 find.lookup.start(neighbour.contact, neighbour.point, link, turn);
@@ -150,6 +152,7 @@ impl Overlay {
     }
 
     fn end(&mut self, query: u32) {
+        self.store_at_keepers(query);
         let (now, radius) = (self.now, self.radius());
         if let Some(find) = self.finds.get_mut(&query)
             && find.lookup.failed() * 3 > find.lookup.answered().count()
@@ -162,20 +165,19 @@ impl Overlay {
             return;
         }
         let Some(find) = self.finds.remove(&query) else { return };
-        match find.publish {
-            Some(provider) => {
-                let ways: Vec<Way> = find
-                    .lookup
-                    .keepers(usize::from(self.settings.replicas))
-                    .map(|spot| spot.way.clone())
-                    .collect();
-                for way in ways {
-                    self.routed(&way, Body::Store { provider });
-                }
-            }
-            None => {
-                self.out.push_back(Action::Notify(Event::Lost { query, messages: find.messages }));
-            }
+        if find.publish.is_none() {
+            self.out.push_back(Action::Notify(Event::Lost { query, messages: find.messages }));
+        }
+    }
+
+    /// Gives a record to all whom a publication has found so far, though it may begin anew: where many are silent that
+    /// takes long.
+    fn store_at_keepers(&mut self, query: u32) {
+        let Some(find) = self.finds.get(&query) else { return };
+        let Some(provider) = find.publish else { return };
+        let keepers = find.lookup.keepers(usize::from(self.settings.replicas));
+        for way in keepers.map(|spot| spot.way.clone()).collect::<Vec<Way>>() {
+            self.routed(&way, Body::Store { provider });
         }
     }
 
