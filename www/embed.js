@@ -10,20 +10,17 @@
   const home = new URL('.', script.src);
   const signaller = new URL(given.signaller ?? home.origin);
   const CLASSES = ['image', 'font', 'media', 'fetch', 'download'];
-  // How often is asked who else is here: at first often, then seldom. The last is also how long a policy takes to be heard.
+  // Between two questions who else is here; the last is also how long a policy takes to be heard.
   const ASK_MS = [2000, 3000, 5000, 10_000];
   const PEERS_MIN = Number(given.peers ?? 1);
   const BYTES_MIN = Number(given.minBytes ?? 1024 * 1024);
-  /** This page load, to be counted once. */
   const visit = hex(crypto.getRandomValues(new Uint8Array(8)));
   const connection = /** @type {any} */ (navigator).connection;
-  // Tablets of Apple's call themselves Macs, which have no touch screens.
+  // Apple's tablets say that they are Macs, which have no touch screens.
   const phone = /** @type {any} */ (navigator).userAgentData?.mobile || /Android|iPhone|iPad|Mobile/.test(navigator.userAgent)
     || (navigator.maxTouchPoints > 1 && /Mac/.test(navigator.userAgent));
 
-  /** @typedef {{ version: number, content: string, topic: string, made: number, base: string | null, torrent: string,
-   *   files: [string, number, string, string][] }} Manifest */
-  /** Where bulletins of a live stream are. */
+  /** @typedef {import('./embed/run.js').Manifest} Manifest */
   const live = given.live ? new URL(given.live, location.href).href : undefined;
   const SITE_MANIFEST = given.manifest !== 'none';
   /** @type {Manifest | undefined} */
@@ -104,7 +101,7 @@
     }
   }
 
-  /** Whether this visitor is among so many per cent; the same answer at each visit. @param {string} lot @param {number} percent */
+  /** Whether this visitor is among so many per cent, at each visit. @param {string} lot @param {number} percent */
   function among(lot, percent) {
     return percent >= 100 || (percent > 0 && (memory(lot, 0) || memory(lot, Math.random() || 1)) * 100 < percent);
   }

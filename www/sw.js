@@ -1,23 +1,25 @@
 // @ts-check
-// `importScripts('…/swarmlet/sw.js'); swarmlet();`: listeners, one pure decision, and bytes that are pulled from the page's
-// worker. Pages say what may be answered, and any doubt goes to the network.
+// `importScripts('…/swarmlet/sw.js'); swarmlet();`: listeners, one pure decision, and bytes pulled from a page's worker.
+// Pages say what may be answered, and any doubt goes to the network.
 'use strict';
 
 const swarmlet = (() => {
-  // Players get long files in parts of this size, since browsers end what a service worker answers after some minutes.
+  // Of one answer to a player: browsers end what a service worker answers after some minutes.
   const MEDIA_BYTES = 4 * 1024 * 1024;
-  // A page that is too busy to say yes within this time is not asked to deliver.
+  // A page that is busier than this does not deliver.
   const YES_MS = 250;
-  // The swarm itself falls back to HTTP long before; this is for a page that went away, or is stuck.
+  // The swarm falls back to HTTP long before; this is for a page that went away, or is stuck.
   const STALL_MS = 8000;
-  // What is fetched from the network then, before the page is asked again.
+  // From the network then, before the page is asked again.
   const DETOUR_BYTES = 2 * 1024 * 1024;
   // The reader comes first.
   const COPY_MS = 500;
-  // Headers of requests that are not for everybody, or that depend on what the browser has.
+  // Asked for last.
+  const FILMS_MAX = 256;
+  // Not for everybody, or dependent on what the browser has.
   const SPECIAL = ['authorization', 'if-range', 'if-none-match', 'if-modified-since', 'if-match', 'if-unmodified-since'];
   const FRESH = new Set(['default', 'force-cache']);
-  /** What may be in a place: classes of destinations, and the types that fit there. @type {Record<string, [string, RegExp]>} */
+  /** @type {Places} */
   const PLACES = {
     image: ['image', /^image\//],
     font: ['font', /^(font\/|application\/(font|x-font))/],
@@ -28,9 +30,9 @@ const swarmlet = (() => {
     style: ['style', /^text\/css/],
     '': ['fetch', /./],
   };
-  /** Types that can run, or hold what runs: by fetch too only where scripts are asked for. */
+  // What runs, or holds what runs, is a script by fetch, too.
   const ACTIVE = /javascript|html|wasm|xml|svg|css|json\+ld/;
-  /** What a browser saves and never shows. */
+  // Saved, never shown.
   const SAVED = /^application\/(octet-stream|zip|gzip|x-bittorrent)$/;
 
   /** One `bytes=` range of a file. `null`: none; `undefined`: nothing that we answer. @param {string | null} header @param {number} size */
@@ -55,7 +57,7 @@ const swarmlet = (() => {
   }
 
   /**
-   * Whether a request is one to answer from the swarm, and with what. Pure.
+   * What to answer from the swarm, if anything. Pure.
    * @param {Asked} asked @param {Table | undefined} table @param {string} origin this site's
    * @param {number} [now]
    * @returns {Found | null}
@@ -100,7 +102,7 @@ const swarmlet = (() => {
     return { status: partial ? 206 : 200, headers };
   }
 
-  /** Answers, one for each question, in order. @param {MessagePort} port */
+  /** Answers in order. @param {MessagePort} port @returns {Line} */
   function line(port) {
     /** @type {((message: any) => void)[]} */
     const waiting = [];
@@ -111,7 +113,7 @@ const swarmlet = (() => {
       if (next) next(data);
       else come.push(data);
     };
-    /** The next message; `null` when it does not come in time. @param {number} ms @returns {Promise<any>} */
+    /** `null`: not in time. @type {Line['next']} */
     const next = (ms) => new Promise((resolve) => {
       if (come.length > 0) return resolve(come.shift());
       const take = (/** @type {any} */ message) => {
@@ -125,7 +127,7 @@ const swarmlet = (() => {
         resolve(null);
       }, ms);
     });
-    return { next, say: (/** @type {any} */ message) => port.postMessage(message) };
+    return { next, say: (message) => port.postMessage(message) };
   }
 
   /** Tells, or asks, a page. @param {string} page @param {object} message @param {Transferable[]} [given] */
@@ -150,7 +152,7 @@ const swarmlet = (() => {
   }
 
   /**
-   * An answer of the network with these bytes, and nothing else. `null`: it does not have them either.
+   * The network's answer with these bytes and no others, or `null`.
    * @param {string} url @param {number} start @param {number} end @param {number} size @param {boolean} partial
    */
   async function ranged(url, start, end, size, partial = true) {
@@ -167,14 +169,14 @@ const swarmlet = (() => {
   }
 
   /**
-   * A body that is pulled from a page's worker, and around it through the network where that stops.
-   * @param {Request} request @param {Found} found @param {string} page @param {ReturnType<typeof line>} first
+   * A body pulled from a page's worker, and through the network where that stops.
+   * @param {Request} request @param {Found} found @param {string} page @param {Line} first
    */
   function body(request, found, page, first) {
     const { entry, start, end } = found;
     let at = start;
     let asked = false;
-    let worker = /** @type {ReturnType<typeof line> | null} */ (first);
+    let worker = /** @type {Line | null} */ (first);
     const part = async () => {
       worker ??= await connect(page, found, at);
       if (worker) {
@@ -185,7 +187,7 @@ const swarmlet = (() => {
           asked = false;
           return new Uint8Array(message.bytes);
         }
-        // A slow one is waited for if the network cannot help; one that failed is not asked again.
+        // A slow one may still come; one that failed is not asked again.
         if (message) worker = null;
       }
       const stop = Math.min(end, at + DETOUR_BYTES);
@@ -212,10 +214,19 @@ const swarmlet = (() => {
     }, { highWaterMark: 0 });
   }
 
+  /** A part of a film as the network sends it (what is wrapped comes later), and a copy for the page.
+   * @param {Request} request @param {Found} found @param {string} page */
+  async function pass(request, found, page) {
+    const network = await ranged(request.url, found.start, found.end, found.entry.size, found.partial);
+    if (!network) return fetch(request);
+    copy(request.url, found, page, network.clone()).catch(() => {});
+    return network;
+  }
+
   /** Gives a page what the network sent. @param {string} url @param {Found} found @param {string} page @param {Response} answer */
   async function copy(url, { entry, start, media }, page, answer) {
-    const bytes = await answer.arrayBuffer();
     await new Promise((later) => setTimeout(later, COPY_MS));
+    const bytes = await answer.arrayBuffer();
     const { port1, port2 } = new MessageChannel();
     const rules = ['cache-control', 'vary'].map((name) => answer.headers.get(name));
     await ask(page, { ask: 'read', index: entry.index, start, end: start + bytes.byteLength, media, copy: url, rules }, [port2]);
@@ -224,13 +235,8 @@ const swarmlet = (() => {
 
   /** @param {FetchEvent} event @param {Found} found @param {string} page Who has the bytes. */
   async function answer({ request }, found, page) {
-    const { entry, start, end, partial, media } = found;
+    const { entry, start, end } = found;
     if (entry.text) return new Response(entry.text.slice(start, end), head(found));
-    // Alone, nobody could have it sooner than the network.
-    const network = media && !entry.begun && tables.get(page)?.alone && end - start <= MEDIA_BYTES && await ranged(request.url, start, end, entry.size, partial);
-    entry.begun = true;
-    if (network) copy(request.url, found, page, network.clone()).catch(() => {});
-    if (network) return new Response(network.body, head(found));
     const worker = await connect(page, found, start);
     if (worker) return new Response(body(request, found, page, worker), head(found));
     ask(page, { ask: 'count', bytes: end - start });
@@ -239,18 +245,47 @@ const swarmlet = (() => {
 
   /** What each page lets us answer. @type {Map<string, Table>} */
   const tables = new Map();
-  /** Tabs that have no node of their own, and their site: another tab's has the bytes. @type {Map<string, string>} */
+  /** Tabs without a node of their own, and their site. @type {Map<string, string>} */
   const followers = new Map();
-  /** Players give a film up whose parts are answered by the network here and by a worker there: as it began, so it goes on.
-   * @type {Map<string, boolean>} */
+  /** Players give up a film that is the network's here and a worker's own there: as it began it goes on. Whether it is a worker's;
+   * pages know it longer. @type {Map<string, boolean>} */
   const films = new Map();
 
+  /** @param {string} film @param {boolean} ours */
+  function note(film, ours) {
+    films.delete(film);
+    films.set(film, ours);
+    if (films.size > FILMS_MAX) films.delete([...films.keys()][0]);
+  }
+
+  /** `undefined`: the browser does. @param {FetchEvent} event @param {string} film */
+  function choose(event, film) {
+    const { request, clientId } = event;
+    const { method, url, mode, destination, cache, headers } = request;
+    const page = pageOf(event);
+    const table = tables.get(page);
+    const found = route({ method, url, mode, destination, cache, header: (name) => headers.get(name) }, table, location.origin, Date.now());
+    const known = films.get(film);
+    // Alone, nobody could have it sooner than the network.
+    const ours = known ?? (!!found && !(film && table?.alone && !found.entry.begun));
+    if (film) note(film, ours);
+    if (film && found && known === undefined) ask(clientId, { ask: 'film', url, ours });
+    const network = () => fetch(request);
+    if (!found) return film && ours ? network().then(made) : undefined;
+    if (!ours) return found.end - found.start > MEDIA_BYTES ? undefined : pass(request, found, page);
+    const response = answer(event, found, page).catch(network);
+    return film ? response.then(made) : response;
+  }
+
+  /** As a worker's own. @param {Response} response */
+  const made = (response) => new Response(response.body, response);
+
   /** @param {any} data @param {string} id */
-  function told(data, id) {
+  function hear(data, id) {
     const table = tables.get(id);
     if (data.live && table) table.live = livePart(data.live);
     if (data.live) return;
-    for (const url of data.films ?? []) if (!films.has(`${id} ${url}`)) films.set(`${id} ${url}`, false);
+    for (const [url, ours] of data.films ?? []) if (!films.has(`${id} ${url}`)) note(`${id} ${url}`, ours);
     followers.delete(id);
     if (data.follow) followers.set(id, data.follow);
     if (!data.open) return void tables.delete(id);
@@ -263,8 +298,7 @@ const swarmlet = (() => {
     tables.set(id, { base, files: entries, live: livePart(live), classes: new Set(classes), wholeMax, alone });
   }
 
-  /** What a live stream has now: segments, and playlists themselves.
-   * @param {{ files: [string, number, string][], texts: [string, string, string][], until: number } | undefined} live */
+  /** @param {Live | undefined} live */
   function livePart(live) {
     /** @type {Map<string, Entry>} */
     const entries = new Map();
@@ -276,7 +310,7 @@ const swarmlet = (() => {
     return entries;
   }
 
-  /** The page to ask: the one that a request comes from, or that leads it; a download begins as a navigation, and may be any page's.
+  /** Whom to ask: the page itself, or the one that leads it; a download begins as a navigation, and may be any page's.
    * @param {FetchEvent} event */
   function pageOf({ clientId, request }) {
     const led = followers.get(clientId);
@@ -286,25 +320,22 @@ const swarmlet = (() => {
   }
 
   function install() {
+    // By then pages have said what a worker that slept must know.
+    const told = new Promise((soon) => setTimeout(soon, YES_MS));
     addEventListener('install', (event) => event.waitUntil(skipWaiting()));
     addEventListener('activate', (event) => event.waitUntil(clients.claim()));
     addEventListener('message', ({ data, source }) => {
-      if (data?.t === 'swarmlet' && source && 'id' in source) told(data, source.id);
+      if (data?.t === 'swarmlet' && source && 'id' in source) hear(data, source.id);
     });
     addEventListener('fetch', (event) => {
-      const { method, url, mode, destination, cache, headers } = event.request;
-      const header = (/** @type {string} */ name) => headers.get(name);
-      const page = pageOf(event);
-      const film = mode === 'no-cors' && /^(video|audio)$/.test(destination) ? `${event.clientId} ${url}` : '';
-      const ours = films.get(film);
-      const found = ours === false ? null : route({ method, url, mode, destination, cache, header }, tables.get(page), location.origin, Date.now());
-      if (film && ours === undefined) films.set(film, !!found);
-      if (!found && !ours) return;
-      const network = () => fetch(event.request);
-      const response = found ? answer(event, found, page).catch(network) : network();
-      event.respondWith(film ? response.then((made) => new Response(made.body, made)) : response);
+      const { destination, url, headers } = event.request;
+      const film = /^(video|audio)$/.test(destination) ? `${event.clientId} ${url}` : '';
+      const late = film && !films.has(film) && !/^bytes=0-/.test(headers.get('range') ?? 'bytes=0-');
+      // It began before this worker did.
+      const response = late ? told.then(() => choose(event, film) ?? fetch(event.request)) : choose(event, film);
+      if (response) event.respondWith(response);
     });
-    // A worker that was asleep has forgotten everything.
+    // Who slept has forgotten everything.
     clients.matchAll().then((all) => all.forEach((client) => client.postMessage({ t: 'swarmlet', ask: 'table' }))).catch(() => {});
   }
 

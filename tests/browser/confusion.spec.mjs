@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { World } from './harness.mjs';
+import { Site, Visitor } from './site.mjs';
 
 /** What a payload does where it runs: leaves a mark in the origin's storage, and asks for an address that tells of it.
  * @param {string} name */
@@ -50,12 +51,17 @@ after(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** Shows addresses in every way that a page may show content, and waits for each.
- * @param {import('playwright-core').Page} page @param {string} body an expression for `[name, address][]` */
-function show(page, body) {
+/** Ways in which a page may show content. */
+const KINDS = [['iframe', 'src'], ['object', 'data'], ['embed', 'src'], ['img', 'src']];
+/** And in which it may use it, where that is for the page to know. */
+const USED = [['script', 'src'], ['video', 'src'], ['audio', 'src'], ['track', 'src']];
+
+/** Shows addresses in all these ways at once, and waits for each.
+ * @param {import('playwright-core').Page} page @param {string} body an expression for `[name, address][]` @param {string[][]} [kinds] */
+function show(page, body, kinds = KINDS) {
   return page.evaluate(`(async () => {
     for (const [name, address] of ${body}) {
-      for (const [kind, where] of [['iframe', 'src'], ['object', 'data'], ['embed', 'src'], ['img', 'src']]) {
+      await Promise.all(${JSON.stringify(kinds)}.map(async ([kind, where]) => {
         const element = document.createElement(kind);
         const settled = new Promise((done) => {
           for (const event of ['load', 'error']) element.addEventListener(event, done);
@@ -66,7 +72,7 @@ function show(page, body) {
         document.body.append(element);
         await settled;
         element.remove();
-      }
+      }));
     }
   })()`);
 }
@@ -117,4 +123,30 @@ test('and neither do they from the server that offers them', async () => {
   await peer.page.goto(`${world.base}/healthz`);
   await nothingRan(peer.page, asked);
   await peer.close();
+});
+
+test('and neither do they as files of a site, when nobody but visitors can have sent them', async () => {
+  const site = await Site.bare({ policy: '', files: {} });
+  // Large enough to be published.
+  for (const [name, make] of Object.entries(PAYLOADS)) site.put(`strange/${name}`, make(name) + '\n'.repeat(17 * 1024));
+  site.publish({ signaller: world.base, tag: { peers: '0', 'min-bytes': '1' } });
+  const [first, victim] = await Promise.all(['first', 'victim'].map(async (name) => (await Visitor.open(world.browser, site, name)).sharing()));
+  await victim.when('swarmletSite.stats().peers > 0');
+  const names = [...site.eligible().keys()].filter((path) => path.startsWith('strange/'));
+  assert.ok(names.length >= 30, `${names.length} are published`);
+  for (const visitor of [first, victim]) await visitor.read(names);
+  await site.stop();
+  const tab = await victim.context.newPage();
+  /** @type {string[]} */ const asked = [];
+  /** @type {Set<string>} */ const answered = new Set();
+  for (const page of [victim.page, tab]) {
+    page.on('request', (request) => asked.push(request.url()));
+    page.on('response', (response) => { if (response.fromServiceWorker()) answered.add(response.url()); });
+  }
+  const addresses = names.map((path) => [path, site.base + path.split('/').map(encodeURIComponent).join('/')]);
+  await show(victim.page, JSON.stringify(addresses), [...KINDS, ...USED]);
+  for (const [, address] of addresses) await tab.goto(String(address)).catch(() => {});
+  await nothingRan(victim.page, asked);
+  assert.ok(answered.size >= 10, `${answered.size} were answered by the service worker`);
+  await Promise.all([first.close(), victim.close(), site.close()]);
 });

@@ -32,7 +32,7 @@ async function moves(visitor, id, from) {
   await visitor.when(`(() => {
     const film = document.getElementById('${id}');
     if (film.error || film.dataset.error) throw new Error(film.dataset.error ?? film.error.message);
-    return film.currentTime > ${from} + 1;
+    return film.currentTime > ${from} + 0.3;
   })()`);
 }
 
@@ -80,6 +80,24 @@ test('a film plays on when the visitor that sends it is gone, and when sharing e
   await second.page.evaluate(`dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))`);
   for (const to of [20, 80]) await seek(second, 'film', to);
   await second.close();
+});
+
+test('a film plays on when its service worker slept meanwhile, and has forgotten it', async () => {
+  for (const [name, alone] of /** @type {[string, boolean][]} */ ([['asleep-1', true], ['asleep-2', false]])) {
+    const visitor = await Visitor.open(world.browser, site, name);
+    await visitor.sharing();
+    const other = alone ? undefined : await Visitor.open(world.browser, site, 'other');
+    if (other) await visitor.when('swarmletSite.stats().peers > 0');
+    await play(visitor, 'film');
+    // Chromium's own way to end them all, as it does with those that have nothing to do.
+    const devtools = await visitor.context.newCDPSession(visitor.page);
+    await devtools.send('ServiceWorker.enable');
+    for (const to of [90, 10]) {
+      await devtools.send('ServiceWorker.stopAllWorkers');
+      await seek(visitor, 'film', to);
+    }
+    await Promise.all([visitor.close(), other?.close()]);
+  }
 });
 
 test('stalls are counted: not the start, not a jump', async () => {

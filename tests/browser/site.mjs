@@ -318,7 +318,9 @@ export class Stream {
 function endsWithUs(child) {
   child.unref();
   /** @type {any} */ (child.stdout)?.unref();
-  process.once('exit', () => child.kill('SIGKILL'));
+  const end = () => child.kill('SIGKILL');
+  process.once('exit', end);
+  child.once('exit', () => process.off('exit', end));
 }
 
 /** Somebody who opens the site. */

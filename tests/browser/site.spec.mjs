@@ -104,11 +104,14 @@ test('the owner stops it all with a signed word, and a stranger cannot', async (
   site.policy('off');
   await visitor.when(`swarmletSite.stats().reason === 'off'`);
   assert.deepEqual(await visitor.read(contents(site)), hashes(site, contents(site)));
+  // A page that comes back asks at once; before, it took as long as it takes everybody.
+  const again = () => visitor.page.evaluate(`dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))`);
   site.policy('on');
+  await again();
   await visitor.sharing();
   site.spoil('swarmlet-policy.json', (text) => text.replace('"on"', '"off"').replace(/"made":\d+/, '"made":99999999999999'));
   // Heard, and judged before it is asked for once more.
-  for (let heard = 0; heard < 2; heard += 1) await visitor.page.waitForResponse(/swarmlet-policy\.json$/);
+  for (let heard = 0; heard < 3; heard += 1) await Promise.all([visitor.page.waitForResponse(/swarmlet-policy\.json$/), again()]);
   assert.equal((await visitor.stats()).gate, 'open', 'a word that nobody signed counts for nothing');
   await visitor.close();
   site.spoil('swarmlet.json', (text) => text.replace('application/octet-stream', 'text/html'));
@@ -187,4 +190,25 @@ test('what the server sends to some only is shared by nobody, whatever the manif
   assert.ok((await first.stats()).sent <= 2 * 64 * 1024);
   assert.deepEqual(await second.read(paths), hashes(site, paths), 'and they are there as ever');
   await Promise.all([first.close(), second.close(), site.close()]);
+});
+
+test('consent is waited for, what the owner leaves out is left to the browser, and who saves data gives nothing', async () => {
+  const site = await Site.make({ signaller: world.base, large: 2 * MiB, tag: { peers: '0', consent: 'wait', exclude: 'files/' } });
+  const saves = () => Object.defineProperty(Navigator.prototype, 'connection', { get: () => ({ saveData: true }) });
+  const visitor = await Visitor.open(world.browser, site, 'careful', {
+    init: saves,
+    prepare: (context) => context.addInitScript(countConnections),
+  });
+  await visitor.when(`swarmletSite.stats().reason === 'no consent'`);
+  assert.deepEqual(await visitor.page.evaluate('made'), { connections: 0, modules: 0, workers: 0 });
+  await visitor.page.evaluate('swarmletSite.consent(true)');
+  await visitor.sharing();
+  assert.equal((await visitor.stats()).upload, 0);
+  const paths = contents(site).filter((path) => /large\.bin|\.webp$/.test(path));
+  assert.deepEqual(await visitor.read(paths), hashes(site, paths));
+  await visitor.when(`swarmletSite.stats().served.requests === ${paths.length - 1}`);
+  assert.equal(site.lines().filter(({ path, bytes }) => path === 'files/large.bin' && bytes === 2 * MiB).length, 1, 'by the browser, whole');
+  await visitor.page.evaluate('swarmletSite.consent(false)');
+  await visitor.when(`swarmletSite.stats().gate === 'closed' && swarmletSite.stats().reason === 'no consent'`);
+  await Promise.all([visitor.close(), site.close()]);
 });

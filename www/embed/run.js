@@ -4,8 +4,10 @@
 import { join } from '../swarmlet.js';
 import { Cache } from './cache.js';
 import { Governor } from './governor.js';
-import { PageBytes, earlyFilms, overNetwork } from './page.js';
+import { PageBytes, begunFilms, isPlaying, noteFilm, overNetwork } from './page.js';
 
+/** @typedef {{ version: number, content: string, topic: string, made: number, base: string | null, torrent: string,
+ *   files: [string, number, string, string][] }} Manifest */
 /** @typedef {{
  *   site: { content: string, topic: string, files: [string, number, string, string][] }, classes: string[], signaller: URL,
  *   upload: number | undefined, token: string | undefined, base: string, torrent: string, worker: string,
@@ -101,10 +103,11 @@ class Member {
     const { signal } = this.#ending;
     const container = navigator.serviceWorker;
     const tell = () => {
-      if (!this.#site) container.controller?.postMessage({ t: 'swarmlet', follow: signal.aborted ? null : base, films: earlyFilms() });
+      if (!this.#site) container.controller?.postMessage({ t: 'swarmlet', follow: signal.aborted ? null : base, films: begunFilms() });
     };
     container.addEventListener('message', ({ data }) => {
       if (data?.t === 'swarmlet' && data.ask === 'table') tell();
+      if (data?.t === 'swarmlet' && data.ask === 'film' && !this.#site) noteFilm(data.url, data.ours);
     }, { signal });
     container.addEventListener('controllerchange', tell, { signal });
     container.startMessages();
@@ -202,7 +205,7 @@ class Site {
     await container.register(worker, { updateViaCache: 'none' });
     await container.ready;
     this.#tell(true);
-    const awake = setInterval(() => this.#tell(document.visibilityState === 'visible' ? true : undefined), AWAKE_MS);
+    const awake = setInterval(() => this.#tell(document.visibilityState === 'visible' || isPlaying() ? true : undefined), AWAKE_MS);
     signal.addEventListener('abort', () => clearInterval(awake));
   }
 
@@ -265,11 +268,13 @@ class Site {
       return file && !left(path) ? [path, size, type, (done[file.index] ?? 0) > 0] : ['', 0, ''];
     });
     this.#wasAlone = this.#alone();
-    this.#post({ open: open ? { base, files, live: this.#show?.table(), classes, wholeMax, alone: this.#wasAlone } : null, films: earlyFilms() });
+    this.#post({ open: open ? { base, files, live: this.#show?.table(), classes, wholeMax, alone: this.#wasAlone } : null, films: begunFilms() });
   }
 
+  /** Nobody is linked with us, and the signaller knows of nobody who could be. */
   #alone() {
-    return this.#node.stats().links.length === 0;
+    const { swarmSeeds = 0, swarmLeeches = 0 } = this.#share?.stats() ?? {};
+    return this.#node.stats().links.length === 0 && swarmSeeds + swarmLeeches <= 1;
   }
 
   /** The site's server says that a file is not for everybody, whatever the manifest says. @param {number} index */
@@ -291,6 +296,7 @@ class Site {
   #hear({ data, ports }) {
     if (data?.t !== 'swarmlet') return;
     if (data.ask === 'table') this.#tell(true);
+    else if (data.ask === 'film') noteFilm(data.url, data.ours);
     else if (data.ask === 'count') this.#origin.detour += data.bytes;
     else if (data.ask === 'read') this.#read(data, ports[0]);
   }
