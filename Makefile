@@ -97,7 +97,7 @@ bench-browser: build $(NODE_MODULES) tests/browser/webtorrent/node_modules ## JS
 	@.ci/need browser
 	@node tests/browser/bench.mjs
 
-bench-site: build $(NODE_MODULES) ## JSON lines: page load and film start with the embed and nobody to share with, beside plain HTTP, in pairs, with 95 % intervals [LOADS=20 CASE=closed|open|same]
+bench-site: build $(NODE_MODULES) ## JSON lines: page load and film start with the embed and nobody to share with, beside plain HTTP, in pairs, with 95 % intervals [LOADS=20 CASE=closed|open|same RTT=0]
 	@.ci/need browser && .ci/need nginx && .ci/need ffmpeg
 	@node tests/browser/bench-site.mjs
 

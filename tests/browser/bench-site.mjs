@@ -2,20 +2,43 @@
 // What the embed costs a visitor whom nobody else can help: pairs of loads of the same page without and with it, in turns, and
 // the start of a film. A JSON line for each case with both medians, and the median of the pairs' ratios with the 95 % interval
 // that its order statistics give. `same` compares the plain page with itself: what a ratio of such runs says of nothing.
-// [LOADS=20 CASE=closed|open|same]
-import { MiB, World } from './harness.mjs';
+// `RTT`: milliseconds that the way to the site's server and back takes; 0 is loopback, where whatever a service worker costs is a
+// large part of everything. [LOADS=20 CASE=closed|open|same RTT=0]
+import { connect, createServer } from 'node:net';
+import { freePort, MiB, World } from './harness.mjs';
 import { Site, Visitor } from './site.mjs';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const LOADS = Number(process.env.LOADS ?? 20);
+const RTT = Number(process.env.RTT ?? 0);
 const world = await World.start();
+
+/** A way to a server that takes so long, also to connect. @param {number} to a port @param {number} ms there and back @returns {Promise<number>} its port */
+async function far(to, ms) {
+  const port = await freePort();
+  const later = (/** @type {() => void} */ run) => setTimeout(run, ms / 2);
+  /** @param {import('node:net').Socket} from @param {import('node:net').Socket} into */
+  const carry = (from, into) => from.on('data', (bytes) => later(() => into.write(bytes))).on('close', () => later(() => into.destroy())).on('error', () => {});
+  const server = createServer({ noDelay: true }, (client) => {
+    // Its handshake took no time: what it says first comes as much later.
+    client.pause();
+    const socket = connect({ port: to, host: '127.0.0.1', noDelay: true });
+    carry(client, socket);
+    carry(socket, client);
+    setTimeout(() => client.resume(), ms);
+  });
+  await new Promise((ready) => server.listen(port, '127.0.0.1', () => ready(undefined)));
+  server.unref();
+  return port;
+}
 
 /** @param {Record<string, string>} tag */
 async function siteWith(tag) {
   const site = await Site.make({ signaller: world.base, film: true, large: MiB, tag });
   const page = readFileSync(join(site.folder, 'index.html'), 'utf8');
   writeFileSync(join(site.folder, 'plain.html'), page.replace(/<script async .*<\/script>/, ''));
+  if (RTT > 0) site.base = `http://127.0.0.1:${await far(site.port, RTT)}/`;
   return site;
 }
 
@@ -99,7 +122,7 @@ async function pairs(name, tag, sharing, other = '') {
     const of = (/** @type {'ours' | 'plain'} */ side) => round(median(seen.map((pair) => pair[side][what])), 1);
     return { http: of('plain'), embed: of('ours'), ratio: round(median(ratios), 3), ratio_95: interval(ratios).map((value) => round(value, 3)) };
   };
-  return { case: name, loads: LOADS, page_load_ms: row('load'), film_start_ms: row('start') };
+  return { case: name, loads: LOADS, rtt_ms: RTT, page_load_ms: row('load'), film_start_ms: row('start') };
 }
 
 // Nobody else is here, so nothing is loaded (visits of a minute ago still count, so one other is not enough here). And ready for
