@@ -8,7 +8,7 @@ use crate::id::{ContentId, Fingerprint, JobId, LinkId, PeerId, Topic};
 use crate::keys::{self, Exchange, Key};
 use crate::time::{Instant, SECOND};
 use crate::wire::overlay::Kind;
-use crate::wire::{Description, Role, Signature};
+use crate::wire::{Description, Frame, Hello, Message, Role, Signature};
 use crate::{Action, Command, Config, Event, Input, Node, Outcome, Work};
 use std::collections::{BTreeMap, VecDeque};
 use std::string::String;
@@ -42,6 +42,10 @@ pub(super) struct Net {
     prints: BTreeMap<Fingerprint, (usize, LinkId)>,
     /// Messages: when they come, to whom, over which of its links.
     flying: VecDeque<(Instant, usize, LinkId, Vec<u8>)>,
+    /// A peer of an older version, whose `Hello` says of nothing that came later.
+    older: Option<usize>,
+    /// First bytes of all messages, which say what they are, and to whom they went.
+    sent: Vec<(usize, u8)>,
 }
 
 /// What a peer needs to know of a share to look for it.
@@ -65,7 +69,14 @@ impl Net {
     /// Peers in the lobby's swarm who look for nobody there.
     pub(super) fn new(peers: usize) -> Self {
         let now = Instant::from_micros(SECOND);
-        let mut net = Self { now, peers: vec![], prints: BTreeMap::new(), flying: VecDeque::new() };
+        let mut net = Self {
+            now,
+            peers: vec![],
+            prints: BTreeMap::new(),
+            flying: VecDeque::new(),
+            older: None,
+            sent: vec![],
+        };
         for _ in 0..peers {
             net.add(0);
         }
@@ -139,8 +150,14 @@ impl Net {
             Action::Send { link: LinkId::OVERLAY, bytes, .. } => {
                 self.beside(of, companion::Input::Frame(&bytes));
             }
-            Action::Send { link, bytes, .. } => {
+            Action::Send { link, mut bytes, .. } => {
+                if let (true, Ok(Message::Hello(hello))) =
+                    (self.older == Some(of), Frame::decode(&bytes).map(|frame| frame.message))
+                {
+                    bytes = Message::Hello(Hello { features: 0, ..hello }).encode(&[]);
+                }
                 if let Some((to, there)) = self.peers[of].ends.get(&link).copied() {
+                    self.sent.push((to, bytes[0]));
                     self.flying.push_back((self.now.after(LATENCY), to, there, bytes));
                 }
             }
@@ -433,4 +450,25 @@ fn knocks_for_the_overlay_are_for_those_who_have_one() {
     assert!(!net.peers[0].node.is_welcome(&Topic::OVERLAY));
     net.begin_overlay(0);
     assert!(net.peers[0].node.is_welcome(&Topic::OVERLAY));
+}
+
+#[test]
+fn an_older_peer_is_sent_nothing_that_ends_its_link() {
+    const NEWS: u8 = 25;
+    const OVERLAY: u8 = 26;
+    let mut net = Net::new(3);
+    net.older = Some(1);
+    for other in [1, 2] {
+        net.connect(0, other);
+    }
+    net.run(1);
+    let topic = crate::content::topic_of(&ContentId([LOBBY; 32]));
+    net.command(0, Command::Tell { topic, news: b"there is more".to_vec() });
+    net.begin_overlay(0);
+    net.run(20);
+    let got = |to, what| net.sent.contains(&(to, what));
+    assert!(got(2, NEWS) && got(2, OVERLAY), "who says that it takes them gets them");
+    assert!(!got(1, NEWS) && !got(1, OVERLAY));
+    let older = net.id(1);
+    assert!(net.linked(0, &older));
 }
