@@ -2,7 +2,7 @@
 // How much of a line transfers take, how long others wait for it, and how two share it: pages with Swarmlet, native peers, and programs
 // that write to a data channel of the browser and know nothing of lines. One side is behind the line, the other is not; a ping
 // from the one to the other runs beside each transfer. A JSON line for each on stdout, and a table in the end.
-//   SECONDS=12 LINES=1,2,3,4 QUEUE_MS=300,40 WAYS=raw-full,raw-256,pages,two,native node tests/net/pace.mjs
+//   SECONDS=12 LINES=1,2,3,4 QUEUE_MS=300,rtt WAYS=raw-full,raw-256,pages,two,native node tests/net/pace.mjs
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
@@ -210,7 +210,10 @@ const ways = list('WAYS', Object.keys(WAYS).join());
 const rows = [];
 await withFolder(async (folder) => {
   for (const number of list('LINES', '1,2,3,4')) {
-    for (const queue of list('QUEUE_MS', '300,40')) rows.push(...await over(LINES[Number(number) - 1], Number(queue), ways, folder));
+    for (const queue of list('QUEUE_MS', '300,rtt')) {
+      const line = LINES[Number(number) - 1];
+      rows.push(...await over(line, queue === 'rtt' ? 2 * line.delay : Number(queue), ways, folder));
+    }
   }
 });
 console.log('| line | queue | what | Mbit/s | of the line | of a raw channel | longer round trip: half, 95 % | packets without room | shares |');
