@@ -18,6 +18,7 @@ use crate::outbox::{CONTROL_BYTES_MAX, Cx};
 use crate::time::{Instant, earliest, micros};
 use crate::util::Map;
 use crate::wire::{self, Hello, Message, Proof, Signature};
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -52,7 +53,7 @@ pub(crate) struct Proven {
 /// All open links.
 #[derive(Default)]
 pub(crate) struct Links {
-    links: Map<LinkId, Link>,
+    links: Map<LinkId, Box<Link>>,
     by_peer: Map<PeerId, LinkId>,
     /// No deadline of a link comes before: what is heard of a link moves its own further off.
     due: Option<Instant>,
@@ -109,7 +110,7 @@ impl Links {
             asked: None,
         };
         self.due = earliest(self.due, Some(link.deadline(&cx.config)));
-        self.links.insert(id, link);
+        self.links.insert(id, Box::new(link));
     }
 
     pub(crate) fn on_hello(

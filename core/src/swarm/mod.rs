@@ -82,7 +82,7 @@ pub(crate) struct Swarm {
     lacking: Set<Root>,
     /// Files with open pieces.
     begun: Set<Root>,
-    peers: Map<LinkId, Peer>,
+    peers: Map<LinkId, Box<Peer>>,
     /// Links whose peers may have to be asked or told something: what came changed something about them.
     awake: Set<LinkId>,
     /// Links over which something is under way, or being loaded for.
@@ -197,7 +197,7 @@ impl Swarm {
 
     /// A link is proven.
     pub(crate) fn on_peer(&mut self, link: LinkId, topics: &[Topic], topic: Topic, cx: &mut Cx) {
-        self.peers.insert(link, Peer::new(cx.now));
+        self.peers.insert(link, Box::new(Peer::new(cx.now)));
         self.awake.insert(link);
         #[cfg(feature = "lab")]
         self.meet_classic(link, cx);
@@ -325,7 +325,7 @@ impl Swarm {
         for link in core::mem::take(&mut self.awake) {
             self.ask(link, cx);
             self.acknowledge(link, cx);
-            if self.peers.get(&link).is_some_and(Peer::may_be_asked) {
+            if self.peers.get(&link).is_some_and(|peer| peer.may_be_asked()) {
                 self.awake.insert(link);
             }
         }
@@ -477,7 +477,7 @@ impl Swarm {
     }
 
     fn peer(&mut self, link: LinkId) -> Result<&mut Peer, Fault> {
-        self.peers.get_mut(&link).ok_or(Fault::Unexpected)
+        self.peers.get_mut(&link).map(Box::as_mut).ok_or(Fault::Unexpected)
     }
 
     /// A source will not send this run.
