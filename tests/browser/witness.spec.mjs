@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { freePort, KiB, MiB, World } from './harness.mjs';
+import { freePort, KiB, MiB, within, World } from './harness.mjs';
 import { Site, Visitor } from './site.mjs';
 
 const SECRET = '01'.repeat(32);
@@ -61,7 +61,11 @@ test('what one visitor loaded is vouched for, and the next ones give it to each 
   const { files } = await (await fetch(manifest)).json();
   assert.deepEqual(files.map((/** @type {[string]} */ [path]) => path).filter((/** @type {string} */ path) => /^(private|cookie)/.test(path)), []);
   const asked = (/** @type {string} */ path, /** @type {string} */ name) => site.lines().filter((line) => line.path === path && line.visitor.endsWith(name));
-  for (const path of paths) assert.equal(asked(path, '(witness)').length, 1, 'the signaller asks once');
+  const unasked = () => paths.filter((path) => asked(path, '(witness)').length === 0);
+  // Pages tell now and then what they loaded.
+  const all = async () => { while (unasked().length > 0) await new Promise((next) => setTimeout(next, 50)); };
+  await within(all(), 'the signaller asks for everything', async () => unasked());
+  for (const path of paths) assert.equal(asked(path, '(witness)').length, 1, `the signaller asks once for ${path}`);
   assert.ok(asked('files/large.bin', 'third').reduce((sum, { bytes }) => sum + bytes, 0) <= MiB);
   assert.equal(asked('private/one.bin', 'third').length, 1);
   await Promise.all(visitors.map((visitor) => visitor.close()));
