@@ -265,8 +265,10 @@ impl World {
                 let open = self.end_of(peer, link).filter(|end| self.ends[*end].is_open());
                 let Some(end) = open else { return };
                 let Some(bytes) = self.twist(end, bytes) else { return };
-                if is_parcel_of_another(&bytes, &self.peers[peer].key.peer_id()) {
-                    self.passed_on += bytes.len() as u64;
+                if let Some(between) =
+                    between(&bytes).filter(|[from, _]| *from != self.peers[peer].key.peer_id())
+                {
+                    *self.passed_on.entry(between).or_default() += bytes.len() as u64;
                 }
                 let body = Body::of(bytes, channel, &self.files);
                 self.enqueue(end, channel, body);
@@ -306,9 +308,10 @@ impl World {
     }
 }
 
-/// Variant, receiver, sender: 1, 32 and 32 bytes.
-fn is_parcel_of_another(bytes: &[u8], me: &swarmlet_core::PeerId) -> bool {
-    bytes.first() == Some(&PARCEL) && bytes.get(33..65).is_some_and(|from| from != me.bytes())
+/// Sender and receiver of a parcel: variant, receiver, sender are its first 1, 32 and 32 bytes.
+fn between(bytes: &[u8]) -> Option<[swarmlet_core::PeerId; 2]> {
+    let id = |at: usize| bytes.get(at..at + 32)?.try_into().ok().map(swarmlet_core::PeerId);
+    (bytes.first() == Some(&PARCEL)).then_some([id(33)?, id(1)?])
 }
 
 #[cfg(test)]

@@ -52,8 +52,8 @@ pub struct World {
     pub log: Log,
     /// Bytes that a node took for the content and that were not.
     pub corrupt: u64,
-    /// Bytes of parcels that somebody passed on for others.
-    pub passed_on: u64,
+    /// Bytes of parcels that somebody passed on, by sender and receiver.
+    pub passed_on: BTreeMap<[swarmlet_core::PeerId; 2], u64>,
     /// The first invariant that did not hold, with its time.
     pub violation: Option<String>,
     pub(crate) rng: Rng,
@@ -97,7 +97,7 @@ impl World {
             inputs: 0,
             log: Log::default(),
             corrupt: 0,
-            passed_on: 0,
+            passed_on: BTreeMap::new(),
             violation: None,
             rng,
             noted: false,

@@ -26,8 +26,8 @@ const CONTACTS_MAX: usize = 256;
 /// Ways that other parcels showed, and how long each is believed.
 const ROUTES_MAX: usize = 512;
 const ROUTE_LIFE: u64 = 60 * SECOND;
-/// What passing on and answering may cost a neighbour: bytes in a minute, and at once. A connection takes about
-/// 2 KiB of signals (theory §3.3).
+/// What passing on and answering may cost a neighbour: bytes in a minute, and at once. A connection takes
+/// 1 KiB of signals, failed attempts among them (story `newcomers`).
 const PURSE: u64 = 32 * 1024;
 const PURSE_TIME: u64 = 60 * SECOND;
 /// A neighbour is asked about a swarm this often at most.

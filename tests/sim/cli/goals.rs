@@ -229,6 +229,7 @@ pub(crate) const ROWS: &[Row] = &[
             at_least("C4", "guest_links", 12.0),
             at_least("C5", "relayed_success", 0.99),
             at_most("C5", "carried_kib", 2.5),
+            seen("C5", "carried_all_kib"),
             at_most("C5", "set_up_excess_s", 0.6),
             at_most("C4", "stranded", 0.0),
         ],

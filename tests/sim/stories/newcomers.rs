@@ -14,8 +14,8 @@ pub(super) static STORY: Story = Story {
     name: "newcomers",
     about: "The signaller dies a few seconds after all came; others come then, and each connects to one peer by a code that people \
             carry (goals C4, C5). guest_links: those that a guest has 15 s after that one, at least. relayed_success: attempts through peers \
-            that became links, of those that were not declined. carried_kib: what peers passed on for others, for each link made so. \
-            set_up_excess_s: 95th percentile of making a link through peers, over the one through the signaller.",
+            that became links, of those that were not declined. carried_kib: what was passed on between guests and whomever they signalled to, \
+            failed attempts too, for each link made so; carried_all_kib: the same of everybody. set_up_excess_s: 95th percentile of making a link through peers, over the one through the signaller.",
     size: (100, 32.0, 4.0),
     knobs: &[
         number("dies_at", 5.0, "when the signaller dies, s"),
@@ -52,6 +52,7 @@ fn run(setup: &Setup, progress: Progress<'_>) -> Outcome {
     let linked = guests.iter().filter_map(|guest| guest.links);
     outcome.tell("guest_links", linked.min().unwrap_or(0) as f64);
     tell_signalling(&mut outcome, &play.world, &guests);
+    tell_carried(&mut outcome, &play.world, &guests, dies_at);
     outcome
 }
 
@@ -81,13 +82,36 @@ fn tell_signalling(outcome: &mut Outcome, world: &World, guests: &[Guest]) {
     for list in [&mut through, &mut direct] {
         list.sort_by(f64::total_cmp);
     }
-    let made = through.len().max(1) as f64;
     outcome.tell("relayed_links", through.len() as f64);
     outcome
         .tell("relayed_success", 1.0 - f64::from(lost) / (through.len() as f64 + f64::from(lost)).max(1.0));
-    outcome.tell("carried_kib", world.passed_on as f64 / 1024.0 / made);
     let slowest = |list: &[f64]| if list.is_empty() { 0.0 } else { nearest(list, 0.95) };
     outcome.tell("set_up_excess_s", slowest(&through) - slowest(&direct));
+}
+
+/// What was passed on for each link that came of it after the signaller died. A link has two ends, and both tell of it.
+fn tell_carried(outcome: &mut Outcome, world: &World, guests: &[Guest], dies_at: Duration) {
+    let is_guest = |key: &_| guests.iter().any(|guest| world.peers[guest.peer].key.peer_id() == *key);
+    let (mut all_ends, mut guests_ends) = (0, 0);
+    for peer in &world.peers {
+        let me = peer.key.peer_id();
+        for (at, event) in &peer.notes {
+            let Event::LinkUp { peer, took_ms } = event else { continue };
+            if at.since(Instant::ZERO) > dies_at + Duration::from_millis((*took_ms).into()) {
+                all_ends += 1;
+                guests_ends += u32::from(is_guest(&me) || is_guest(peer));
+            }
+        }
+    }
+    let (mut all, mut theirs) = (0, 0);
+    for ([from, to], bytes) in &world.passed_on {
+        all += bytes;
+        theirs += if is_guest(from) || is_guest(to) { *bytes } else { 0 };
+    }
+    // Each guest's first link is the one that people made.
+    let links = |ends: u32| f64::from(ends) / 2.0 - guests.len() as f64;
+    outcome.tell("carried_kib", theirs as f64 / 1024.0 / links(guests_ends).max(1.0));
+    outcome.tell("carried_all_kib", all as f64 / 1024.0 / links(all_ends).max(1.0));
 }
 
 /// Who comes late, and how far the two who carry codes have got.
