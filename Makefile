@@ -117,7 +117,7 @@ net-test: build $(NODE_MODULES) ## peers and pages over shaped lines in network 
 soak: ## peers that come, take and go all the time: what the process holds before and after [MINUTES=30]
 	MALLOC_ARENA_MAX=2 SOAK_MINUTES=$(or $(MINUTES),30) cargo test -p swarmlet-signaller --test seed_soak -- --nocapture
 
-bench-signaller: tests/browser/webtorrent/node_modules ## our signaller beside other trackers, a JSON line each [SCENE=announces SECONDS=10 AQUATIC_WS=]
+bench-signaller: tests/browser/webtorrent/node_modules ## our signaller beside other trackers, a JSON line each [SCENE=announces SECONDS=10 AQUATIC_WS= WT_TRACKER=]
 	cargo build --release -p swarmlet-signaller
 	node tests/signaller/bench.mjs $(SCENE)
 

@@ -1,7 +1,7 @@
 // @ts-check
 // Our signaller and the trackers of others, one after the other on one core, with the load on another: one JSON line for
 // each scene and server. The trackers are those that are installed: bittorrent-tracker from tests/browser/webtorrent,
-// aquatic_ws where AQUATIC_WS names its binary.
+// aquatic_ws where AQUATIC_WS names its binary, wt-tracker where WT_TRACKER names a module that starts it on the port it is given.
 //   node tests/signaller/bench.mjs [scene ...]     SECONDS=10 REPS=1 IDLE=19000 SERVERS=swarmlet,bittorrent-tracker
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -19,7 +19,7 @@ const repetitions = Number(process.env.REPS ?? 1);
 const idle = process.env.IDLE ?? '19000';
 const firstPort = Number(process.env.PORT ?? 7801);
 /** Each server has its own: not all of them bind to one that still has connections in TIME_WAIT. */
-const ports = { swarmlet: firstPort, 'bittorrent-tracker': firstPort + 1, aquatic_ws: firstPort + 2 };
+const ports = { swarmlet: firstPort, 'bittorrent-tracker': firstPort + 1, aquatic_ws: firstPort + 2, 'wt-tracker': firstPort + 3 };
 const folder = mkdtempSync(join(tmpdir(), 'swarmlet-bench-'));
 
 // Everybody comes from one address here and announces without end, so the limits that protect strangers from each other
@@ -63,6 +63,11 @@ const servers = {
     command: [process.execPath, join(here, 'bittorrent-tracker.mjs'), String(ports['bittorrent-tracker'])],
     path: '/',
     ready: existsSync(join(root, 'tests/browser/webtorrent/node_modules')),
+  },
+  'wt-tracker': {
+    command: [process.execPath, process.env.WT_TRACKER ?? '', String(ports['wt-tracker'])],
+    path: '/',
+    ready: existsSync(process.env.WT_TRACKER ?? ''),
   },
   aquatic_ws: {
     command: [process.env.AQUATIC_WS ?? '', '-c', file('aquatic.toml', aquatic)],

@@ -396,13 +396,14 @@ fn signals_pass_inside_a_swarm_only() {
     w.say(a, &announce(T2, 0));
     w.say(b, &announce(T1, 0));
     let decline = ToTracker::Relay { to: peer(1), signals: vec![Signal::Decline { attempt: 1 }] };
-    let no = [refused(Refusal::Relay)];
-    assert_eq!(w.say(c, &decline), no, "no swarm in common");
-    assert_eq!(w.say(b, &knock(peer(1), T2)), no, "not in the swarm that is named");
-    assert_eq!(w.say(b, &ToTracker::Relay { to: peer(1), signals: vec![offer(T2)] }), no);
-    assert_eq!(w.say(a, &knock(peer(2), T2)), no, "the other is not in it");
-    assert_eq!(w.say(a, &knock(peer(1), T1)), no, "to oneself");
-    assert_eq!(w.say(a, &knock(peer(9), T1)), [ToClient::Absent { peer: peer(9) }]);
+    let absent = |number| [ToClient::Absent { peer: peer(number) }];
+    assert_eq!(w.say(c, &decline), absent(1), "no swarm in common");
+    assert_eq!(w.say(b, &knock(peer(1), T2)), absent(1), "not in the swarm that is named");
+    assert_eq!(w.say(b, &ToTracker::Relay { to: peer(1), signals: vec![offer(T2)] }), absent(1));
+    assert_eq!(w.say(a, &knock(peer(2), T2)), absent(2), "the other is not in it");
+    assert_eq!(w.say(a, &knock(peer(1), T1)), [refused(Refusal::Relay)], "to oneself");
+    assert_eq!(w.say(a, &knock(peer(9), T1)), absent(9));
+    assert_eq!(w.server.snapshot().refusals[Refusal::Relay as usize], 5);
     assert_eq!((w.take(a), w.take(b)), (vec![], vec![]));
     assert_eq!(w.say(b, &decline), []);
     assert_eq!(w.take(a).len(), 1);
@@ -429,7 +430,8 @@ fn what_is_said_together_goes_together() {
     let passed = vec![offer(T1), candidate([9, 9, 9, 9])];
     assert_eq!(w.take(a), [ToClient::Relayed { from: peer(2), signals: passed }], "all but a stranger's");
     assert_eq!(w.say(b, &relay(vec![candidate([10, 0, 0, 1])])), []);
-    assert_eq!(w.say(b, &relay(vec![offer(T1), offer(T2)])), [refused(Refusal::Relay)], "all or nothing");
+    let absent = ToClient::Absent { peer: peer(1) };
+    assert_eq!(w.say(b, &relay(vec![offer(T1), offer(T2)])), [absent], "all or nothing");
     assert_eq!(w.take(a), []);
     // Five were said at once or one by one: the sixth is one too many, and so is what is behind it.
     let knocks = [knock(peer(1), T1), knock(peer(1), T1)].map(|knock| knock.encode()).concat();

@@ -76,6 +76,12 @@ fn mark(peer: &PeerId) -> u32 {
     peer.bytes().first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes))
 }
 
+/// The attempt that signals begin, if they begin one.
+pub(super) fn attempt_of(signals: &[Signal]) -> Option<u32> {
+    let begins = |signal: &&Signal| matches!(signal, Signal::Knock { .. } | Signal::Offer { .. });
+    signals.iter().find(begins).map(Signal::attempt)
+}
+
 impl Server {
     /// Takes a frame of this dialect. Each message counts for itself; at the first that is one too many the rest is dropped.
     pub(super) fn on_swarmlet(&mut self, now: Instant, id: ConnId, mut frame: &[u8]) {
@@ -263,11 +269,17 @@ impl Server {
         let Some(target) = self.peers.get(&to).copied() else {
             return self.relay_abroad(now, id, to, signals);
         };
-        if target == id || !signals.iter().all(|signal| self.may_signal(id, target, signal)) {
+        if target == id {
             return self.refuse(id, Refusal::Relay, Duration::ZERO);
         }
+        if !signals.iter().all(|signal| self.may_signal(id, target, signal)) {
+            // It has left, as far as the sender may know: that ends the attempt at once.
+            self.counts.refusals[Refusal::Relay as usize] += 1;
+            return self.send(id, &ToClient::Absent { peer: to });
+        }
         if let Err(wait) = self.take_from_sender(now, id, &signals) {
-            return self.refuse(id, Refusal::Rate, wait);
+            let Some(decline) = self.take_back(id, to, &signals, wait) else { return };
+            signals = alloc::vec![decline];
         }
         if let Err(wait) = self.take_from_target(now, target, &signals) {
             return self.decline_for(id, to, &signals, wait);
@@ -336,13 +348,28 @@ impl Server {
         Ok(())
     }
 
+    /// Who makes too many offers cannot make this one: its attempt ends, and what is left to say is that to whoever waits for
+    /// the offer. Of anything else, a knock too, only how long it is too much: attempts that nothing was heard of pace
+    /// those who knock.
+    pub(super) fn take_back(
+        &mut self,
+        id: ConnId,
+        to: PeerId,
+        signals: &[Signal],
+        wait: Duration,
+    ) -> Option<Signal> {
+        let offered = signals.iter().find(|signal| matches!(signal, Signal::Offer { .. }));
+        let Some(attempt) = offered.map(Signal::attempt) else {
+            self.refuse(id, Refusal::Rate, wait);
+            return None;
+        };
+        self.decline_for(id, to, signals, wait);
+        Some(Signal::Decline { attempt })
+    }
+
     /// Whom too many call has no time for this one: a refusal alone would not say whose attempt it is that ends.
     fn decline_for(&mut self, id: ConnId, to: PeerId, signals: &[Signal], wait: Duration) {
-        let attempt = signals.iter().find_map(|signal| match signal {
-            Signal::Knock { attempt, .. } | Signal::Offer { attempt, .. } => Some(*attempt),
-            Signal::Answer { .. } | Signal::Candidate { .. } | Signal::Decline { .. } => None,
-        });
-        let Some(attempt) = attempt else { return self.refuse(id, Refusal::Rate, wait) };
+        let Some(attempt) = attempt_of(signals) else { return self.refuse(id, Refusal::Rate, wait) };
         self.counts.refusals[Refusal::Rate as usize] += 1;
         self.send(id, &ToClient::Relayed { from: to, signals: alloc::vec![Signal::Decline { attempt }] });
     }

@@ -4,7 +4,7 @@ use crate::id::{PeerId, Topic};
 use crate::time::Instant;
 use crate::tracker::server::candidates::Rules;
 use crate::tracker::server::door::{SIGNAL_ANSWER, SIGNAL_OFFER};
-use crate::tracker::server::swarmlet::Member;
+use crate::tracker::server::swarmlet::{Member, attempt_of};
 use crate::tracker::server::webtorrent::Pending;
 use crate::tracker::server::{ConnId, Server, ServerAction};
 use crate::wire::bus::{NodeId, Word};
@@ -31,7 +31,8 @@ impl Server {
             return self.send(id, &ToClient::Absent { peer: to });
         };
         if let Err(wait) = self.take_from_sender(now, id, &signals) {
-            return self.refuse(id, Refusal::Rate, wait);
+            let Some(decline) = self.take_back(id, to, &signals, wait) else { return };
+            signals = alloc::vec![decline];
         }
         self.entitle(id, &signals);
         signals.retain(|signal| match signal {
@@ -75,6 +76,10 @@ impl Server {
         };
         if !are_of(&signals, &via) || self.take_from_target(now, target, &signals).is_err() {
             self.counts.refusals[Refusal::Rate as usize] += 1;
+            if let Some(attempt) = attempt_of(&signals) {
+                let signals = alloc::vec![Signal::Decline { attempt }];
+                self.tell(Some(node), &Word::Relay { from: to, address: None, to: from, via, signals });
+            }
             return;
         }
         signals.retain(|signal| match signal {

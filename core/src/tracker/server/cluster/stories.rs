@@ -4,7 +4,7 @@ use crate::id::{Fingerprint, PeerId, Topic};
 use crate::time::Instant;
 use crate::tracker::challenge_bytes;
 use crate::tracker::server::token::{Claims, Minter};
-use crate::tracker::server::{BusNews, BusOrder, BusSnapshot, CloseReason, ConnId, Dialect};
+use crate::tracker::server::{BusNews, BusOrder, BusSnapshot, CloseReason, ConnId, Dialect, Rate};
 use crate::tracker::server::{Server, ServerAction, ServerConfig, ServerInput};
 use crate::wire::bus::{Digest, NodeId, SwarmId, Word};
 use crate::wire::webtorrent::InfoHash;
@@ -53,7 +53,11 @@ fn node_id(node: usize) -> NodeId {
 }
 
 fn cloud() -> Cloud {
-    let server = |seed| Server::new(ServerConfig::default(), [seed; 32], Instant::ZERO);
+    cloud_of(&ServerConfig::default())
+}
+
+fn cloud_of(config: &ServerConfig) -> Cloud {
+    let server = |seed| Server::new(config.clone(), [seed; 32], Instant::ZERO);
     let mut cloud = Cloud {
         nodes: (0..3).map(server).map(Some).collect(),
         now: Instant::ZERO,
@@ -602,6 +606,31 @@ fn each_client_is_limited_where_it_is_connected() {
         cloud.handle(0, ServerInput::Bus(BusNews::Heard { bytes: &bytes }));
         assert_eq!(cloud.take(a).len(), heard);
     }
+}
+
+#[test]
+fn an_attempt_that_is_too_much_ends_on_both_nodes() {
+    let one = Rate { per_minute: 60, burst: 1 };
+    let mut cloud = cloud_of(&ServerConfig { introductions: one, offers: one, ..ServerConfig::default() });
+    let (a, b, c) = ((0, 1), (1, 2), (2, 3));
+    for at in [a, b, c] {
+        cloud.client(at);
+        cloud.join(at);
+    }
+    let declined =
+        |from| [ToClient::Relayed { from: peer(from), signals: vec![Signal::Decline { attempt: 1 }] }];
+    cloud.relay(b, 1, knock());
+    assert_eq!(cloud.take(a).len(), 1);
+    cloud.relay(c, 1, knock());
+    assert_eq!((cloud.take(a), cloud.take(c)), (vec![], declined(1).to_vec()), "a target that others call");
+    cloud.relay(a, 2, offer());
+    assert!(matches!(&cloud.take(b)[..], [ToClient::Relayed { .. }]));
+    cloud.relay(a, 2, offer());
+    assert_eq!(
+        (cloud.take(a), cloud.take(b)),
+        (declined(2).to_vec(), declined(1).to_vec()),
+        "an offer too many"
+    );
 }
 
 #[test]

@@ -121,3 +121,19 @@ fn whom_a_crowd_calls_can_decline_and_offer_at_once() {
         assert_eq!(w.take(ConnId(number.into())), [relayed]);
     }
 }
+
+/// Both used to wait for a link of which nothing came, since a refusal does not say what it refuses.
+#[test]
+fn an_offer_too_many_ends_the_attempt_on_both_sides() {
+    let mut w = world(|config| config.offers = Rate { per_minute: 60, burst: 1 });
+    let (a, b) = (w.client(1), w.client(2));
+    w.say(a, &announce(T1, 0));
+    w.say(b, &announce(T1, 0));
+    let offered = ToTracker::Relay { to: peer(2), signals: vec![offer(T1), candidate([8, 8, 1, 1])] };
+    assert_eq!((w.say(a, &offered), w.take(b).len()), (vec![], 1));
+    let declined = |from| ToClient::Relayed { from, signals: vec![Signal::Decline { attempt: 1 }] };
+    assert_eq!((w.say(a, &offered), w.take(b)), (vec![declined(peer(2))], vec![declined(peer(1))]));
+    assert_eq!(w.server.snapshot().refusals[Refusal::Rate as usize], 1);
+    w.later(Duration::from_secs(1));
+    assert_eq!((w.say(a, &offered), w.take(b).len()), (vec![], 1), "who waits may offer again");
+}
