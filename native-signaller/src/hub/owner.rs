@@ -27,7 +27,7 @@ const WAKER: Token = Token(1);
 pub(super) const FIRST: usize = 2;
 
 /// What one look at the system may bring. Small, so that answers leave soon.
-const EVENTS_EACH: usize = 256;
+const EVENTS_EACH: usize = 1024;
 /// What one read may bring.
 pub(super) const SCRATCH_BYTES: usize = 64 * 1024;
 /// Deadlines of connections are looked at this often.

@@ -8,6 +8,7 @@ mod bad;
 mod crowd;
 mod hostile;
 mod joins;
+mod mob;
 mod process;
 mod report;
 mod scenes;
