@@ -177,12 +177,13 @@ async fn a_rolling_restart_loses_nobody() {
     }
 }
 
-/// Lets the outage of Redis last, if it is to (`REDIS_OUTAGE_SECONDS`): every second two clients come to a node, the same for
-/// both, and one of them knocks at the other; those who are there give a sign of life. Gives back how many pairs have met.
-async fn outlast(cloud: &Cloud, until: Instant, clients: &mut [&mut Client]) -> usize {
+/// Lets the outage of Redis last, if it is to (`REDIS_OUTAGE_SECONDS`): with every megabyte that the transfer goes on two clients
+/// come to a node, the same for both, and one of them knocks at the other; those who are there give a sign of life. Gives back
+/// how many pairs have met.
+async fn outlast(cloud: &Cloud, end: Instant, taker: &Peer, clients: &mut [&mut Client]) -> usize {
     const PAIRS: Topic = Topic([7; 32]);
-    let mut pairs = 0;
-    while Instant::now() < until {
+    let (mut pairs, mut seen) = (0, taken(taker).await);
+    while Instant::now() < end {
         let (at, first) = (pairs % 3, 200 + u8::try_from(pairs % 20).unwrap() * 2);
         let (mut a, mut b) = (cloud.client(at, first).await, cloud.client(at, first + 1).await);
         a.join(PAIRS).await;
@@ -194,9 +195,15 @@ async fn outlast(cloud: &Cloud, until: Instant, clients: &mut [&mut Client]) -> 
         for client in &mut *clients {
             client.socket.send(Message::Ping(Vec::new().into())).await.unwrap();
         }
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        until("the transfer to go on", async || taken(taker).await >= seen + 1_000_000).await;
+        seen = taken(taker).await;
     }
     pairs
+}
+
+/// Bytes of its share that came from peers.
+async fn taken(taker: &Peer) -> u64 {
+    taker.snapshot().await.unwrap().shares[0].from_peers
 }
 
 /// `REDIS_OUTAGE_SECONDS=60 cargo test -p swarmlet-signaller --test cluster -- redis_freezes --nocapture` is the whole of it; without,
@@ -223,7 +230,6 @@ async fn redis_freezes_dies_and_comes_back_and_nothing_breaks() {
     taker.add(magnet, None).await;
     until("the first leaf", async || matches!(events.recv().await.unwrap(), Event::FirstLeaf { .. })).await;
 
-    let taken = async |taker: &Peer| taker.snapshot().await.unwrap().shares[0].from_peers;
     let (gone, before) = (Instant::now(), taken(&taker).await);
     cloud.redis.freeze();
     // Whoever comes is served from this node, sooner or later without waiting.
@@ -243,7 +249,8 @@ async fn redis_freezes_dies_and_comes_back_and_nothing_breaks() {
     assert_eq!((e.join(ALONE).await.1, f.join(ALONE).await.1), (1, 1), "each knows its own node only");
     assert!(cloud.nodes[0].admin("/metrics").await.contains("swarm_bus_up 0.0"));
 
-    let pairs = outlast(&cloud, gone + outage, &mut [&mut a, &mut b, &mut c, &mut d, &mut e, &mut f]).await;
+    let pairs =
+        outlast(&cloud, gone + outage, &taker, &mut [&mut a, &mut b, &mut c, &mut d, &mut e, &mut f]).await;
     let moved = taken(&taker).await - before;
     println!(
         "Redis was away for {:.1} s: the transfer took in {:.1} MB meanwhile, and {pairs} pairs of newcomers met",

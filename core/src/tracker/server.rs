@@ -47,6 +47,7 @@ use alloc::vec::Vec;
 use candidates::Scope;
 use cluster::Cluster;
 use core::net::IpAddr;
+use core::ops::RangeInclusive;
 use core::time::Duration;
 use evict::Scarce;
 use flocks::Flocks;
@@ -54,6 +55,10 @@ use gate::Gate;
 use named::Named;
 use swarms::Swarms;
 use token::TokenId;
+
+/// Buffers that are kept for messages, and how large they are: smaller ones allocators keep at hand themselves.
+const SHEETS_MAX: usize = 64;
+const SHEET_BYTES: RangeInclusive<usize> = 1024..=4096;
 
 /// The machine. Input by [`Server::handle`], output by [`Server::poll_action`] until it is empty, then one
 /// timer at [`Server::poll_timeout`].
@@ -82,6 +87,8 @@ pub struct Server {
     drained_at: Option<Instant>,
     draining: bool,
     actions: VecDeque<ServerAction>,
+    /// See [`Server::recycle`].
+    sheets: Vec<Vec<u8>>,
     counts: ServerSnapshot,
 }
 
@@ -143,6 +150,7 @@ impl Server {
             drained_at: None,
             draining: false,
             actions: VecDeque::new(),
+            sheets: Vec::new(),
             counts: ServerSnapshot::default(),
         }
     }
@@ -178,6 +186,19 @@ impl Server {
             self.counts.bytes_out += bytes.len() as u64;
         }
         action
+    }
+
+    /// Takes back the bytes of a message that was sent, to write another one on: an allocator takes long for what is this large.
+    pub fn recycle(&mut self, mut bytes: Vec<u8>) {
+        if self.sheets.len() < SHEETS_MAX && SHEET_BYTES.contains(&bytes.capacity()) {
+            bytes.clear();
+            self.sheets.push(bytes);
+        }
+    }
+
+    /// Empty.
+    fn sheet(&mut self) -> Vec<u8> {
+        self.sheets.pop().unwrap_or_default()
     }
 
     /// When [`ServerInput::Timeout`] is due.

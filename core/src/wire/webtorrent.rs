@@ -376,10 +376,10 @@ pub struct Envelope {
 }
 
 impl Envelope {
-    /// Writes the message around a description, without the candidates that do not pass.
+    /// Writes the message around a description, without the candidates that do not pass, to the end of `out`.
     #[must_use]
-    pub fn encode(&self, session: &Session<'_>, passing: Passing) -> Vec<u8> {
-        let mut out = Vec::with_capacity(session.len() + 256);
+    pub fn encode(&self, session: &Session<'_>, passing: Passing, mut out: Vec<u8>) -> Vec<u8> {
+        out.reserve(session.len() + 256);
         let kind = if self.answer { "answer" } else { "offer" };
         for part in ["{\"action\":\"announce\",\"", kind, "\":{\"type\":\"", kind, "\",\"sdp\":\""] {
             push(&mut out, part);

@@ -304,6 +304,7 @@ impl Owner {
         if let Some(at) = self.find(conn) {
             let Some(wire) = self.wires.get_mut(at) else { return true };
             let has_room = wire.push(&bytes, self.round, self.queue, &mut self.pool);
+            self.server.recycle(bytes);
             self.mark(at);
             return has_room;
         }

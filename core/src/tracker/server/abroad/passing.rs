@@ -104,7 +104,7 @@ impl Server {
         let Some(target) = self.find_taker(now, peer, &info_hash, &mut chosen.into_iter()) else { return };
         let Ok(session) = Sdp::read(sdp).and_then(|sdp| self.session(sdp)) else { return };
         let passing = self.arriving(session.candidates(), address, target);
-        let bytes = Envelope { info_hash, peer, id, answer: false }.encode(&session, passing);
+        let bytes = Envelope { info_hash, peer, id, answer: false }.encode(&session, passing, self.sheet());
         self.remember_offer(now, target, Pending::new(Some(node), ConnId(conn), id, now));
         self.counts.relays[SIGNAL_OFFER] += 1;
         self.actions.push_back(ServerAction::Send { conn: target, bytes });
@@ -119,7 +119,7 @@ impl Server {
         }
         let Ok(session) = Sdp::read(sdp).and_then(|sdp| self.session(sdp)) else { return };
         let passing = self.arriving(session.candidates(), address, target);
-        let bytes = Envelope { info_hash, peer, id, answer: true }.encode(&session, passing);
+        let bytes = Envelope { info_hash, peer, id, answer: true }.encode(&session, passing, self.sheet());
         self.counts.relays[SIGNAL_ANSWER] += 1;
         self.actions.push_back(ServerAction::Send { conn: target, bytes });
     }

@@ -55,12 +55,11 @@ impl Server {
                 return;
             }
             let envelope = Envelope { info_hash, peer: announce.peer, id: *offer, answer: false };
-            let bytes = match taker {
-                Taker::Here(target) => {
-                    envelope.encode(&session, self.passing(session.candidates(), id, target))
-                }
-                Taker::Abroad(_) => envelope.encode(&session, self.leaving(session.candidates(), id)),
+            let passing = match taker {
+                Taker::Here(target) => self.passing(session.candidates(), id, target),
+                Taker::Abroad(_) => self.leaving(session.candidates(), id),
             };
+            let bytes = envelope.encode(&session, passing, self.sheet());
             let Some(rest) = room.checked_sub(bytes.len()) else { return };
             room = rest;
             match taker {
@@ -171,7 +170,8 @@ impl Server {
             return self.tell(node, &word);
         }
         let envelope = Envelope { info_hash, peer, id: offer, answer: true };
-        let bytes = envelope.encode(&session, self.passing(session.candidates(), id, target));
+        let passing = self.passing(session.candidates(), id, target);
+        let bytes = envelope.encode(&session, passing, self.sheet());
         self.counts.relays[SIGNAL_ANSWER] += 1;
         self.actions.push_back(ServerAction::Send { conn: target, bytes });
     }

@@ -353,7 +353,9 @@ fn descriptions_get_through_clean_or_not_at_all() {
         let session = Session::read(announce.offers[0].sdp)?;
         let (id, peer) = (OfferId([b'o'; 20]), PeerCode([b'p'; 20]));
         let envelope = Envelope { info_hash: InfoHash([b'i'; 20]), peer, id, answer: false };
-        Ok::<_, Error>(String::from_utf8(envelope.encode(&session, Passing::when(|_| true))).unwrap())
+        Ok::<_, Error>(
+            String::from_utf8(envelope.encode(&session, Passing::when(|_| true), Vec::new())).unwrap(),
+        )
     };
     let whole = read(&base).unwrap();
     for (put_in, kept) in [
