@@ -33,12 +33,21 @@ const GROW_AFTER: u64 = SECOND / 8;
 
 /// What a seed remembers of a file that it shows piece by piece.
 pub(crate) struct Spread {
-    /// Who got each piece first.
-    first: Vec<Option<LinkId>>,
+    /// Who was shown each piece first.
+    first: Vec<Option<First>>,
     /// How often each was shown.
     times: Vec<u8>,
     /// Seen at somebody else than the first.
     out: Bitfield,
+}
+
+/// Who was shown a piece before anybody else.
+#[derive(Clone, Copy)]
+struct First {
+    link: LinkId,
+    /// It got it from us. Before that it cannot pass it on, and is not reproached with it: or it would wait for the
+    /// piece behind all who were never given anything fresh.
+    got: bool,
 }
 
 /// What one peer was shown.
@@ -53,6 +62,16 @@ impl Spread {
     fn new(pieces: u32) -> Self {
         let count = pieces as usize;
         Self { first: alloc::vec![None; count], times: alloc::vec![0; count], out: Bitfield::new(pieces) }
+    }
+
+    /// A piece goes to a peer: whether it is the first to have it.
+    fn give(&mut self, link: LinkId, piece: u32) -> bool {
+        match self.first.get_mut(piece as usize) {
+            Some(Some(first)) if first.link == link => {
+                !core::mem::replace(&mut first.got, true) && !self.out.get(piece)
+            }
+            _ => false,
+        }
     }
 
     /// What to show next: what fewest have, then what was shown least; ties by chance.
@@ -183,8 +202,7 @@ impl Swarm {
             let at = piece as usize;
             spread.times[at] = spread.times[at].saturating_add(1);
             if ranks.holders(piece) == 0 && spread.first[at].is_none() {
-                spread.first[at] = Some(link);
-                peer.unspread += 1;
+                spread.first[at] = Some(First { link, got: false });
             }
             shown.pieces.set(piece);
             shown.open.insert(piece, cx.now);
@@ -197,8 +215,13 @@ impl Swarm {
 
     /// A piece was sent to a peer.
     pub(super) fn on_shown_sent(&mut self, link: LinkId, root: &Root, piece: u32, cx: &mut Cx) {
-        if let Some(peer) = self.peers.get_mut(&link)
-            && let Some(shown) = peer.shown.get_mut(root)
+        let Some(peer) = self.peers.get_mut(&link) else { return };
+        if let Some(spread) = self.files.get_mut(root).and_then(|file| file.spread.as_mut())
+            && spread.give(link, piece)
+        {
+            peer.unspread += 1;
+        }
+        if let Some(shown) = peer.shown.get_mut(root)
             && shown.open.remove(&piece).is_some()
         {
             self.show_more(link, root, cx);
@@ -211,9 +234,10 @@ impl Swarm {
         let Some(spread) = &mut file.spread else { return };
         for piece in gained {
             if let Some(Some(first)) = spread.first.get(*piece as usize)
-                && *first != link
+                && first.link != link
                 && spread.out.set(*piece)
-                && let Some(giver) = self.peers.get_mut(first)
+                && first.got
+                && let Some(giver) = self.peers.get_mut(&first.link)
             {
                 giver.unspread = giver.unspread.saturating_sub(1);
             }
@@ -252,9 +276,7 @@ impl Swarm {
         for (_, file) in &mut self.files {
             let Some(spread) = &mut file.spread else { continue };
             for first in &mut spread.first {
-                if *first == Some(link) {
-                    *first = None;
-                }
+                first.take_if(|first| first.link == link);
             }
         }
     }
@@ -263,4 +285,23 @@ impl Swarm {
 /// Whether a peer wants a file and has not got all of it.
 fn lacks(peer: &Peer, root: &Root) -> bool {
     peer.wants.contains(root) && !peer.has.get(root).is_some_and(Bitfield::is_full)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_is_reproached_with_what_it_got_first_and_not_with_what_it_waits_for() {
+        let (one, two) = (LinkId(1), LinkId(2));
+        let mut spread = Spread::new(4);
+        spread.first[0] = Some(First { link: one, got: false });
+        spread.first[1] = Some(First { link: one, got: false });
+        assert!(!spread.give(two, 0), "another was shown it first");
+        assert!(spread.give(one, 0));
+        assert!(!spread.give(one, 0), "a piece has several blocks");
+        spread.out.set(1);
+        assert!(!spread.give(one, 1), "others had it before");
+        assert!(!spread.give(one, 9));
+    }
 }
