@@ -120,6 +120,8 @@ pub(crate) struct Swarm {
     tick_at: Option<Instant>,
     /// Some file is shown piece by piece.
     spreading: bool,
+    /// What a peer gets of us before it is seen to pass anything on.
+    spread_gift: u64,
     /// When an idle line may show peers more than they asked for.
     grow_at: Instant,
     facts: Vec<Fact>,
@@ -184,6 +186,7 @@ impl Swarm {
             origin_at: None,
             tick_at: None,
             spreading: false,
+            spread_gift: 0,
             grow_at: now,
             facts: Vec::new(),
             totals: Totals::default(),

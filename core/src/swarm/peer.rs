@@ -72,6 +72,8 @@ pub(crate) struct Peer {
     pub(crate) flow: Flow,
     /// Pieces that it got from us first, while nobody else had them, and that nobody else has shown since.
     pub(crate) unspread: u32,
+    /// Something that it got from us first was seen to be got from it.
+    pub(crate) spread: bool,
     /// The piece after the one that it was last asked to begin.
     pub(crate) next: (Root, u32),
     /// What we showed it of files that are scarce.
@@ -140,6 +142,7 @@ impl Peer {
             told_taken: 0,
             flow: Flow::new(now),
             unspread: 0,
+            spread: false,
             next: (Root([0; 32]), 0),
             shown: Map::new(),
             rtt: 0,

@@ -144,7 +144,15 @@ impl Swarm {
             // Lines are shared evenly by those who may use them, not by what they got before.
             #[cfg(feature = "lab")]
             let sent = if self.classic.is_on() { super::classic::turn(peer) } else { sent };
-            let mut claim = upload::Claim { received, sent, unspread: peer.unspread, copies: 0 };
+            let gift = self.spread_gift;
+            let mut claim = upload::Claim {
+                received,
+                sent,
+                gift,
+                spread: peer.spread,
+                unspread: peer.unspread,
+                copies: 0,
+            };
             // Room is looked for, and the queue looked through, where it may matter.
             if best.is_some_and(|(_, _, other)| upload::rank(cx.config.incentive, owes, claim) < other)
                 || cx.out.room(cx.now, *link) < peer.loading + BLOCK_BYTES
@@ -298,7 +306,7 @@ impl Swarm {
             moved.sent += bytes;
             moved.up.add(cx.now, bytes);
         });
-        self.on_shown_sent(link, &root, piece.get(), cx);
+        self.on_shown_sent(link, &root, piece, u32::from(span.count), cx);
     }
 
     pub(super) fn on_get_hashes(&self, link: LinkId, range: &HashRange, cx: &mut Cx) -> Result<(), Fault> {

@@ -7,7 +7,7 @@
 use super::Swarm;
 use super::file::File;
 use super::peer::Peer;
-use crate::content::Bitfield;
+use crate::content::{Bitfield, PieceIndex};
 use crate::id::{LinkId, Root};
 use crate::outbox::Cx;
 use crate::rng::Rng;
@@ -26,6 +26,8 @@ const HOLDERS_ENOUGH: u16 = 3;
 /// Pieces shown to a peer and not yet sent: at first, and at the most.
 const SHOWN_MIN: usize = 2;
 const SHOWN_MAX: usize = 32;
+/// Pieces that anybody gets before it is seen to pass one on.
+const GIFT: u64 = 2;
 /// What was shown and not asked for in this time no longer stands in the way of something else.
 const STALE_AFTER: u64 = 4 * SECOND;
 /// A line that has nothing to do shows more, this often.
@@ -33,21 +35,24 @@ const GROW_AFTER: u64 = SECOND / 8;
 
 /// What a seed remembers of a file that it shows piece by piece.
 pub(crate) struct Spread {
-    /// Who was shown each piece first.
-    first: Vec<Option<First>>,
+    given: Vec<Given>,
     /// How often each was shown.
     times: Vec<u8>,
     /// Seen at somebody else than the first.
     out: Bitfield,
 }
 
-/// Who was shown a piece before anybody else.
-#[derive(Clone, Copy)]
-struct First {
-    link: LinkId,
-    /// It got it from us. Before that it cannot pass it on, and is not reproached with it: or it would wait for the
-    /// piece behind all who were never given anything fresh.
-    got: bool,
+/// To whom we gave a piece. Only of what one peer alone got from us is it known who passed it on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Given {
+    Nobody,
+    /// Leaves that we have not sent it. While there are any it cannot pass the piece on, and is not reproached with it:
+    /// or it would wait for the rest behind all who were never given anything.
+    One {
+        link: LinkId,
+        left: u32,
+    },
+    Several,
 }
 
 /// What one peer was shown.
@@ -55,22 +60,46 @@ pub(crate) struct Shown {
     pieces: Bitfield,
     /// Of these, what was neither sent nor seen to be got elsewhere, and since when: it may be got and not be told.
     open: Map<u32, Instant>,
+    /// What it got from us.
+    got: Bitfield,
     most: usize,
 }
 
 impl Spread {
     fn new(pieces: u32) -> Self {
         let count = pieces as usize;
-        Self { first: alloc::vec![None; count], times: alloc::vec![0; count], out: Bitfield::new(pieces) }
+        Self {
+            given: alloc::vec![Given::Nobody; count],
+            times: alloc::vec![0; count],
+            out: Bitfield::new(pieces),
+        }
     }
 
-    /// A piece goes to a peer: whether it is the first to have it.
-    fn give(&mut self, link: LinkId, piece: u32) -> bool {
-        match self.first.get_mut(piece as usize) {
-            Some(Some(first)) if first.link == link => {
-                !core::mem::replace(&mut first.got, true) && !self.out.get(piece)
+    /// Leaves of a piece go to a peer. Who is to be reproached with it from now on, and who no longer.
+    fn give(&mut self, link: LinkId, piece: u32, leaves: u32, of: u32) -> (bool, Option<LinkId>) {
+        let out = self.out.get(piece);
+        let Some(given) = self.given.get_mut(piece as usize).filter(|_| !out) else { return (false, None) };
+        let (next, reproach, excuse) = match *given {
+            Given::Nobody => (Given::One { link, left: of.saturating_sub(leaves) }, leaves >= of, None),
+            Given::One { link: one, left } if one == link => {
+                (Given::One { link, left: left.saturating_sub(leaves) }, left > 0 && left <= leaves, None)
             }
-            _ => false,
+            Given::One { link: one, left } => (Given::Several, false, (left == 0).then_some(one)),
+            Given::Several => (Given::Several, false, None),
+        };
+        *given = next;
+        (reproach, excuse)
+    }
+
+    /// A piece is seen at a peer that did not get it from us: who is to be thanked.
+    fn see(&mut self, link: LinkId, piece: u32) -> Option<LinkId> {
+        match self.given.get(piece as usize)? {
+            Given::One { link: one, .. } if *one == link => None,
+            Given::One { link: one, left: 0 } => self.out.set(piece).then_some(*one),
+            _ => {
+                self.out.set(piece);
+                None
+            }
         }
     }
 
@@ -141,7 +170,10 @@ impl Swarm {
         if !changed.is_empty() {
             self.spreading = false;
             for (_, file) in &self.files {
-                self.spreading |= file.spread.is_some();
+                if file.spread.is_some() {
+                    self.spreading = true;
+                    self.spread_gift = self.spread_gift.max(GIFT * u64::from(file.layout.piece_length()));
+                }
             }
             self.tell_wants_to_all(cx);
         }
@@ -180,7 +212,8 @@ impl Swarm {
             }
         }
         let shown = Pieces::Bitmap(pieces.to_bytes());
-        peer.shown.insert(*root, Shown { pieces, open: Map::new(), most: SHOWN_MIN });
+        let got = Bitfield::new(file.layout.pieces());
+        peer.shown.insert(*root, Shown { pieces, open: Map::new(), got, most: SHOWN_MIN });
         Some(shown)
     }
 
@@ -199,11 +232,8 @@ impl Swarm {
             else {
                 break;
             };
-            let at = piece as usize;
-            spread.times[at] = spread.times[at].saturating_add(1);
-            if ranks.holders(piece) == 0 && spread.first[at].is_none() {
-                spread.first[at] = Some(First { link, got: false });
-            }
+            let times = &mut spread.times[piece as usize];
+            *times = times.saturating_add(1);
             shown.pieces.set(piece);
             shown.open.insert(piece, cx.now);
             fresh.push(piece);
@@ -213,18 +243,32 @@ impl Swarm {
         }
     }
 
-    /// A piece was sent to a peer.
-    pub(super) fn on_shown_sent(&mut self, link: LinkId, root: &Root, piece: u32, cx: &mut Cx) {
-        let Some(peer) = self.peers.get_mut(&link) else { return };
-        if let Some(spread) = self.files.get_mut(root).and_then(|file| file.spread.as_mut())
-            && spread.give(link, piece)
-        {
-            peer.unspread += 1;
+    /// Leaves of a piece were sent to a peer.
+    pub(super) fn on_shown_sent(
+        &mut self,
+        link: LinkId,
+        root: &Root,
+        index: PieceIndex,
+        leaves: u32,
+        cx: &mut Cx,
+    ) {
+        let Some(file) = self.files.get_mut(root) else { return };
+        let (piece, all) = (index.get(), file.layout.leaves_of(index));
+        if let Some(spread) = &mut file.spread {
+            let (reproach, excuse) = spread.give(link, piece, leaves, all.end - all.start);
+            if reproach && let Some(peer) = self.peers.get_mut(&link) {
+                peer.unspread += 1;
+            }
+            if let Some(peer) = excuse.and_then(|link| self.peers.get_mut(&link)) {
+                peer.unspread = peer.unspread.saturating_sub(1);
+            }
         }
-        if let Some(shown) = peer.shown.get_mut(root)
-            && shown.open.remove(&piece).is_some()
-        {
-            self.show_more(link, root, cx);
+        let Some(peer) = self.peers.get_mut(&link) else { return };
+        if let Some(shown) = peer.shown.get_mut(root) {
+            shown.got.set(piece);
+            if shown.open.remove(&piece).is_some() {
+                self.show_more(link, root, cx);
+            }
         }
     }
 
@@ -232,14 +276,14 @@ impl Swarm {
     pub(super) fn on_seen(&mut self, link: LinkId, root: &Root, gained: &[u32], cx: &mut Cx) {
         let Some(file) = self.files.get_mut(root) else { return };
         let Some(spread) = &mut file.spread else { return };
+        let shown = self.peers.get(&link).and_then(|peer| peer.shown.get(root));
+        let ours = shown.map(|shown| shown.got.clone());
         for piece in gained {
-            if let Some(Some(first)) = spread.first.get(*piece as usize)
-                && first.link != link
-                && spread.out.set(*piece)
-                && first.got
-                && let Some(giver) = self.peers.get_mut(&first.link)
+            if !ours.as_ref().is_some_and(|ours| ours.get(*piece))
+                && let Some(giver) = spread.see(link, *piece).and_then(|link| self.peers.get_mut(&link))
             {
                 giver.unspread = giver.unspread.saturating_sub(1);
+                giver.spread = true;
             }
         }
         if let Some(peer) = self.peers.get_mut(&link)
@@ -275,8 +319,10 @@ impl Swarm {
     pub(super) fn forget_first(&mut self, link: LinkId) {
         for (_, file) in &mut self.files {
             let Some(spread) = &mut file.spread else { continue };
-            for first in &mut spread.first {
-                first.take_if(|first| first.link == link);
+            for given in &mut spread.given {
+                if matches!(given, Given::One { link: one, .. } if *one == link) {
+                    *given = Given::Nobody;
+                }
             }
         }
     }
@@ -295,13 +341,24 @@ mod tests {
     fn a_peer_is_reproached_with_what_it_got_first_and_not_with_what_it_waits_for() {
         let (one, two) = (LinkId(1), LinkId(2));
         let mut spread = Spread::new(4);
-        spread.first[0] = Some(First { link: one, got: false });
-        spread.first[1] = Some(First { link: one, got: false });
-        assert!(!spread.give(two, 0), "another was shown it first");
-        assert!(spread.give(one, 0));
-        assert!(!spread.give(one, 0), "a piece has several blocks");
-        spread.out.set(1);
-        assert!(!spread.give(one, 1), "others had it before");
-        assert!(!spread.give(one, 9));
+        assert_eq!(spread.give(one, 0, 12, 16), (false, None), "a part is of no use to others");
+        assert_eq!(spread.see(two, 1), None, "it was given to nobody");
+        assert_eq!(spread.give(one, 0, 4, 16), (true, None));
+        assert_eq!(spread.see(one, 0), None, "it is seen at whom it was given to");
+        assert_eq!(spread.see(two, 0), Some(one));
+        assert_eq!(spread.give(one, 1, 16, 16), (false, None), "others had it before");
+        assert_eq!(spread.give(one, 9, 1, 16), (false, None), "there is no such piece");
+    }
+
+    #[test]
+    fn who_passes_on_is_thanked_unless_it_may_have_been_another() {
+        let (one, two, three) = (LinkId(1), LinkId(2), LinkId(3));
+        let mut spread = Spread::new(2);
+        assert_eq!(spread.give(one, 0, 16, 16), (true, None));
+        assert_eq!(spread.see(three, 0), Some(one));
+        assert_eq!(spread.see(two, 0), None, "once");
+        assert_eq!(spread.give(one, 1, 16, 16), (true, None));
+        assert_eq!(spread.give(two, 1, 4, 16), (false, Some(one)));
+        assert_eq!(spread.see(three, 1), None);
     }
 }

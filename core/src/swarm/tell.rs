@@ -147,7 +147,10 @@ impl Swarm {
                 }
                 let has = peer.has.get(&root);
                 let mut news = pieces.clone();
-                news.retain(|piece| !has.is_some_and(|has| has.get(*piece)));
+                // A source that wants to hear of a file and takes nothing looks where its pieces go.
+                if peer.sent > 0 || peer.received == 0 {
+                    news.retain(|piece| !has.is_some_and(|has| has.get(*piece)));
+                }
                 for part in news.chunks(limits::GAINED_MAX) {
                     cx.out.control(*link, &Message::Gained { root, pieces: part.to_vec() });
                 }

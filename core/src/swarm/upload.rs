@@ -26,6 +26,10 @@ pub(crate) struct Claim {
     pub(crate) received: u64,
     /// Bytes that we gave it.
     pub(crate) sent: u64,
+    /// What anybody gets of a seed before it is seen to pass anything on.
+    pub(crate) gift: u64,
+    /// It passed on what it got from us first.
+    pub(crate) spread: bool,
     /// Pieces that it got from us first and nobody else has yet.
     pub(crate) unspread: u32,
     /// How many copies of what it wants are known to be out already.
@@ -43,7 +47,7 @@ pub(crate) fn rank(incentive: Incentive, owes: bool, claim: Claim) -> Rank {
             let welcome = claim.received > 0 || claim.sent < GIFT;
             (welcome, claim.received.cast_signed() - claim.sent.cast_signed())
         }
-        Incentive::Deficit => (true, 0),
+        Incentive::Deficit => (claim.spread || claim.sent < claim.gift, 0),
         #[cfg(feature = "lab")]
         Incentive::None | Incentive::Classic { .. } => (true, 0),
     };
@@ -128,7 +132,7 @@ mod tests {
     #[test]
     fn a_seed_prefers_who_passes_on_then_what_is_fresh_then_who_got_least() {
         let rank = |sent, unspread, copies| {
-            rank(Incentive::Deficit, false, Claim { received: 0, sent, unspread, copies })
+            rank(Incentive::Deficit, false, Claim { sent, gift: 1000, unspread, copies, ..Claim::default() })
         };
         assert!(rank(0, 1, 9) > rank(0, 2, 0));
         assert!(rank(70, 1, 0) > rank(0, 1, 1));
