@@ -93,9 +93,9 @@ size: wasm ## bytes of the page's critical path and of the module, raw, gzip, br
 	.ci/need node
 	node tests/browser/size.mjs
 
-bench-browser: build $(NODE_MODULES) tests/browser/webtorrent/node_modules ## JSON lines: a raw data channel, Swarmlet, WebTorrent in turn [MIB=256 REPS=1 STORAGE= LEECHERS= RIVALS= TASKS=]
+bench-browser: build $(NODE_MODULES) tests/browser/webtorrent/node_modules ## JSON lines: a raw data channel, Swarmlet, WebTorrent in turn [MIB=256 REPS=1 STORAGE= LEECHERS= RIVALS= TASKS=]; [SCENE=hidden: pages that nobody looks at, HIDE=both VISIBLE=60 HIDDEN=180]
 	@.ci/need browser
-	@node tests/browser/bench.mjs
+	@node tests/browser/$(if $(filter hidden,$(SCENE)),hidden,bench).mjs
 
 bench-site: build $(NODE_MODULES) ## JSON lines: page load and film start with the embed and nobody to share with, beside plain HTTP, in pairs, with 95 % intervals [LOADS=20 CASE=closed|open|same RTT=0]
 	@.ci/need browser && .ci/need nginx && .ci/need ffmpeg

@@ -4,18 +4,19 @@ use crate::clock;
 use crate::convert::{self, Plain, get};
 use crate::hash::hash_leaves;
 use crate::host::{Host, News};
+use crate::store::read_ahead;
 use crate::task::settled;
 use alloc::rc::Rc;
 use core::cell::Cell;
 use core::time::Duration;
-use js_sys::{Array, ArrayBuffer, Promise, Uint8Array};
+use js_sys::{Array, Uint8Array};
 use swarmlet_core::content::{Builder, Built, ContentError, Magnet};
 use swarmlet_core::{Command, Instant};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::Blob;
 
 /// Bytes of a slice: large enough to keep the disk busy, small enough to hash between two messages of a link.
-const SLICE_BYTES: u64 = 1024 * 1024;
+const SLICE_BYTES: u32 = 1024 * 1024;
 /// Between two reports of progress.
 const REPORT_EVERY: Duration = Duration::from_millis(100);
 
@@ -72,17 +73,17 @@ async fn hash(
     let mut reported = Instant::ZERO;
     for (index, blob) in files.blobs.iter().enumerate() {
         let size = blob.size() as u64;
-        let mut next = (size > 0).then(|| read(blob, 0));
+        let mut next = (size > 0).then(|| read_ahead(blob, 0.0, SLICE_BYTES));
         let mut start = 0;
         while let Some(slice) = next {
-            let buffer = settled(&slice?).await.map_err(|_| gone())?;
+            let bytes = settled(&slice).await.map_err(|_| gone())?;
             if cancelled.get() {
                 return Err(convert::refusal("aborted", None));
             }
-            start += SLICE_BYTES;
+            let bytes = bytes.unchecked_into::<Uint8Array>().to_vec();
+            start += u64::from(SLICE_BYTES);
             // The disk reads the next slice while this one is hashed.
-            next = (start < size).then(|| read(blob, start));
-            let bytes = Uint8Array::new(buffer.unchecked_ref::<ArrayBuffer>()).to_vec();
+            next = (start < size).then(|| read_ahead(blob, start as f64, SLICE_BYTES));
             builder.push(index, &bytes).map_err(refuse)?;
             if clock::now().since(reported) >= REPORT_EVERY {
                 reported = clock::now();
@@ -91,11 +92,6 @@ async fn hash(
         }
     }
     builder.finish().map_err(refuse)
-}
-
-fn read(blob: &Blob, start: u64) -> Result<Promise, JsValue> {
-    let slice = blob.slice_with_f64_and_f64(start as f64, (start + SLICE_BYTES) as f64)?;
-    Ok(slice.array_buffer().unchecked_into())
 }
 
 fn gone() -> JsValue {

@@ -172,7 +172,7 @@ fn gather(queue: &mut VecDeque<Job>, job: JobId, work: Work) -> bool {
 extern "C" {
     /// `www/worker/ahead.js`
     #[wasm_bindgen(js_namespace = self, js_name = readAhead)]
-    fn read_ahead(blob: &Blob, start: f64, length: u32) -> Promise;
+    pub(crate) fn read_ahead(blob: &Blob, start: f64, length: u32) -> Promise;
 }
 
 async fn read_blob(blob: &Blob, start: u64, length: u32) -> Ended {

@@ -6,7 +6,7 @@ use super::picker::Extent;
 use super::{ANSWER_DEADLINE, Fact, Job, Swarm};
 use crate::action::{Event, Work};
 use crate::config::{BLOCK_LEAVES_MAX, LEAF_BYTES};
-use crate::content::PieceIndex;
+use crate::content::{PieceIndex, TreeError};
 use crate::fault::Fault;
 use crate::id::{Hash, LinkId, Root};
 use crate::outbox::Cx;
@@ -143,6 +143,13 @@ impl Swarm {
         let mut good = 0;
         let mut result = Ok(());
         let hashes = (cx.config.hash_leaves)(tail);
+        // A whole piece needs no hashes of its leaves: its own proves them.
+        if let Some(piece) = file.layout.leaf(start).map(|leaf| file.layout.piece_of(leaf))
+            && !file.tree.knows_leaves(piece)
+            && file.tree.learn_piece(piece, &hashes) == Err(TreeError::Mismatch)
+        {
+            return Err(Fault::BadData);
+        }
         for ((index, bytes), hash) in (start..).zip(tail.chunks(LEAF_BYTES as usize)).zip(&hashes) {
             match self.on_leaf(link, root, (index, hash), bytes, cx) {
                 Ok(kept) => good += kept,
@@ -448,12 +455,13 @@ impl Plan {
     }
 }
 
-/// Puts leaves of an open piece into the plan. The first run also asks for the hashes that prove it.
+/// Puts leaves of an open piece into the plan. The first run also asks for the hashes that prove it, unless it is all of it.
 fn take_spans(file: &mut super::File, root: &Root, piece: PieceIndex, peer: &Peer, plan: &mut Plan) {
-    let mut proof = !file.tree.knows_leaves(piece) && !peer.asked_proof(root, file.layout.leaves_of(piece));
+    let leaves = file.layout.leaves_of(piece);
+    let mut proof = !file.tree.knows_leaves(piece) && !peer.asked_proof(root, leaves.clone());
     while plan.room > 0 {
         let Some(mut span) = file.ledger.ask(piece, BLOCK_LEAVES_MAX) else { return };
-        span.proof = core::mem::take(&mut proof);
+        span.proof = core::mem::take(&mut proof) && usize::from(span.count) < leaves.len();
         plan.push(root, span);
     }
 }

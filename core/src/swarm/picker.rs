@@ -10,8 +10,11 @@ use alloc::vec::Vec;
 const WINDOW_MIN: u64 = 4;
 /// Requests reach at least this far ahead (theory §1.3: BDP + 250 ms).
 const AHEAD_MIN: u64 = SECOND / 4;
-/// The longest extent: reads of more cost no less.
+/// The longest extent of most sources.
 const EXTENT_BYTES_MAX: u64 = 1024 * 1024;
+/// What sends so many bytes per second is asked for longer ones: a browser that reads on reads for a fifth of what reading a
+/// mebibyte here and there costs.
+const FAST: u64 = 16 * 1024 * 1024;
 /// Pieces with this many holders or more count as equally common.
 const COMMON: usize = 63;
 
@@ -150,9 +153,11 @@ pub(crate) struct Extent {
 }
 
 impl Extent {
-    /// Extents are what a source sends in an eighth of a second, so that slow sources still choose by chance alone.
+    /// Extents are what a source sends in an eighth of a second, so that slow sources still choose by chance alone; and of fast ones
+    /// what these send in a second at most.
     pub(crate) fn new(next: u32, rate: u64, piece_length: u32) -> Self {
-        let pieces = (rate / 8).min(EXTENT_BYTES_MAX) as u32 / piece_length;
+        let bytes = if rate < FAST { (rate / 8).min(EXTENT_BYTES_MAX) } else { FAST };
+        let pieces = bytes as u32 / piece_length;
         Self { next, pieces: 1 << (pieces | 1).ilog2() }
     }
 
@@ -194,8 +199,10 @@ mod tests {
     fn a_fast_source_is_asked_for_neighbours_and_a_slow_one_by_chance() {
         assert_eq!(Extent::new(7, 1_000_000, 65_536).pieces, 1);
         assert_eq!(Extent::new(7, 2_000_000, 65_536).pieces, 2);
-        assert_eq!(Extent::new(7, 40_000_000, 65_536).pieces, 16);
-        assert_eq!(Extent::new(7, 40_000_000, 8 << 20).pieces, 1);
+        assert_eq!(Extent::new(7, 16_000_000, 65_536).pieces, 16);
+        assert_eq!(Extent::new(7, 17_000_000, 65_536).pieces, 256);
+        assert_eq!(Extent::new(7, 40_000_000, 8 << 20).pieces, 2);
+        assert_eq!(Extent::new(7, 16_000_000, 8 << 20).pieces, 1);
 
         let mut rng = Rng::new([3; 32]);
         let mut ranks = Ranks::new(70);
