@@ -211,6 +211,8 @@
 
   /** @param {string} reason */
   function stop(reason) {
+    // One of an earlier visit goes if nobody needs it.
+    if (state.reason === 'starting' && !given.worker) navigator.serviceWorker?.controller?.postMessage({ t: 'swarmlet' });
     Object.assign(state, { gate: 'closed', reason });
     running?.stop();
     running = undefined;

@@ -14,8 +14,11 @@ const swarmlet = (() => {
   const DETOUR_BYTES = 2 * 1024 * 1024;
   // The reader comes first.
   const COPY_MS = 500;
-  // Asked for last.
-  const FILMS_MAX = 256;
+  // Of a film: its index, which is less than a hundredth of it, and the first pictures. A longer film's takes a whole part.
+  const START_BYTES = 1024 * 1024;
+  const LONG_BYTES = 64 * START_BYTES;
+  // A worker that nobody needs is taken away: each load of a page costs more with one than without.
+  const LEAVE_MS = 20_000;
   // Not for everybody, or dependent on what the browser has.
   const SPECIAL = ['authorization', 'if-range', 'if-none-match', 'if-modified-since', 'if-match', 'if-unmodified-since'];
   const FRESH = new Set(['default', 'force-cache']);
@@ -79,9 +82,18 @@ const swarmlet = (() => {
     if (part === undefined) return null;
     const { start, end, open } = part ?? { start: 0, end: entry.size, open: false };
     const media = kind === 'media' && place[0] === 'media';
-    const stop = media && open ? Math.min(end, start + MEDIA_BYTES) : end;
-    if (stop - start > table.wholeMax) return null;
-    return { entry, start, end: stop, partial: part !== null, media, download };
+    const film = /^(video|audio)$/.test(asked.destination);
+    // Of others players take no parts that come now from the network, now from us.
+    if (film && asked.mode !== 'cors') return null;
+    // Alone, nobody could have it sooner than the network.
+    const alone = film && table.alone && !entry.begun;
+    const first = entry.size > LONG_BYTES ? MEDIA_BYTES : START_BYTES;
+    // A copy costs time, and where a player begins, or jumps to, there is none.
+    const copied = alone && start > 0 && start % first === 0;
+    const most = !alone || copied ? start + MEDIA_BYTES : (Math.floor(start / first + 0.5) + 1) * first;
+    const stop = media && open ? Math.min(end, most) : end;
+    if (stop - start > (alone ? MEDIA_BYTES : table.wholeMax)) return null;
+    return { entry, start, end: stop, partial: part !== null, media, download, alone, copied };
   }
 
   /** @param {Found} found */
@@ -199,27 +211,35 @@ const swarmlet = (() => {
       ask(page, { ask: 'count', bytes: bytes.length });
       return bytes;
     };
+    bodies += 1;
+    const over = () => {
+      bodies -= 1;
+      worker?.say('stop');
+    };
     return new ReadableStream({
       async pull(controller) {
         let bytes = await part();
         while (!bytes && worker) bytes = await part();
+        if (!bytes) over();
         if (!bytes) throw new TypeError('Neither the swarm nor the network has this.');
         at += bytes.length;
         controller.enqueue(bytes);
         if (at < end) return;
         controller.close();
-        worker?.say('stop');
+        over();
       },
-      cancel: () => worker?.say('stop'),
+      cancel: over,
     }, { highWaterMark: 0 });
   }
 
-  /** A part of a film as the network sends it (what is wrapped comes later), and a copy for the page.
+  /** A part of a film as the network sends it (what is wrapped or copied comes later).
    * @param {Request} request @param {Found} found @param {string} page */
   async function pass(request, found, page) {
-    const network = await ranged(request.url, found.start, found.end, found.entry.size, found.partial);
+    const { start, end, entry, partial, copied } = found;
+    const network = await ranged(request.url, start, end, entry.size, partial);
     if (!network) return fetch(request);
-    copy(request.url, found, page, network.clone()).catch(() => {});
+    if (copied) copy(request.url, found, page, network.clone()).catch(() => {});
+    else ask(page, { ask: 'count', bytes: end - start });
     return network;
   }
 
@@ -233,7 +253,7 @@ const swarmlet = (() => {
     port1.postMessage(bytes, [bytes]);
   }
 
-  /** @param {FetchEvent} event @param {Found} found @param {string} page Who has the bytes. */
+  /** @param {FetchEvent} event @param {Found} found @param {string} page who has the bytes */
   async function answer({ request }, found, page) {
     const { entry, start, end } = found;
     if (entry.text) return new Response(entry.text.slice(start, end), head(found));
@@ -243,49 +263,30 @@ const swarmlet = (() => {
     return fetch(request);
   }
 
+  // Answers under way.
+  let bodies = 0;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let leaving;
   /** What each page lets us answer. @type {Map<string, Table>} */
   const tables = new Map();
   /** Tabs without a node of their own, and their site. @type {Map<string, string>} */
   const followers = new Map();
-  /** Players give up a film that is the network's here and a worker's own there: as it began it goes on. Whether it is a worker's;
-   * pages know it longer. @type {Map<string, boolean>} */
-  const films = new Map();
 
-  /** @param {string} film @param {boolean} ours */
-  function note(film, ours) {
-    films.delete(film);
-    films.set(film, ours);
-    if (films.size > FILMS_MAX) films.delete([...films.keys()][0]);
-  }
-
-  /** `undefined`: the browser does. @param {FetchEvent} event @param {string} film */
-  function choose(event, film) {
-    const { request, clientId } = event;
+  /** `undefined`: the browser does. @param {FetchEvent} event */
+  function choose(event) {
+    const { request } = event;
     const { method, url, mode, destination, cache, headers } = request;
     const page = pageOf(event);
-    const table = tables.get(page);
-    const found = route({ method, url, mode, destination, cache, header: (name) => headers.get(name) }, table, location.origin, Date.now());
-    const known = films.get(film);
-    // Alone, nobody could have it sooner than the network.
-    const ours = known ?? (!!found && !(film && table?.alone && !found.entry.begun));
-    if (film) note(film, ours);
-    if (film && found && known === undefined) ask(clientId, { ask: 'film', url, ours });
-    const network = () => fetch(request);
-    if (!found) return film && ours ? network().then(made) : undefined;
-    if (!ours) return found.end - found.start > MEDIA_BYTES ? undefined : pass(request, found, page);
-    const response = answer(event, found, page).catch(network);
-    return film ? response.then(made) : response;
+    const asked = { method, url, mode, destination, cache, header: (/** @type {string} */ name) => headers.get(name) };
+    const found = route(asked, tables.get(page), location.origin, Date.now());
+    return found && (found.alone ? pass(request, found, page) : answer(event, found, page).catch(() => fetch(request)));
   }
-
-  /** As a worker's own. @param {Response} response */
-  const made = (response) => new Response(response.body, response);
 
   /** @param {any} data @param {string} id */
   function hear(data, id) {
     const table = tables.get(id);
     if (data.live && table) table.live = livePart(data.live);
     if (data.live) return;
-    for (const [url, ours] of data.films ?? []) if (!films.has(`${id} ${url}`)) note(`${id} ${url}`, ours);
     followers.delete(id);
     if (data.follow) followers.set(id, data.follow);
     if (!data.open) return void tables.delete(id);
@@ -319,20 +320,35 @@ const swarmlet = (() => {
     return '';
   }
 
-  function install() {
-    // By then pages have said what a worker that slept must know.
-    const told = new Promise((soon) => setTimeout(soon, YES_MS));
-    addEventListener('install', (event) => event.waitUntil(skipWaiting()));
+  // What a browser need not ask: who sleeps has been told nothing, and films without CORS are never ours.
+  const ROUTES = [{ runningStatus: 'not-running' }, ...['video', 'audio'].map((requestDestination) => ({ requestDestination, requestMode: 'no-cors' }))]
+    .map((condition) => ({ condition, source: 'network' }));
+
+  /** Goes, if by then nobody has anything to share. A download outlives its page. */
+  function leave() {
+    leaving ??= setTimeout(() => {
+      leaving = undefined;
+      if (bodies > 0) leave();
+      else if (tables.size + followers.size === 0) registration.unregister();
+    }, LEAVE_MS);
+  }
+
+  /** @param {{ only?: boolean }} [options] `only`: this worker does nothing else. */
+  function install({ only = false } = {}) {
+    addEventListener('install', (event) => {
+      event.waitUntil(skipWaiting());
+      if (only) event.waitUntil(Promise.resolve(event.addRoutes?.(ROUTES)).catch(() => {}));
+    });
     addEventListener('activate', (event) => event.waitUntil(clients.claim()));
     addEventListener('message', ({ data, source }) => {
-      if (data?.t === 'swarmlet' && source && 'id' in source) hear(data, source.id);
+      if (data?.t !== 'swarmlet' || !source || !('id' in source)) return;
+      // It came before this worker, or past it.
+      if (data.claim) return void clients.claim();
+      hear(data, source.id);
+      if (only) leave();
     });
     addEventListener('fetch', (event) => {
-      const { destination, url, headers } = event.request;
-      const film = /^(video|audio)$/.test(destination) ? `${event.clientId} ${url}` : '';
-      const late = film && !films.has(film) && !/^bytes=0-/.test(headers.get('range') ?? 'bytes=0-');
-      // It began before this worker did.
-      const response = late ? told.then(() => choose(event, film) ?? fetch(event.request)) : choose(event, film);
+      const response = choose(event);
       if (response) event.respondWith(response);
     });
     // Who slept has forgotten everything.

@@ -4,6 +4,7 @@
 use crate::Error;
 use crate::memory;
 use crate::range::{Wanted, wanted};
+use crate::script;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -124,6 +125,8 @@ impl Assets {
 
 impl Asset {
     fn new(path: &str, plain: Bytes) -> Self {
+        let text = str::from_utf8(&plain).ok().filter(|_| script::is_ours(path));
+        let plain = text.map(script::without_comments).map_or(plain.clone(), Bytes::from);
         let mut tag = String::with_capacity(32);
         for byte in Sha256::digest(&plain).iter().take(16) {
             let _ = write!(tag, "{byte:02x}");

@@ -31,6 +31,7 @@ mod ice;
 mod memory;
 mod range;
 mod savings;
+mod script;
 mod shares;
 mod stun;
 mod tls;
@@ -344,5 +345,7 @@ fn announce(state: &State, addr: core::net::SocketAddr) {
         "no whole page (make wasm builds it), signalling"
     };
     let scheme = if state.certificate.is_some() { "https" } else { "http" };
-    tracing::info!(event = "listening", %addr, "{page}: {scheme}://{shown}/");
+    let public_url = state.config().public_url.clone();
+    let url = if public_url.is_empty() { format!("{scheme}://{shown}/") } else { public_url };
+    tracing::info!(event = "listening", %addr, "{page}: {url}");
 }

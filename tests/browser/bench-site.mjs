@@ -3,11 +3,12 @@
 // the start of a film. A JSON line for each case with both medians, and the median of the pairs' ratios with the 95 % interval
 // that its order statistics give. `same` compares the plain page with itself: what a ratio of such runs says of nothing.
 // `RTT`: milliseconds that the way to the site's server and back takes; 0 is loopback, where whatever a service worker costs is a
-// large part of everything. [LOADS=20 CASE=closed|open|same RTT=0]
+// large part of everything. `asleep` and `awake`: the gate is closed, but a page of before has installed the service worker, which the
+// browser has put to sleep meanwhile, or not. [LOADS=20 CASE=closed|open|asleep|awake|same RTT=0]
 import { connect, createServer } from 'node:net';
 import { freePort, MiB, World } from './harness.mjs';
 import { Site, Visitor } from './site.mjs';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const LOADS = Number(process.env.LOADS ?? 20);
@@ -37,7 +38,12 @@ async function far(to, ms) {
 async function siteWith(tag) {
   const site = await Site.make({ signaller: world.base, film: true, large: MiB, tag });
   const page = readFileSync(join(site.folder, 'index.html'), 'utf8');
-  writeFileSync(join(site.folder, 'plain.html'), page.replace(/<script async .*<\/script>/, ''));
+  for (const name of ['plain.html', 'plain-before.html']) writeFileSync(join(site.folder, name), page.replace(/<script async .*<\/script>/, ''));
+  writeFileSync(join(site.folder, 'closed-before.html'), page);
+  writeFileSync(join(site.folder, 'before.html'), page.replace(/data-peers="\d+"/, 'data-peers="0"'));
+  // Browsers take a tenth of a file's age for the time that it stays good: what was made just now would be asked for again, or not, by chance.
+  const made = Date.now() / 1000 - 30 * 86_400;
+  for (const name of readdirSync(site.folder, { recursive: true })) utimesSync(join(site.folder, String(name)), made, made);
   if (RTT > 0) site.base = `http://127.0.0.1:${await far(site.port, RTT)}/`;
   return site;
 }
@@ -54,9 +60,22 @@ const film = `(async () => {
   return shown;
 })()`;
 
-/** @param {Site} site @param {string} path @param {boolean} sharing @param {number} number */
-async function visit(site, path, sharing, number) {
-  const visitor = await Visitor.open(world.browser, site, `${path}-${number}`, { path });
+/** `before`: the page that was open before; `rest`: the browser puts service workers to sleep then.
+ * @typedef {{ path: string, sharing: boolean, before?: string, rest?: boolean }} Visit */
+
+/** @param {Site} site @param {Visit} visit @param {number} number */
+async function visit(site, { path, sharing, before, rest }, number) {
+  const visitor = await Visitor.open(world.browser, site, `${path}-${number}`, { path: before ?? path });
+  if (before !== undefined) {
+    if (before === 'before.html') await visitor.sharing();
+    // What it leaves behind is not to be measured.
+    await visitor.page.goto('about:blank');
+    await new Promise((next) => setTimeout(next, 500));
+    const devtools = await visitor.context.newCDPSession(visitor.page);
+    if (rest) await devtools.send('ServiceWorker.enable');
+    if (rest) await devtools.send('ServiceWorker.stopAllWorkers');
+    await visitor.page.goto(site.base + path);
+  }
   const load = await visitor.page.evaluate(`(async () => {
     if (document.readyState !== 'complete') await new Promise((loaded) => addEventListener('load', loaded));
     await new Promise((next) => setTimeout(next));
@@ -98,22 +117,22 @@ const round = (value, digits) => Math.round(value * 10 ** digits) / 10 ** digits
 
 /** @typedef {{ load: number, start: number }} Seen */
 
-/** @param {string} name @param {Record<string, string>} tag @param {boolean} sharing @param {string} other the page beside the plain one */
-async function pairs(name, tag, sharing, other = '') {
+/** @param {string} name @param {Record<string, string>} tag @param {Partial<Visit>} how the page beside the plain one is visited */
+async function pairs(name, tag, how = {}) {
   const site = await siteWith(tag);
-  const ours = { path: other, sharing };
-  const plain = { path: 'plain.html', sharing: false };
+  const ours = { path: '', sharing: false, ...how };
+  const plain = { path: 'plain.html', sharing: false, before: how.before && 'plain-before.html', rest: how.rest };
   /** @type {{ ours: Seen, plain: Seen }[]} */
   const seen = [];
   // What is slow the first time: the browser, and the files.
-  await visit(site, plain.path, false, -1);
-  await visit(site, ours.path, sharing, -1);
+  await visit(site, plain, -1);
+  await visit(site, ours, -1);
   for (let number = 0; number < LOADS; number += 1) {
     // In turns, so that what changes with time is on both sides.
     const first = number % 2 === 0 ? plain : ours;
-    const one = await visit(site, first.path, first.sharing, number);
+    const one = await visit(site, first, number);
     const second = first === plain ? ours : plain;
-    const two = await visit(site, second.path, second.sharing, number);
+    const two = await visit(site, second, number);
     seen.push(first === plain ? { plain: one, ours: two } : { plain: two, ours: one });
   }
   await site.close();
@@ -127,8 +146,12 @@ async function pairs(name, tag, sharing, other = '') {
 
 // Nobody else is here, so nothing is loaded (visits of a minute ago still count, so one other is not enough here). And ready for
 // others, so that all goes through the service worker.
-const wanted = (/** @type {string} */ name) => (process.env.CASE ?? 'closed open').includes(name);
-if (wanted('closed')) console.log(JSON.stringify(await pairs('gate closed', { peers: '1000' }, false)));
-if (wanted('open')) console.log(JSON.stringify(await pairs('gate open, no peers', { peers: '0' }, true)));
-if (wanted('same')) console.log(JSON.stringify(await pairs('plain HTTP twice', {}, false, 'plain.html')));
+const wanted = (/** @type {string} */ name) => (process.env.CASE ?? 'closed open').split(' ').includes(name);
+const shut = { peers: '1000' };
+if (wanted('closed')) console.log(JSON.stringify(await pairs('gate closed', shut)));
+if (wanted('open')) console.log(JSON.stringify(await pairs('gate open, no peers', { peers: '0' }, { sharing: true })));
+if (wanted('again')) console.log(JSON.stringify(await pairs('gate closed, no worker', shut, { before: 'closed-before.html' })));
+if (wanted('asleep')) console.log(JSON.stringify(await pairs('gate closed, worker asleep', shut, { before: 'before.html', rest: true })));
+if (wanted('awake')) console.log(JSON.stringify(await pairs('gate closed, worker awake', shut, { before: 'before.html' })));
+if (wanted('same')) console.log(JSON.stringify(await pairs('plain HTTP twice', {}, { path: 'plain.html' })));
 await world.close();

@@ -100,6 +100,51 @@ test('a film plays on when its service worker slept meanwhile, and has forgotten
   }
 });
 
+test('a film that began alone takes the rest from those who come', async () => {
+  const first = await Visitor.open(world.browser, site, 'alone-1');
+  await first.sharing();
+  await play(first, 'film');
+  assert.equal((await first.stats()).fromPeers, 0);
+  const second = await Visitor.open(world.browser, site, 'alone-2');
+  await second.sharing();
+  const [path] = [...site.eligible().keys()].filter((name) => name.endsWith('.mp4'));
+  await first.when('swarmletSite.stats().peers > 0');
+  assert.deepEqual(await second.read([path]), { [path]: site.hash(path) });
+  await seek(first, 'film', 100);
+  await seek(first, 'film', 40);
+  const { fromPeers } = await first.stats();
+  assert.ok(fromPeers > 0, `${fromPeers}`);
+  await Promise.all([first.close(), second.close()]);
+});
+
+test('films that a script puts into the page are shared, those it keeps to itself are left to the browser, and both play on', async () => {
+  const visitor = await Visitor.open(world.browser, site, 'scripted');
+  await visitor.sharing();
+  /** @param {string} place @returns {Promise<{ ours: string | null, at: number[] }>} */
+  const plays = (place) => visitor.page.evaluate(`(async () => {
+    const film = document.createElement('video');
+    film.muted = true;
+    ${place}
+    const at = [];
+    await film.play();
+    for (const to of [90, 20]) {
+      film.currentTime = to;
+      await new Promise((moved, failed) => Object.assign(film, { ontimeupdate: () => film.currentTime > to + 0.3 && moved(), onerror: () => failed(film.error) }));
+      at.push(to);
+    }
+    film.remove();
+    return { ours: film.crossOrigin, at };
+  })()`);
+  const served = async () => (await visitor.stats()).fromOrigin;
+  assert.deepEqual(await plays(`document.body.append(film); film.src = 'film/film.mp4';`), { ours: 'anonymous', at: [90, 20] });
+  assert.deepEqual(await plays(`film.append(Object.assign(document.createElement('source'), { src: 'film/film.mp4' })); document.body.append(film);`), { ours: 'anonymous', at: [90, 20] });
+  const before = await served();
+  assert.ok(before > 0);
+  assert.deepEqual(await plays(`film.src = 'film/film.mp4';`), { ours: null, at: [90, 20] });
+  assert.deepEqual(await plays(`film.src = 'data:,'; document.body.append(film); film.src = 'film/film.mp4?other';`), { ours: null, at: [90, 20] });
+  await visitor.close();
+});
+
 test('stalls are counted: not the start, not a jump', async () => {
   const visitor = await Visitor.open(world.browser, site, 'stalls');
   await visitor.sharing();

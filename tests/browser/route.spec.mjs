@@ -104,6 +104,36 @@ test('ranges are exact, or none of ours', () => {
   }
 });
 
+test('a film that nobody else has is the network\'s: where a player begins as it is, and then in parts that are copied', () => {
+  const lone = { ...table, alone: true };
+  const of = (/** @type {string} */ range, /** @type {any} */ more = {}, /** @type {any} */ its = lone) => {
+    const header = (/** @type {string} */ name) => (name === 'range' ? range : null);
+    const found = route({ method: 'GET', url: `${ORIGIN}/f.mp4`, mode: 'cors', destination: 'video', cache: 'default', header, ...more }, its, ORIGIN);
+    return found && [found.start / MiB, found.end / MiB, found.alone, found.copied];
+  };
+  assert.deepEqual(of('bytes=0-'), [0, 1, true, false]);
+  assert.deepEqual(of(`bytes=${MiB}-`), [1, 5, true, true]);
+  assert.deepEqual(of(`bytes=${5 * MiB}-`), [5, 9, true, true]);
+  assert.deepEqual(of(`bytes=${9 * MiB}-`), [9, 10, true, true], 'to the end');
+  assert.deepEqual(of(`bytes=${3.25 * MiB}-`), [3.25, 4, true, false], 'a jump');
+  assert.deepEqual(of(`bytes=${3.75 * MiB}-`), [3.75, 5, true, false], 'to shortly before the next part');
+  assert.deepEqual(of(`bytes=0-${2 * MiB - 1}`), [0, 2, true, false]);
+  assert.equal(of(`bytes=0-${5 * MiB - 1}`), null, 'a long part, all of which is asked for');
+  assert.deepEqual(of('bytes=0-', { destination: '' }), [0, 10, false, false], 'by a script');
+  assert.deepEqual(of('bytes=0-', {}, { ...lone, files: new Map([['f.mp4', { ...files.get('f.mp4'), begun: true }]]) }), [0, 4, false, false], 'kept from an earlier visit');
+  const long = { ...lone, files: new Map([['f.mp4', { ...files.get('f.mp4'), size: 1000 * MiB }]]) };
+  assert.deepEqual(of('bytes=0-', {}, long), [0, 4, true, false], 'a long film has a long index');
+  assert.deepEqual(of(`bytes=${4 * MiB}-`, {}, long), [4, 8, true, true]);
+});
+
+test('players get a film from us only where they have asked for it with CORS', () => {
+  for (const [path, destination] of [['f.mp4', 'video'], ['f.mp4', 'audio']]) {
+    assert.ok(at(path, destination), destination);
+    assert.equal(at(path, destination, 'no-cors'), null, destination);
+    assert.equal(ask(path, { destination, mode: 'no-cors' }, { ...table, alone: true }), null, destination);
+  }
+});
+
 test('a live stream: its segments, and its playlists for as long as they are good', () => {
   const header = () => null;
   const asked = (/** @type {string} */ path) => ({ method: 'GET', url: `${ORIGIN}/live/${path}`, mode: 'cors', destination: '', cache: 'default', header });
@@ -111,4 +141,52 @@ test('a live stream: its segments, and its playlists for as long as they are goo
   assert.equal(route(asked('index.m3u8'), table, ORIGIN, 100).end, 5);
   assert.equal(route(asked('index.m3u8'), table, ORIGIN, 101), null, 'the site has a newer one');
   assert.equal(route({ ...asked('9.ts'), destination: 'document', mode: 'navigate' }, table, ORIGIN, 1), null);
+});
+
+/** The whole script in a world of its own, where time passes when it is told to. @param {object} options of `swarmlet()` */
+function installed(options) {
+  /** @type {Record<string, (event: any) => void>} */ const on = {};
+  const seen = { left: 0, claimed: 0, routes: /** @type {any[]} */ ([]) };
+  /** @type {(() => void)[]} */ let timers = [];
+  const world = {
+    addEventListener: (/** @type {string} */ name, /** @type {any} */ run) => (on[name] = run), skipWaiting: async () => {},
+    clients: { matchAll: async () => [], claim: async () => void (seen.claimed += 1) }, registration: { unregister: async () => void (seen.left += 1) },
+    setTimeout: (/** @type {() => void} */ run) => timers.push(run), clearTimeout() {}, location: { origin: ORIGIN }, TextEncoder,
+  };
+  runInNewContext(`${source}; swarmlet(${JSON.stringify(options)})`, world);
+  const addRoutes = async (/** @type {any[]} */ routes) => void seen.routes.push(...routes);
+  on.install?.({ waitUntil() {}, addRoutes });
+  const pass = () => timers.splice(0).forEach((run) => run());
+  pass();
+  const hears = (/** @type {string} */ id, /** @type {object} */ data) => on.message?.({ source: { id }, data: { t: 'swarmlet', ...data } });
+  return { seen, pass, hears };
+}
+
+test('a worker that does nothing else is not asked where it could not answer, and goes when nobody needs it', () => {
+  const { seen, pass, hears } = installed({ only: true });
+  const conditions = seen.routes.map(({ condition, source }) => `${source} ${Object.values(condition)}`);
+  assert.deepEqual(conditions, ['network not-running', 'network video,no-cors', 'network audio,no-cors']);
+  const open = { base: `${ORIGIN}/`, files: [], classes: [], wholeMax: 1, alone: true };
+  hears('page', { open });
+  hears('other', { follow: `${ORIGIN}/` });
+  pass();
+  hears('page', { open: null });
+  pass();
+  assert.equal(seen.left, 0, 'the other tab');
+  hears('other', { follow: null });
+  hears('page', { open });
+  pass();
+  assert.equal(seen.left, 0, 'it came back');
+  hears('page', { open: null });
+  pass();
+  assert.equal(seen.left, 1);
+  hears('late', { claim: true });
+  assert.equal(seen.claimed, 1);
+});
+
+test('the worker that a site has of its own stays, and is asked', () => {
+  const { seen, pass, hears } = installed({});
+  hears('page', { open: null });
+  pass();
+  assert.deepEqual([seen.left, seen.routes], [0, []]);
 });

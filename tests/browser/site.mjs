@@ -67,7 +67,7 @@ export class Site {
     Object.entries(more).forEach(([path, size], at) => writeFileSync(join(site.folder, path), bytes(900 + at, size)));
     const options = { manifest: `${signaller}/swarmlet/witness/${key}/swarmlet.json`, key, mode: 'on', policy: 'none', witness: 'on', ...tag };
     const script = `<script async src="${signaller}/swarmlet/embed.js" ${Object.entries(options).map(([name, value]) => `data-${name}="${value}"`).join(' ')}></script>`;
-    writeFileSync(join(site.folder, 'swarmlet-sw.js'), `importScripts('${signaller}/swarmlet/sw.js');\nswarmlet();\n`);
+    writeFileSync(join(site.folder, 'swarmlet-sw.js'), `importScripts('${signaller}/swarmlet/sw.js');\nswarmlet({ only: true });\n`);
     writeFileSync(join(site.folder, 'index.html'), readFileSync(join(root, 'www/demo/index.html'), 'utf8').replace('<!-- swarmlet -->', script));
     site.#configure({ rate: '0', policy: policyFor(signaller) });
     return site.start();
@@ -113,7 +113,7 @@ export class Site {
     const script = /<script .*<\/script>/.exec(said)?.[0] ?? '';
     assert.ok(script, said);
     const extra = Object.entries(tag).map(([name, value]) => ` data-${name}="${value}"`).join('');
-    const [, listeners] = /service worker that the site has:\n([\s\S]*)/.exec(said) ?? [];
+    const [, listeners] = /In a file \/swarmlet-sw.js:\n([\s\S]*?)\n\n/.exec(said) ?? [];
     writeFileSync(join(this.folder, 'swarmlet-sw.js'), listeners ?? '');
     const whole = script.replace(' data-mode="shadow"', tag.mode ? '' : ' data-mode="on"').replace('></script>', `${extra}></script>`);
     for (const name of ['index.html', 'dash.html']) {

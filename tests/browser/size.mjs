@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
+import { served } from './served.mjs';
 
 const BUDGET_BROTLI = 100 * 1024;
 const PAGE_BUDGET_BROTLI = 48 * 1024;
@@ -26,9 +27,9 @@ function withImports(path, seen = new Set()) {
   return seen;
 }
 
-/** @param {string} path */
+/** As it is sent. @param {string} path */
 function measure(path) {
-  const raw = readFileSync(path);
+  const raw = served(relative(www, path), readFileSync(path));
   const params = { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: raw.length };
   return { raw: raw.length, gzip: gzipSync(raw, { level: 9 }).length, brotli: brotliCompressSync(raw, { params }).length };
 }

@@ -45,35 +45,6 @@ export class PageBytes {
   }
 }
 
-// As many as the service worker remembers of all pages.
-const FILMS_MAX = 256;
-
-/** @type {Map<string, boolean> | undefined} */
-let films;
-
-/** Films of this page that have begun, and whether as answers of the service worker's own: those that had when it was first told of the
- * page, and those of which it spoke. When it wakes from sleep it has forgotten them. @returns {[string, boolean][]} */
-export function begunFilms() {
-  if (!navigator.serviceWorker.controller) return [];
-  films ??= new Map(media().filter(begun).map(({ currentSrc }) => [currentSrc, false]));
-  return [...films];
-}
-
-/** @param {string} url @param {boolean} ours */
-export function noteFilm(url, ours) {
-  begunFilms();
-  films?.set(url, ours);
-  if (films && films.size > FILMS_MAX) films.delete([...films.keys()][0] ?? '');
-}
-
-/** Whether a film of this page plays, seen or not. */
-export const isPlaying = () => media().some(({ paused, ended }) => !paused && !ended);
-
-const media = () => /** @type {HTMLMediaElement[]} */ ([...document.querySelectorAll('video, audio')]);
-
-/** @param {HTMLMediaElement} film */
-const begun = ({ networkState, readyState }) => readyState > 0 || networkState === HTMLMediaElement.NETWORK_LOADING;
-
 /** Bytes of a body: browsers add a fixed amount for the header (Resource Timing §4.3). @param {number} transferred */
 export function overNetwork(transferred) {
   return Math.max(0, transferred - 300);

@@ -4,7 +4,8 @@
 import { join } from '../swarmlet.js';
 import { Cache } from './cache.js';
 import { Governor } from './governor.js';
-import { PageBytes, begunFilms, isPlaying, noteFilm, overNetwork } from './page.js';
+import { Films, isPlaying } from './films.js';
+import { PageBytes, overNetwork } from './page.js';
 
 /** @typedef {{ version: number, content: string, topic: string, made: number, base: string | null, torrent: string,
  *   files: [string, number, string, string][] }} Manifest */
@@ -47,6 +48,7 @@ class Member {
   #site;
   #ending = new AbortController();
   #page;
+  #films;
   /** Settles when it is known what this tab is. @type {Promise<void>} */
   begun;
 
@@ -54,6 +56,7 @@ class Member {
   constructor(options) {
     this.#options = options;
     this.#page = new PageBytes(options);
+    this.#films = options.classes.includes('media') ? new Films((url) => !url.includes('?') && this.#page.isOurs(url)) : undefined;
     const name = `swarmlet-site ${options.site.topic} ${options.live?.url ?? ''}`;
     const { signal } = this.#ending;
     this.begun = new Promise((resolve, reject) => {
@@ -67,6 +70,7 @@ class Member {
 
   stop() {
     this.#ending.abort();
+    this.#films?.stop();
     this.#page.stop();
   }
 
@@ -103,19 +107,25 @@ class Member {
     const { signal } = this.#ending;
     const container = navigator.serviceWorker;
     const tell = () => {
-      if (!this.#site) container.controller?.postMessage({ t: 'swarmlet', follow: signal.aborted ? null : base, films: begunFilms() });
+      if (!this.#site) container.controller?.postMessage({ t: 'swarmlet', follow: signal.aborted ? null : base });
     };
     container.addEventListener('message', ({ data }) => {
       if (data?.t === 'swarmlet' && data.ask === 'table') tell();
-      if (data?.t === 'swarmlet' && data.ask === 'film' && !this.#site) noteFilm(data.url, data.ours);
     }, { signal });
     container.addEventListener('controllerchange', tell, { signal });
     container.startMessages();
     await container.register(worker, { updateViaCache: 'none' });
-    await container.ready;
+    await controlled(container);
     tell();
     signal.addEventListener('abort', tell);
   }
+}
+
+/** Has the service worker see what this page asks for, also where the page is older, or was loaded past it.
+ * @param {ServiceWorkerContainer} container */
+async function controlled(container) {
+  const { active } = await container.ready;
+  if (!container.controller) active?.postMessage({ t: 'swarmlet', claim: true });
 }
 
 /** @param {URL} signaller */
@@ -157,6 +167,8 @@ class Site {
   #links = { up: 0, failed: 0 };
   /** Files of the manifest that the site's server does not give to everybody. */
   #private = 0;
+  /** Files of which something was kept at an earlier visit. @type {Set<import('../swarmlet.js').ShareFile | undefined>} */
+  #kept = new Set();
   /** As the service worker was told. */
   #wasAlone = true;
 
@@ -198,12 +210,14 @@ class Site {
     }, { signal });
     const container = navigator.serviceWorker;
     this.#node.watch();
+    const done = this.#share?.stats().files ?? [];
+    this.#kept = new Set(this.#files.filter((file) => file && (done[file.index] ?? 0) > 0));
     await this.#show?.start();
     container.addEventListener('message', (event) => this.#hear(event), { signal });
     container.addEventListener('controllerchange', () => this.#tell(true), { signal });
     container.startMessages();
     await container.register(worker, { updateViaCache: 'none' });
-    await container.ready;
+    await controlled(container);
     this.#tell(true);
     const awake = setInterval(() => this.#tell(document.visibilityState === 'visible' || isPlaying() ? true : undefined), AWAKE_MS);
     signal.addEventListener('abort', () => clearInterval(awake));
@@ -262,13 +276,12 @@ class Site {
     if (open === undefined) return;
     const { base, classes, wholeMax, site, exclude } = this.#options;
     const left = (/** @type {string} */ path) => exclude.some((start) => start !== '' && path.startsWith(start));
-    const done = this.#share?.stats().files ?? [];
     const files = site.files.map(([path, size, , type], at) => {
       const file = this.#files[at];
-      return file && !left(path) ? [path, size, type, (done[file.index] ?? 0) > 0] : ['', 0, ''];
+      return file && !left(path) ? [path, size, type, file.complete || this.#kept.has(file)] : ['', 0, ''];
     });
     this.#wasAlone = this.#alone();
-    this.#post({ open: open ? { base, files, live: this.#show?.table(), classes, wholeMax, alone: this.#wasAlone } : null, films: begunFilms() });
+    this.#post({ open: open ? { base, files, live: this.#show?.table(), classes, wholeMax, alone: this.#wasAlone } : null });
   }
 
   /** Nobody is linked with us, and the signaller knows of nobody who could be. */
@@ -296,7 +309,6 @@ class Site {
   #hear({ data, ports }) {
     if (data?.t !== 'swarmlet') return;
     if (data.ask === 'table') this.#tell(true);
-    else if (data.ask === 'film') noteFilm(data.url, data.ours);
     else if (data.ask === 'count') this.#origin.detour += data.bytes;
     else if (data.ask === 'read') this.#read(data, ports[0]);
   }

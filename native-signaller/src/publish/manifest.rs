@@ -164,7 +164,8 @@ pub(super) fn instructions(
     let folder = path_of(options);
     format!(
         "\nIn every page:\n  <script async src=\"{signaller}/swarmlet/embed.js\" data-manifest=\"{folder}{MANIFEST}\" {pin} data-mode=\"{mode}\"></script>\n\
-        \nIn /swarmlet-sw.js, or at the top of the service worker that the site has:\n  importScripts('{signaller}/swarmlet/sw.js');\n  swarmlet();\n"
+        \nIn a file /swarmlet-sw.js:\n  importScripts('{signaller}/swarmlet/sw.js');\n  swarmlet({{ only: true }});\n\
+        \nOr, where the site has a service worker, at its top (and data-worker=\"/…\" in the tag):\n  importScripts('{signaller}/swarmlet/sw.js');\n  swarmlet();\n"
     )
 }
 

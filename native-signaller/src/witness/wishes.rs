@@ -81,20 +81,22 @@ impl Wishes {
         self.asked.remove(path);
     }
 
-    /// Of what the fewest networks named, the oldest of the network that named the most of it goes.
+    /// What only networks named that name the most goes, of that what the fewest named, and of that the oldest.
     fn make_room(&mut self, now: Instant) {
         self.open.retain(|_, wish| !wish.is_old(now));
         if self.open.len() < PATHS_MAX {
             return;
         }
-        let fewest = self.open.values().map(|wish| wish.networks.len()).min();
-        let weak = || self.open.iter().filter(|(_, wish)| Some(wish.networks.len()) == fewest);
         let mut named: BTreeMap<Network, usize> = BTreeMap::new();
-        for network in weak().flat_map(|(_, wish)| &wish.networks) {
+        for network in self.open.values().flat_map(|wish| &wish.networks) {
             *named.entry(*network).or_default() += 1;
         }
-        let most = |wish: &Wish| wish.networks.iter().filter_map(|network| named.get(network)).max().copied();
-        let gone = weak().max_by_key(|(_, wish)| (most(wish), Reverse(wish.since)));
+        let least =
+            |wish: &Wish| wish.networks.iter().filter_map(|network| named.get(network)).min().copied();
+        let gone = self
+            .open
+            .iter()
+            .max_by_key(|(_, wish)| (least(wish), Reverse(wish.networks.len()), Reverse(wish.since)));
         if let Some(path) = gone.map(|(path, _)| path.clone()) {
             self.open.remove(&path);
         }
@@ -145,6 +147,22 @@ mod tests {
             assert!(wishes.open.len() <= PATHS_MAX);
             assert_eq!(wishes.next(2, now), Some(format!("film {at}")));
         }
+    }
+
+    #[test]
+    fn two_networks_that_agree_on_everything_do_not_push_out_what_one_has_named() {
+        let (mut wishes, now) = (Wishes::default(), Instant::now());
+        for at in 0..2 * PATHS_MAX {
+            for byte in [1, 2] {
+                wishes.add(&format!("junk {at}"), network(byte), 2, now);
+            }
+        }
+        assert!(!wishes.add("film", network(3), 2, now));
+        for at in 0..PATHS_MAX {
+            wishes.add(&format!("more {at}"), network(1), 2, now);
+        }
+        assert!(wishes.add("film", network(4), 2, now), "both of those who loaded it are remembered");
+        assert_eq!(wishes.open.len(), PATHS_MAX);
     }
 
     #[test]
