@@ -70,6 +70,11 @@ pub(crate) const ROWS: &[Row] = &[
         checks: &[at_least("B1", "offload", 0.90), at_most("B1", "stalls_over_http", 0.001)],
     },
     Row {
+        title: "1,000 viewers of a film of nine minutes",
+        command: "streaming --peers 1000 --mib 64 --seeds 1",
+        checks: &[at_least("B1", "offload", 0.90), at_most("B1", "stalls_over_http", 0.001)],
+    },
+    Row {
         title: "100 peers, C = 4",
         command: "flash-crowd --peers 100 --mib 16 --origin-ratio 4 --seeds 10",
         checks: &[
