@@ -143,7 +143,7 @@ impl Owner {
         self.gate.half_open.left(wire.address);
         wire.address = caller::forwarded_for(wire.address, &request.forwarded, &self.config.proxies);
         let address = Some(wire.address);
-        let verdict = request.check(&self.config.origins);
+        let verdict = request.check(&self.config.origins, !self.config.tokens.is_empty());
         let verdict =
             verdict.and_then(|upgrade| self.gate.admits(now, address, &self.server).map(|()| upgrade));
         let origin = request.origin.and_then(|origin| core::str::from_utf8(origin).ok());

@@ -76,8 +76,8 @@ async fn run(
                 talk(job, stream, &news, &mut outbox).await;
             }
         }
-        Ok(Err(error)) => tracing::debug!(event = "signaller", url, %error),
-        Err(_) => tracing::debug!(event = "signaller", url, "does not answer"),
+        Ok(Err(error)) => tracing::warn!(event = "signaller", url, %error, "not reached"),
+        Err(_) => tracing::warn!(event = "signaller", url, "does not answer"),
     }
     let _ = news.send(News::SocketClosed(job)).await;
 }

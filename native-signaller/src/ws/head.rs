@@ -148,8 +148,8 @@ impl<'a> Request<'a> {
     }
 
     /// Whether a WebSocket may be opened, as far as the request tells. `origins`: the pages that are served, all of
-    /// them if there is none.
-    pub(crate) fn check(&self, origins: &[String]) -> Result<Upgrade, Refusal> {
+    /// them if there is none. `tokens`: they are asked for, and so programs that are no pages, and name none, may come.
+    pub(crate) fn check(&self, origins: &[String], tokens: bool) -> Result<Upgrade, Refusal> {
         let key = self.key.filter(|key| key.len() == 24);
         let (Some(key), true) = (key, self.get && self.upgrade && self.connection && self.version) else {
             return Err(Refusal::NoUpgrade);
@@ -160,7 +160,8 @@ impl<'a> Request<'a> {
             _ => return Err(Refusal::Protocol),
         };
         let is_listed = |origin| origins.iter().any(|listed| Some(listed.as_bytes()) == origin);
-        if !origins.is_empty() && !is_listed(self.origin) {
+        let is_program = tokens && self.origin.is_none();
+        if !origins.is_empty() && !is_program && !is_listed(self.origin) {
             return Err(Refusal::Origin);
         }
         let accept = Base64::encode_string(&Sha1::new().chain_update(key).chain_update(GUID).finalize());
@@ -217,7 +218,7 @@ mod tests {
         match Head::read(text.as_bytes()) {
             Head::Signal(request, length) => {
                 assert_eq!(length, text.len());
-                request.check(origins)
+                request.check(origins, false)
             }
             other => panic!("{other:?}"),
         }
@@ -255,6 +256,11 @@ mod tests {
             assert_eq!(origin(other), Err(Refusal::Origin), "{other}");
         }
         assert_eq!(check(&request(""), &origins).map(drop), Err(Refusal::Origin), "none");
+        for (lines, verdict) in [("", Ok(())), ("Origin: null\r\n", Err(Refusal::Origin))] {
+            let text = request(lines);
+            let Head::Signal(request, _) = Head::read(text.as_bytes()) else { panic!("{lines}") };
+            assert_eq!(request.check(&origins, true).map(drop), verdict, "with tokens: {lines}");
+        }
     }
 
     #[test]

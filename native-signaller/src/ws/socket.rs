@@ -39,7 +39,7 @@ pub(crate) async fn upgrade(
     headers.iter().for_each(|(name, value)| asked.header(name.as_str(), value.as_bytes()));
     let config = state.config();
     let address = caller::address(peer.ip(), &headers, &config.proxies);
-    let upgrade = match asked.check(&config.origins) {
+    let upgrade = match asked.check(&config.origins, !config.tokens.is_empty()) {
         Ok(upgrade) => upgrade,
         Err(refusal) => return refused(refusal),
     };
