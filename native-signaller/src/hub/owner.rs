@@ -27,9 +27,10 @@ const WAKER: Token = Token(1);
 pub(super) const FIRST: usize = 2;
 
 /// What one look at the system may bring. Small, so that answers leave soon.
-const EVENTS_EACH: usize = 1024;
-/// What one read may bring.
-pub(super) const SCRATCH_BYTES: usize = 64 * 1024;
+const EVENTS_EACH: usize = 256;
+/// What one read may bring, and so what one connection may say in one round. One of the longest messages: those who flood
+/// fill their socket's buffer each time, and all others wait for as long as that takes.
+pub(super) const SCRATCH_BYTES: usize = 32 * 1024;
 /// Deadlines of connections are looked at this often.
 const TICK: Duration = Duration::from_secs(1);
 /// Between two looks at the wall clock, by which tokens are judged.

@@ -14,8 +14,6 @@ use mio::{Interest, Token};
 use std::io::{self, Read};
 use swarmlet_core::tracker::server::{Dialect, ServerInput};
 
-/// Reads of one connection before the others get their turn.
-const READS_EACH: usize = 4;
 /// The head of a request; beyond, the HTTP server says what is wrong with it.
 const HEAD_BYTES_MAX: usize = 8 * 1024;
 /// A frame that was begun must be whole within this.
@@ -66,28 +64,27 @@ impl Owner {
         self.taken.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Reads as long as there is something. `to_the_end`: a read that brings little may still be followed by the end.
+    /// Reads once; what is left waits for the next round. `to_the_end`: a read that brings little may still be followed by
+    /// the end.
     pub(super) fn on_readable(&mut self, at: usize, to_the_end: bool) {
         let mut scratch = core::mem::take(&mut self.scratch);
-        let mut more = false;
-        for _ in 0..READS_EACH {
-            let Some(wire) = self.wires.get_mut(at) else { break };
-            more = false;
-            match wire.stream.read(&mut scratch) {
-                Ok(0) => self.gone(at),
-                Ok(count) => {
-                    let Some(bytes) = scratch.get_mut(..count) else { break };
-                    self.on_bytes(at, bytes);
-                    more = count == SCRATCH_BYTES || to_the_end;
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => more = true,
-                Err(_) => self.gone(at),
+        let Some(wire) = self.wires.get_mut(at) else { return self.scratch = scratch };
+        let more = match wire.stream.read(&mut scratch) {
+            Ok(0) => {
+                self.gone(at);
+                false
             }
-            if !more {
-                break;
+            Ok(count) => {
+                self.on_bytes(at, scratch.get_mut(..count).unwrap_or(&mut []));
+                count == SCRATCH_BYTES || to_the_end
             }
-        }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => true,
+            Err(_) => {
+                self.gone(at);
+                false
+            }
+        };
         if more && self.wires.contains(at) {
             self.again.push(at);
         }

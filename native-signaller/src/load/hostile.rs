@@ -17,6 +17,9 @@ const GATHERING: Duration = Duration::from_secs(30);
 /// Between two looks at whether it has.
 const LOOK: Duration = Duration::from_millis(20);
 
+/// From the end of all connections to the last look at the server's memory.
+const SETTLING: Duration = Duration::from_secs(3);
+
 /// See [`Scene::Hostile`](super::Scene::Hostile).
 pub(super) fn run(options: &LoadOptions) -> io::Result<Report> {
     let span = Duration::from_secs(options.seconds.into());
@@ -70,6 +73,8 @@ pub(super) fn run(options: &LoadOptions) -> io::Result<Report> {
     report.usage(before, after, among.sent as f64);
     drop(mob);
     drop(honest);
+    // The server gives memory back within a second.
+    thread::sleep(SETTLING);
     if let (Some(start), Some(end)) = (start, rested(options.pid)) {
         report.rate("rss_kept", end.rss as f64, start.rss as f64);
     }

@@ -22,8 +22,9 @@ const AT_ONCE: usize = 64;
 const STAYING: usize = 256;
 /// Whoever is not done by then counts as unfinished.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// Keys that newcomers have in turn: making one takes the generator longer than all the rest.
-const KEYS: usize = 4096;
+/// Keys that newcomers have in turn: making one takes the generator longer than all the rest. More than come while one that will
+/// never be done is waited for: two with the same key replace each other.
+const KEYS: usize = 16_384;
 const TURN: Duration = Duration::from_millis(20);
 
 /// One join under way.

@@ -57,12 +57,15 @@ impl Signs {
     }
 }
 
-/// Lets every other thread go first.
+/// Lets every other thread go first, also where the whole generator goes before other programs (`chrt`).
 pub(super) fn give_way() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    #[allow(unsafe_code, reason = "a call without arguments that point anywhere; there is no safe way to it")]
-    // SAFETY: setpriority takes numbers only. 0 is the calling thread: Linux has a nice value for each (setpriority(2)).
+    #[allow(unsafe_code, reason = "there is no safe way to these calls")]
+    // SAFETY: sched_setscheduler reads what it is given here, and setpriority takes numbers only. 0 is the calling thread, for
+    // which alone both are on Linux (sched(7)).
     unsafe {
+        let normal = libc::sched_param { sched_priority: 0 };
+        libc::sched_setscheduler(0, libc::SCHED_OTHER, &raw const normal);
         libc::setpriority(libc::PRIO_PROCESS, 0, 10);
     }
 }

@@ -61,13 +61,13 @@ impl Rules<'_> {
         elsewhere: &mut [Option<Network>],
     ) -> bool {
         let scope_of = |peer: Option<IpAddr>| peer.map_or(Scope::Machine, scope);
-        let (from, to) = (scope_of(source), scope_of(target));
+        let (from, to) = (|| scope_of(source), || scope_of(target));
         match address_scope(candidate.address) {
             Scope::Unusable => false,
-            Scope::Machine => from == Scope::Machine && to == Scope::Machine,
+            Scope::Machine => from() == Scope::Machine && to() == Scope::Machine,
             // Beside a signaller on a local network the two may well share that network.
             Scope::Local => {
-                let local = from != Scope::Public || to != Scope::Public;
+                let local = from() != Scope::Public || to() != Scope::Public;
                 local || source.map(Network::of) == target.map(Network::of)
             }
             // Below 1024 live the services that a flood of checks would be aimed at.
