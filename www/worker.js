@@ -3,6 +3,7 @@
 
 import init, { Engine } from './pkg/swarmlet_wasm.js';
 import { makeKeys } from './keys.js';
+import { Anchors } from './worker/anchors.js';
 import { readAhead } from './worker/ahead.js';
 import { readBody } from './worker/body.js';
 import { Beside } from './worker/overlay.js';
@@ -29,6 +30,11 @@ const early = [];
 let quiet = 0;
 /** @type {Beside | null} */
 let beside = null;
+/** @type {Anchors | null} */
+let anchors = null;
+/** The token for the signaller, which no anchor gets. */
+let token = '';
+let away = false;
 const servings = new Servings(() => engine, (message) => self.postMessage(message));
 
 /** @param {any} message @param {Transferable[]} given */
@@ -36,6 +42,8 @@ function post(message, given) {
   if (message.t === 'key') return vouch(message);
   if (message.t === 'overlay') return beside?.frame(message.bytes);
   beside?.note(message);
+  anchors?.note(message);
+  if (message.name === 'anchor') message.address = new TextDecoder().decode(message.address);
   if (message.t === 'snapshot') servings.note(message);
   if (message.t === 'reply' && servings.take(message)) return;
   if (message.error) refuse(message);
@@ -59,13 +67,18 @@ self.onmessage = ({ data }) => {
 };
 
 /** @param {any} message */
-async function start({ options, storage, slot, overlay }) {
+async function start({ options, storage, slot, overlay, anchors: list }) {
   try {
     const [store, made] = await Promise.all([openStore(storage, slot), makeKeys(), init({ module_or_path: WASM })]);
     keys = made;
     if (storage === 'opfs' && !store) throw { code: 'storage', message: 'This browser has no private files for pages.' };
     engine = new Engine(keys.id, options, store?.directory, post);
     if (overlay) beside = new Beside({ keys, hear: (message) => engine?.hear(message), post: (message) => self.postMessage(message) });
+    token = options.token ?? '';
+    if (overlay && options.signaller && list.length > 0) {
+      const forget = (/** @type {string} */ address) => self.postMessage({ t: 'event', name: 'anchor', address, gone: true });
+      anchors = new Anchors({ list, home: options.signaller, forget, use: (address) => turn(address, options.signaller) });
+    }
     const peerId = Array.from(keys.id, (byte) => byte.toString(16).padStart(2, '0')).join('');
     const started = { t: 'started', peerId, storage: store ? 'opfs' : 'memory', slot: store?.slot };
     self.postMessage(started);
@@ -75,6 +88,19 @@ async function start({ options, storage, slot, overlay }) {
   } catch (error) {
     self.postMessage({ t: 'failed', error: await told(error, 'unsupported') });
   }
+}
+
+/**
+ * Opens this address from now on, at once.
+ * @param {string} address empty: the signaller's own
+ * @param {string} home
+ */
+function turn(address, home) {
+  away = address !== '';
+  engine?.hear({ t: 'signaller', url: address || home });
+  engine?.call(0, 'token', [away ? '' : token]);
+  for (const online of [false, true]) engine?.call(0, 'online', [online]);
+  engine?.run();
 }
 
 function tick() {
@@ -106,6 +132,8 @@ async function answer(engine, { id, method, args }) {
       if (value !== undefined) self.postMessage({ t: 'reply', id, value });
       return;
     }
+    if (method === 'token') token = args[0];
+    if (method === 'token' && away) return self.postMessage({ t: 'reply', id, value: undefined });
     if (method === 'drop') servings.drop(String(args[0]));
     const value = engine.call(id, method, args);
     if (LATER.has(method)) return engine.run();

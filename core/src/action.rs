@@ -252,6 +252,11 @@ pub enum Event {
         /// What it said.
         news: Vec<u8>,
     },
+    /// A linked peer says where it is a signaller itself. Its own word, for `overlay::anchors` of a later visit.
+    Anchor {
+        /// The address, as it came.
+        address: Vec<u8>,
+    },
     /// The signaller let us in.
     SignallerUp,
     /// The signaller is gone; running transfers go on.

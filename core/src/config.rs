@@ -59,6 +59,8 @@ pub enum Incentive {
 pub struct Config {
     /// Sent to the signaller in the first message; empty where it is open to all.
     pub token: String,
+    /// Where this peer is a signaller itself, as its neighbours are told (`overlay::anchors`); empty: it is none.
+    pub anchor: String,
     /// Whether there is a signaller to talk to.
     pub signaller: bool,
     /// Live links. Chromium allows 500 connections in a tab; 12 to 20 useful ones are enough (theory §1.2).
@@ -114,6 +116,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             token: String::new(),
+            anchor: String::new(),
             signaller: true,
             links_max: 30,
             links_wanted: 12,

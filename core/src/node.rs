@@ -20,7 +20,7 @@ use crate::swarm::{Fact, Swarm};
 use crate::time::{Instant, SECOND, earliest};
 use crate::tracker::client::Client;
 use crate::util::Set;
-use crate::wire::{FEATURE_NEWS, Frame, Message, Met};
+use crate::wire::{FEATURE_ANCHOR, FEATURE_NEWS, Frame, Message, Met};
 use crate::{Action, Event};
 use alloc::vec::Vec;
 
@@ -266,6 +266,10 @@ impl Node {
             }
             _ if link != LinkId::OVERLAY && !self.links.is_proven(link) => Err(Fault::Unexpected),
             Message::Overlay => self.on_overlay(link, frame.tail),
+            Message::Anchor => {
+                self.cx.out.notify(Event::Anchor { address: frame.tail.to_vec() });
+                Ok(())
+            }
             Message::Card => self.mesh.on_card(link, frame.tail),
             Message::GetPeers { topic } => {
                 let members = self.swarm.members(topic, self.cx.now);
@@ -298,6 +302,9 @@ impl Node {
         self.cx.out.notify(Event::LinkUp { peer: proven.peer, took_ms });
         self.links.measure(link, &mut self.cx);
         self.mesh.on_up(link, proven.peer, &mut self.cx);
+        if !self.cx.config.anchor.is_empty() && self.links.understands(link, FEATURE_ANCHOR) {
+            self.cx.out.control_with(link, &Message::Anchor, self.cx.config.anchor.as_bytes());
+        }
         self.swarm.on_peer(link, self.dialer.topics_of(&proven.peer), proven.topic, &mut self.cx);
     }
 

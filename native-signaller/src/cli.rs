@@ -104,6 +104,9 @@ pub struct Options {
     /// How others reach this server, for example `https://swarm.example` [default: from each request]
     #[arg(long, global = true, value_name = "URL")]
     pub public_url: Option<String>,
+    /// The signaller that this server is an anchor for, for example `wss://swarm.example/signal`
+    #[arg(long, global = true, value_name = "URL")]
+    pub anchor_of: Option<String>,
     /// Seconds that clients get to leave after SIGTERM [default: 10]
     #[arg(long, global = true, value_name = "N")]
     pub drain_seconds: Option<u32>,

@@ -73,8 +73,9 @@ struct State {
     hub: Hub,
     assets: files::Assets,
     shares: shares::Shares,
-    /// The peer inside the server, where it has something to seed.
+    /// The peer inside the server, where it has something to seed, and the one that it is at the signaller that it is an anchor for.
     peer: Option<seed::Peer>,
+    away: Option<seed::Peer>,
     /// Visitors of sites that share.
     crowds: std::sync::Mutex<publish::crowd::Crowds>,
     /// Live streams of sites.
@@ -226,7 +227,7 @@ pub async fn run(config: Config, inlets: Inlets, shutdown: impl Future<Output = 
     };
     let hub = Hub::start(&config, config.tracker(&contents), seed, plain, arrivals).map_err(failed)?;
     let (bus, carrying) = cluster::start(&config, &hub, seed.map(|byte| byte.rotate_left(1))).await.unzip();
-    let peer = seeded(&config, &hub, made).await?;
+    let (peer, away) = seeded(&config, &hub, made).await?;
     let (witnesses, workers) = witness::Witnesses::new(&config.witness)?;
     let (live, _) = watch::channel(Arc::new(config));
     let state = Arc::new(State {
@@ -235,6 +236,7 @@ pub async fn run(config: Config, inlets: Inlets, shutdown: impl Future<Output = 
         assets,
         shares,
         peer,
+        away,
         crowds: std::sync::Mutex::default(),
         board: publish::board::Board::default(),
         witnesses,
@@ -276,7 +278,7 @@ async fn go_away(state: &State, accepting: JoinHandle<()>, ending: &Cancellation
     let drain = Duration::from_secs(state.config().drain_seconds.into());
     tracing::info!(event = "drain", seconds = drain.as_secs(), "going away; a second signal ends at once");
     state.draining.store(true, Ordering::Relaxed);
-    if let Some(peer) = &state.peer {
+    for peer in [&state.peer, &state.away].into_iter().flatten() {
         peer.close().await;
     }
     state.board.close();
@@ -314,20 +316,30 @@ pub fn verify(config: &Config) -> Result<(), Error> {
     Ok(())
 }
 
-/// The peer that has the shares of this server, where there are any.
-async fn seeded(config: &Config, hub: &Hub, made: Vec<seed::Made>) -> Result<Option<seed::Peer>, Error> {
+/// The peer that has the shares of this server, where there are any, and the same at the signaller that it is an anchor for.
+async fn seeded(
+    config: &Config,
+    hub: &Hub,
+    made: Vec<seed::Made>,
+) -> Result<(Option<seed::Peer>, Option<seed::Peer>), Error> {
     if made.is_empty() {
-        return Ok(None);
+        return Ok((None, None));
     }
     let ip = config.addr.ip();
     let here = seed::Here { hub: hub.clone(), loopback: ip.is_loopback() || ip.is_unspecified() };
-    let mut settings = seed::Settings { signaller: seed::Signaller::Here(here), ..seed::Settings::default() };
-    settings.node.shares_max = u32::try_from(made.len()).unwrap_or(u32::MAX);
-    let peer = seed::Peer::start(&settings)?;
-    for share in made {
-        peer.seed(share).await;
+    let home = (!config.anchor_of.is_empty()).then(|| seed::Signaller::At(config.anchor_of.clone()));
+    let mut peers = [None, None];
+    for (peer, signaller) in peers.iter_mut().zip([Some(seed::Signaller::Here(here)), home]) {
+        let Some(signaller) = signaller else { continue };
+        let mut settings = seed::Settings { signaller, ..seed::Settings::default() };
+        settings.node.shares_max = u32::try_from(made.len()).unwrap_or(u32::MAX);
+        settings.node.anchor = config.anchor().unwrap_or_default();
+        let started = peer.insert(seed::Peer::start(&settings)?);
+        for share in &made {
+            started.seed(share.clone()).await;
+        }
     }
-    Ok(Some(peer))
+    Ok(peers.into())
 }
 
 fn announce(state: &State, addr: core::net::SocketAddr) {

@@ -65,7 +65,7 @@ fn peer_messages() -> Vec<(String, (Message, Vec<u8>))> {
     let sealed = [[44, 1, 0, 0, 0, 0, 0, 0].as_slice(), &[0x88; 16], &[0xf1, 0xf2, 0xf3]].concat();
     let parcel = |hops, card| Message::Parcel { to: PEER, from: PeerId([0x45; 32]), hops, card };
     let list: Vec<(&str, Message, Vec<u8>)> = vec![
-        ("hello", Message::Hello(Hello { version: 1, features: 131, peer: PEER, nonce: [0x66; 32] }), vec![]),
+        ("hello", Message::Hello(Hello { version: 1, features: 135, peer: PEER, nonce: [0x66; 32] }), vec![]),
         ("proof", Message::Proof(Proof { signature: SIGNATURE }), vec![]),
         ("want", Message::Want { roots: vec![ROOT, other] }, vec![]),
         ("unwant", Message::Unwant { roots: vec![ROOT] }, vec![]),
@@ -102,6 +102,7 @@ fn peer_messages() -> Vec<(String, (Message, Vec<u8>))> {
         ("unreached", Message::Unreached { peer: PEER }, vec![]),
         ("news", Message::News { topic: TOPIC }, b"signed".to_vec()),
         ("overlay", Message::Overlay, vec![0x09]),
+        ("anchor", Message::Anchor, b"wss://a.example/signal".to_vec()),
     ];
     list.into_iter().map(|(name, message, tail)| (name.to_owned(), (message, tail))).collect()
 }
@@ -253,7 +254,7 @@ fn every_variant_has_a_vector() {
         all.dedup();
         all
     };
-    assert_eq!(variants(include_str!("peer.hex")), (0..=26).collect::<Vec<_>>());
+    assert_eq!(variants(include_str!("peer.hex")), (0..=27).collect::<Vec<_>>());
     assert_eq!(variants(include_str!("to-tracker.hex")), (0..=3).collect::<Vec<_>>());
     assert_eq!(variants(include_str!("to-client.hex")), (0..=6).collect::<Vec<_>>());
     // A variant that is added without a vector makes these matches incomplete.
@@ -285,6 +286,7 @@ fn every_variant_has_a_vector() {
         | Message::Unreached { .. }
         | Message::News { .. }
         | Message::Overlay
+        | Message::Anchor
         // The simulator's alone, without a number.
         | Message::Choke { .. } => (),
     };

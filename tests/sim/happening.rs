@@ -55,13 +55,13 @@ pub(crate) enum Happening {
     /// Consent checks of a partition's links ran out.
     ConsentOver { partition: u32 },
     /// A signaller socket opens.
-    SocketOpened { peer: PeerId, life: u32, job: JobId },
+    SocketOpened { peer: PeerId, life: u32, job: JobId, which: usize },
     /// A message reaches the signaller.
     SocketMessage { connection: u64, bytes: Vec<u8> },
     /// A signaller socket is closed by its peer.
     SocketClosed { connection: u64 },
     /// The signaller's own timer.
-    SignallerTimer,
+    SignallerTimer { which: usize },
     /// An HTTP answer reaches a peer's line.
     Answered { peer: PeerId, life: u32, job: JobId, file: u32, start: u64, length: u32, wrong: bool },
     /// The story goes on.
@@ -129,7 +129,7 @@ impl Log {
                 self.message(bytes.len(), bytes);
             }
             Happening::SocketClosed { connection } => self.words(&[11, *connection]),
-            Happening::SignallerTimer => self.word(12),
+            Happening::SignallerTimer { .. } => self.word(12),
             Happening::Answered { peer, start, length, .. } => {
                 self.words(&[13, *peer as u64, *start, u64::from(*length)]);
             }

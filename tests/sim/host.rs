@@ -59,6 +59,8 @@ pub struct Peer {
     pub fetched: u64,
     pub(crate) links: LinkTable,
     pub(crate) socket: Option<u64>,
+    /// Which signaller its host opens.
+    pub(crate) uses: usize,
     pub(crate) rng: Rng,
     pub(crate) key: Key,
     pub(crate) exchange: Exchange,
@@ -114,6 +116,7 @@ impl Peer {
             fetched: 0,
             links: LinkTable::default(),
             socket: None,
+            uses: 0,
             rng,
             key: Key::from_seed(&[0; 32]),
             exchange: Exchange::from_seed([0; 32]),
@@ -279,7 +282,7 @@ impl World {
             Action::Unlink { link } => self.unlink(peer, link),
             Action::Signal { bytes } => {
                 if let Some(connection) = self.peers[peer].socket {
-                    let at = self.signal_up(peer, bytes.len());
+                    let at = self.signal_up(peer, connection, bytes.len());
                     self.queue.push(at, Happening::SocketMessage { connection, bytes });
                 }
             }

@@ -62,7 +62,7 @@ impl World {
 
     pub(crate) fn close_socket(&mut self, peer: PeerId) {
         if let Some(connection) = self.peers[peer].socket.take() {
-            let at = self.signal_up(peer, 0);
+            let at = self.signal_up(peer, connection, 0);
             self.queue.push(at, Happening::SocketClosed { connection });
         }
     }

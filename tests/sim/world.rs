@@ -34,8 +34,8 @@ pub struct World {
     pub ends: Vec<End>,
     /// Fingerprint → end.
     pub(crate) by_print: BTreeMap<Fingerprint, EndId>,
-    /// The signaller's host.
-    pub signaller: Signaller,
+    /// The signaller's host, and those of anchors.
+    pub signallers: Vec<Signaller>,
     /// HTTP origins.
     pub origins: Vec<Origin>,
     /// The true bytes of everything.
@@ -79,7 +79,7 @@ impl World {
     #[must_use]
     pub fn new(options: Options, content: Rc<Content>) -> Self {
         let rng = fork(options.seed, 0, 0);
-        let signaller = Signaller::new(&options);
+        let signallers = vec![Signaller::new(&options, 0)];
         let files = Files::new(&content);
         Self {
             options,
@@ -88,7 +88,7 @@ impl World {
             peers: Vec::new(),
             ends: Vec::new(),
             by_print: BTreeMap::new(),
-            signaller,
+            signallers,
             origins: Vec::new(),
             files,
             content,
@@ -217,10 +217,12 @@ impl World {
                     self.on_consent_over();
                 }
             }
-            Happening::SocketOpened { peer, life, job } => self.on_socket_opened(peer, life, job),
+            Happening::SocketOpened { peer, life, job, which } => {
+                self.on_socket_opened((peer, life), job, which);
+            }
             Happening::SocketMessage { connection, bytes } => self.on_socket_message(connection, &bytes),
             Happening::SocketClosed { connection } => self.on_socket_closed(connection),
-            Happening::SignallerTimer => self.on_signaller_timer(),
+            Happening::SignallerTimer { which } => self.on_signaller_timer(which),
             Happening::Answered { peer, life, job, file, start, length, wrong } => {
                 self.on_answered((peer, life), job, (file, start, length), wrong);
             }
@@ -241,8 +243,8 @@ impl World {
             Fault::Rot(peer, root, offset) => self.peers[peer].disk.rot(root, offset),
             Fault::Conduct(peer, conduct) => self.peers[peer].spec.conduct = conduct,
             Fault::DiskRoom(peer, room) => self.peers[peer].disk.room = room,
-            Fault::SignallerDown => self.signaller_down(),
-            Fault::SignallerUp => self.signaller_up(),
+            Fault::SignallerDown => self.signaller_down(0),
+            Fault::SignallerUp => self.signaller_up(0),
             Fault::Partition(set) => self.set_partition(set),
             Fault::Heal => self.set_partition(BTreeSet::new()),
             Fault::OriginDies(origin) => self.origins[origin].dead = true,

@@ -213,6 +213,9 @@ pub(crate) fn event(event: &Event) -> Plain {
         Event::DialFailed { peer: id, fault } => {
             peer("link", id).set("state", "failed").set("fault", fault_name(*fault))
         }
+        Event::Anchor { address } => {
+            Plain::of("event").set("name", "anchor").set("address", Uint8Array::from(address.as_slice()))
+        }
         Event::News { topic, news } => Plain::of("event")
             .set("name", "news")
             .set("topic", topic.hex())

@@ -53,7 +53,7 @@ pub(crate) struct Host {
     pub(crate) store: Store,
     socket: RefCell<Option<Socket>>,
     socket_open: Cell<bool>,
-    signaller_url: String,
+    pub(crate) signaller_url: RefCell<String>,
     fetches: RefCell<Table<JobId, AbortController>>,
     /// `(message, list of objects to give away)`: to the page.
     post: Function,
@@ -78,7 +78,7 @@ impl Host {
             store,
             socket: RefCell::default(),
             socket_open: Cell::new(false),
-            signaller_url,
+            signaller_url: RefCell::new(signaller_url),
             fetches: RefCell::default(),
             post,
             changed: Cell::new(false),
@@ -203,7 +203,7 @@ impl Host {
         match work {
             Work::OpenSignaller => {
                 self.socket_open.set(false);
-                let socket = Socket::open(self, job, &self.signaller_url);
+                let socket = Socket::open(self, job, &self.signaller_url.borrow());
                 self.socket.replace(socket);
             }
             Work::CloseSignaller => {

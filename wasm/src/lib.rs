@@ -142,6 +142,10 @@ impl Engine {
                 host.run();
             }
             "lost" => host.unlinked(link),
+            // Whom to open a socket to from now on.
+            "signaller" => {
+                host.signaller_url.replace(text(&get(message, "url")));
+            }
             // The overlay that runs beside us: that it is there, then what it says.
             "overlay" => host.news(match get(message, "bytes").dyn_ref::<Uint8Array>() {
                 Some(bytes) => News::Received { link: LinkId::OVERLAY, channel, bytes: bytes.to_vec() },

@@ -1,6 +1,7 @@
 // @ts-check
 // The public node: starts the worker, keeps the shares, turns the worker's messages into promises and events.
 
+import { anchors, remember } from './anchors.js';
 import { codeBytes, codeText } from './code.js';
 import { SwarmletError, aborted, deferred } from './error.js';
 import { linkText, seedFiles } from './input.js';
@@ -91,6 +92,7 @@ class Node {
         options: { signaller, token, upload: uploadLimit(options.upload) },
         storage: options.storage ?? 'auto',
         overlay: options.overlay !== false && hasWebRtc(),
+        anchors: anchors(),
         slot: Number.isNaN(slot) ? undefined : slot,
       });
     });
@@ -384,6 +386,7 @@ class Node {
       share?.hear(detail);
       detail.share = share;
     }
+    if (name === 'anchor') return remember(detail.address, detail.gone);
     if (name === 'signaller' && detail.state === 'up') this.#timings.signaller ??= performance.now() - this.#start;
     if (name === 'link') {
       if (detail.state === 'up') this.#timings.link ??= performance.now() - this.#start;

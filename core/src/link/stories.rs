@@ -128,15 +128,12 @@ fn two_who_prove_their_keys_are_linked() {
 #[test]
 fn what_came_after_version_1_is_understood_by_whose_hello_says_so() {
     let [a, _] = greeted();
-    assert!(
-        a.links.understands(LINK, wire::FEATURE_NEWS) && a.links.understands(LINK, wire::FEATURE_OVERLAY)
-    );
+    let added = [wire::FEATURE_NEWS, wire::FEATURE_OVERLAY, wire::FEATURE_ANCHOR];
+    assert!(added.iter().all(|bit| a.links.understands(LINK, *bit)));
     let [mut a, b] = ends();
     let older = Hello { version: wire::VERSION, features: 1 << 7, peer: b.key.peer_id(), nonce: [1; 32] };
     a.take_in(&Message::Hello(older).encode(&[])).unwrap();
-    assert!(
-        !a.links.understands(LINK, wire::FEATURE_NEWS) && !a.links.understands(LINK, wire::FEATURE_OVERLAY)
-    );
+    assert!(!added.iter().any(|bit| a.links.understands(LINK, *bit)));
 }
 
 #[test]

@@ -9,6 +9,7 @@
 //! Reading order: [`point`], [`table`], [`lookup`], [`store`], then the parts of the machine: `route`, `tend`, `find`,
 //! `publish`, [`gossip`].
 
+pub mod anchors;
 pub mod catalogue;
 pub mod companion;
 mod find;

@@ -296,7 +296,8 @@ impl Swarm {
             | Message::Peers { .. }
             | Message::Parcel { .. }
             | Message::Unreached { .. }
-            | Message::Overlay => Err(Fault::Unexpected),
+            | Message::Overlay
+            | Message::Anchor => Err(Fault::Unexpected),
         }
     }
 

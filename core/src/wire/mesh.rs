@@ -21,6 +21,8 @@ pub const HOPS_MAX: u8 = 12;
 pub const CODE_CANDIDATES_MAX: usize = 20;
 /// Bytes of a code.
 pub const CODE_BYTES_MAX: usize = 1024;
+/// Bytes of an anchor's address: the longest name of a host has 253, those in use far fewer.
+pub const ANCHOR_BYTES_MAX: usize = 128;
 /// The first byte of a code.
 const CODE_VERSION: u8 = 1;
 

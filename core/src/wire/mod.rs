@@ -32,6 +32,8 @@ pub const VERSION: u16 = 1;
 pub const FEATURE_NEWS: u32 = 1;
 /// The same of [`Message::Overlay`].
 pub const FEATURE_OVERLAY: u32 = 2;
+/// The same of [`Message::Anchor`].
+pub const FEATURE_ANCHOR: u32 = 4;
 
 /// What most messages fit into without their tail.
 const HEAD_BYTES: usize = 64;

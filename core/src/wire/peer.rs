@@ -1,7 +1,7 @@
 //! What peers say to each other. Control messages go on channel 0; those with a raw tail on channel 1.
 
 use super::Error;
-use super::mesh::{CARD_BYTES, MET_BYTES, MET_MAX, is_parcel};
+use super::mesh::{ANCHOR_BYTES_MAX, CARD_BYTES, MET_BYTES, MET_MAX, is_parcel};
 use crate::config::{BLOCK_LEAVES_MAX, INFO_BYTES_MAX, LEAF_BYTES, MESSAGE_BYTES_MAX};
 use crate::id::{ContentId, PeerId, Root, Topic};
 use alloc::vec::Vec;
@@ -167,6 +167,8 @@ pub enum Message {
     /// 26: for the overlay that runs beside the receiver, if one does (docs/OVERLAY.md). Tail: one of its messages;
     /// none: the sender's overlay lets this link go.
     Overlay,
+    /// 27: where I am a signaller myself, for when yours is gone. Tail: the address.
+    Anchor,
     /// Whether requests are rejected from now on. The simulator's alone, and always the last: it has no number.
     #[cfg(feature = "lab")]
     Choke {
@@ -180,7 +182,7 @@ pub enum Message {
 pub struct Hello {
     /// [`super::VERSION`].
     pub version: u16,
-    /// Bits for additions ([`super::FEATURE_NEWS`], [`super::FEATURE_OVERLAY`]); unknown ones are ignored.
+    /// Bits for additions ([`super::FEATURE_NEWS`] and its like); unknown ones are ignored.
     pub features: u32,
     /// The key that `Proof` will prove.
     pub peer: PeerId,
@@ -251,7 +253,7 @@ pub struct HashRange {
 pub struct Frame<'a> {
     /// The message.
     pub message: Message,
-    /// Empty but for `Block`, `Hashes`, `Info`, `Card`, `Peers`, `Parcel`, `News` and `Overlay`.
+    /// Empty but for `Block`, `Hashes`, `Info`, `Card`, `Peers`, `Parcel`, `News`, `Overlay` and `Anchor`.
     pub tail: &'a [u8],
 }
 
@@ -293,6 +295,7 @@ fn check(message: &Message, tail: &[u8]) -> Result<(), Error> {
         Message::Parcel { hops, card, .. } => is_parcel(*hops, *card, tail),
         Message::News { .. } => (1..=NEWS_BYTES_MAX).contains(&tail.len()),
         Message::Overlay => tail.len() <= OVERLAY_TAIL_MAX,
+        Message::Anchor => (1..=ANCHOR_BYTES_MAX).contains(&tail.len()),
         _ => tail.is_empty(),
     };
     let counts_fit = match message {

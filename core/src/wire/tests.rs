@@ -1,6 +1,8 @@
 //! Properties that hold for every message, and the texts that hosts hand in.
 
-use super::mesh::{CARD_BYTES, CODE_CANDIDATES_MAX, HOPS_MAX, MET_BYTES, MET_MAX, SEAL_BYTES, SEALED_MAX};
+use super::mesh::{
+    ANCHOR_BYTES_MAX, CARD_BYTES, CODE_CANDIDATES_MAX, HOPS_MAX, MET_BYTES, MET_MAX, SEAL_BYTES, SEALED_MAX,
+};
 use super::peer::{BITMAP_BYTES_MAX, GAINED_MAX, HASHES_HEIGHT_MAX, NEWS_BYTES_MAX, ROOTS_MAX, SPANS_MAX};
 use super::tracker::{PEERS_MAX, SIGNALS_MAX, TOKEN_MAX};
 use super::*;
@@ -74,6 +76,7 @@ fn frames() -> Vec<(Message, Vec<u8>)> {
         bare(Message::Unreached { peer: PEER }),
         (Message::News { topic: TOPIC }, vec![7; NEWS_BYTES_MAX]),
         (Message::Overlay, vec![7; 100]),
+        (Message::Anchor, vec![7; ANCHOR_BYTES_MAX]),
     ]
 }
 
@@ -245,6 +248,7 @@ fn truncated_and_appended_peer_messages_are_refused() {
                 | Message::Parcel { .. }
                 | Message::News { .. }
                 | Message::Overlay
+                | Message::Anchor
         )
     };
     for (message, tail) in frames().into_iter().filter(fixed) {

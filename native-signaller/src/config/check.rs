@@ -5,6 +5,7 @@ use crate::Error;
 use core::net::IpAddr;
 use std::collections::BTreeSet;
 use swarmlet_core::content::{site_topic, topic_of};
+use swarmlet_core::overlay::anchors::is_address;
 use swarmlet_core::tracker::server::token::{Keys, SECRET_BYTES_MIN, is_site};
 use swarmlet_core::tracker::server::{Served, TokenRules};
 use swarmlet_core::wire::bus::NODE_NAME_MAX;
@@ -50,6 +51,12 @@ impl Config {
         let url = &self.public_url;
         if !url.is_empty() && !url.starts_with("http://") && !url.starts_with("https://") {
             return wrong("public_url must begin with http:// or https://");
+        }
+        let is_socket = self.anchor_of.starts_with("ws://") || self.anchor_of.starts_with("wss://");
+        if !self.anchor_of.is_empty() && (!is_socket || self.anchor().is_none() || self.seed.is_empty()) {
+            return wrong(
+                "anchor_of is the address of a signaller, ws:// or wss://, and needs seed and a public_url with https:// and no path",
+            );
         }
         let is_origin = |text: &str| text.split_once("://").is_some_and(|(_, host)| !host.contains('/'));
         if let Some(bad) = self.origins.iter().find(|origin| !is_site(origin) || !is_origin(origin)) {
@@ -122,6 +129,13 @@ impl Config {
             || self.tokens.rules().keys.public.contains(key)
     }
 
+    /// Where pages find this signaller when theirs is gone, if it can be told.
+    #[must_use]
+    pub fn anchor(&self) -> Option<String> {
+        let rest = self.public_url.trim_end_matches('/').strip_prefix("http")?;
+        Some(format!("ws{rest}/signal")).filter(|address| is_address(address))
+    }
+
     /// Keys that differ and that a running server cannot take over.
     #[must_use]
     pub fn needs_restart(&self, new: &Self) -> Vec<&'static str> {
@@ -131,6 +145,7 @@ impl Config {
             ("www", self.www != new.www),
             ("share", self.share != new.share),
             ("seed", self.seed != new.seed),
+            ("anchor_of", self.anchor_of != new.anchor_of),
             ("log", self.log != new.log),
             ("log_json", self.log_json != new.log_json),
             ("tls (on or off)", self.tls.is_on() != new.tls.is_on()),

@@ -40,6 +40,7 @@ impl Config {
             }
         };
         set(&mut self.public_url, &options.public_url);
+        set(&mut self.anchor_of, &options.anchor_of);
         set(&mut self.log, &options.log);
         if let Some(url) = &options.cluster {
             self.cluster.url = url.as_str().into();
@@ -193,6 +194,9 @@ mod tests {
             ("[limits]\nswarm_max = 1", "swarm_max"),
             ("drain_seconds = -1", "drain_seconds"),
             ("public_url = 'swarm.example'", "public_url"),
+            ("anchor_of = 'wss://swarm.example/signal'", "anchor_of"),
+            ("anchor_of = 'wss://swarm.example/signal'\npublic_url = 'https://me.example'", "anchor_of"),
+            ("anchor_of = 'swarm.example'\nseed = ['x']\npublic_url = 'https://me.example'", "anchor_of"),
             ("[socket]\nidle_seconds = 25", "idle_seconds"),
             ("[socket]\nqueue_bytes = 1", "queue_bytes"),
             ("proxies = ['10.0.0.0/33']", "10.0.0.0/33"),

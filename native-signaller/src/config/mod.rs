@@ -33,6 +33,9 @@ pub struct Config {
     pub seed: Vec<PathBuf>,
     /// How others reach this server. Empty: as the `Host` header of each request says.
     pub public_url: String,
+    /// The signaller that this server is an anchor for, as `wss://swarm.example/signal`: the peer with what is seeded is there,
+    /// too, and tells whom it is linked with that `public_url` helps when that signaller is gone. Empty: of none.
+    pub anchor_of: String,
     /// Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed: addresses, or networks as
     /// `10.0.0.0/8`.
     pub proxies: Vec<Network>,
@@ -202,6 +205,7 @@ impl Default for Config {
             share: Vec::new(),
             seed: Vec::new(),
             public_url: String::new(),
+            anchor_of: String::new(),
             proxies: Vec::new(),
             origins: Vec::new(),
             open: false,

@@ -81,6 +81,7 @@ impl Counters {
             | Event::News { .. }
             | Event::SignallerUp
             | Event::SignallerDown { .. }
+            | Event::Anchor { .. }
             | Event::SignallerRefused { .. } => {}
         }
     }

@@ -3,6 +3,7 @@
 //! A story builds a [`Play`] from a [`Setup`], lets it run, and tells an [`Outcome`]; where it compares with a calmer
 //! or fairer world, it runs the same seed there as well.
 
+mod anchors;
 mod churn;
 mod flash_crowd;
 mod free_riders;
@@ -52,6 +53,7 @@ pub const ALL: &[&Story] = &[
     &slow_origin::STORY,
     &tracker_down::STORY,
     &newcomers::STORY,
+    &anchors::STORY,
     &tab_hidden::STORY,
     &partition::STORY,
     &streaming::STORY,

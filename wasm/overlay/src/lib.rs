@@ -1,6 +1,7 @@
 //! The overlay beside a page's node, as a module of its own: converts types, decides nothing. `www/worker/overlay.js` loads
 //! it and carries its orders out. What goes in and out are bytes, since types that the glue knows are more to download.
 
+use swarmlet_core::overlay::anchors;
 use swarmlet_core::overlay::companion::{Action, Companion, Input};
 use swarmlet_core::overlay::point::Puzzle;
 use swarmlet_core::overlay::{Command, Event, Settings};
@@ -123,6 +124,46 @@ impl Overlay {
         let Some(view) = self.beside.as_ref().map(Companion::snapshot) else { return Vec::new() };
         let counts = [view.links, view.routers, view.records, view.listings];
         core::iter::once(view.role as u32).chain(counts.map(|count| count as u32)).collect()
+    }
+}
+
+/// Where to go while the signaller is gone.
+#[wasm_bindgen]
+pub struct Anchors(anchors::Anchors);
+
+#[wasm_bindgen]
+impl Anchors {
+    /// `list`: the addresses that are remembered, newest first, one a line. `since`: when the signaller went.
+    #[wasm_bindgen(constructor)]
+    #[must_use]
+    pub fn new(list: &str, home: &str, seed: &[u8], since: f64) -> Self {
+        let seed = seed.try_into().expect("anchors.js makes seeds of 32 bytes");
+        Self(anchors::Anchors::new(list.lines(), home, seed, instant(since)))
+    }
+
+    /// Something happened. `kind`: 0 these shares are there (32 bytes each), 1 up, 2 down, 3 only time has passed.
+    pub fn hear(&mut self, now: f64, kind: u8, bytes: &[u8]) {
+        let input = match kind {
+            0 => anchors::Input::Shares(bytes.as_chunks().0.iter().map(|id| ContentId(*id)).collect()),
+            1 => anchors::Input::Up,
+            2 => anchors::Input::Down,
+            _ => anchors::Input::Timeout,
+        };
+        self.0.handle(instant(now), input);
+    }
+
+    /// The next order: `+` and the address to use, or nothing for the signaller's own; `-` and one to forget.
+    pub fn poll(&mut self) -> Option<String> {
+        Some(match self.0.poll_action()? {
+            anchors::Action::Use(address) => format!("+{}", address.unwrap_or_default()),
+            anchors::Action::Forget(address) => format!("-{address}"),
+        })
+    }
+
+    /// When something is to be done though nothing happens, in milliseconds.
+    #[must_use]
+    pub fn due(&self) -> Option<f64> {
+        self.0.poll_timeout().map(|due| due.micros() as f64 / 1000.0)
     }
 }
 
