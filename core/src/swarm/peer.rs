@@ -18,8 +18,6 @@ use alloc::vec::Vec;
 pub(crate) const WANTS_MAX: usize = 20_000;
 /// Requests that were given up or cancelled and may still be answered.
 const LATE_MAX: usize = 1024;
-/// Blocks are acknowledged together when more than this many would be in a second.
-const ACKS_PER_SECOND: u64 = 100;
 /// A link over which nothing came for this long is of no use, for the time being.
 const USELESS_AFTER: u64 = 8 * SECOND;
 /// A source that owes us something and sends nothing for this long is snubbing us.
@@ -186,12 +184,11 @@ impl Peer {
         self.earned.see(u64::from(asked.count), took, prompt, full);
     }
 
-    /// What it is to be told now of the leaves that have come: a block at a time, and more at once when they come fast
-    /// or when nothing else will follow.
+    /// What it is to be told now of the leaves that have come: a block at a time, since there are moments in which the sender
+    /// lets no more be under way, and less when nothing else will follow.
     pub(crate) fn acknowledge(&mut self) -> Option<u64> {
         let fresh = self.taken - self.told_taken;
-        let every = (self.pace / (ACKS_PER_SECOND * u64::from(LEAF_BYTES))).clamp(4, 32);
-        if fresh == 0 || (fresh < every && self.asked_leaves > 0) {
+        if fresh == 0 || (fresh < u64::from(BLOCK_LEAVES_MAX) && self.asked_leaves > 0) {
             return None;
         }
         self.told_taken = self.taken;
