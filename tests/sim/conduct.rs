@@ -1,9 +1,16 @@
 //! Cheaters: what their hosts do to the messages of an honest engine.
 
+use crate::body::Body;
+use crate::happening::Happening;
 use crate::rtc::EndId;
 use crate::spec::{Conduct, Meddling};
 use crate::world::World;
+use core::time::Duration;
+use swarmlet_core::Channel;
 use swarmlet_core::wire::{Frame, Message};
+
+/// The longest that a parcel is held back, in microseconds: longer than an attempt waits for an offer.
+const HELD_MAX: u64 = 8_000_000;
 
 impl World {
     /// What leaves the host of a message that a node wants to send; `None`: nothing does.
@@ -39,6 +46,20 @@ impl World {
                 Some(bytes)
             }
             Meddling::Repeats => Some(self.ends[end].kept.get_or_insert(bytes).clone()),
+            Meddling::Delays => {
+                let peer = self.ends[end].peer;
+                let held = Duration::from_micros(self.peers[peer].rng.below(HELD_MAX));
+                self.queue.push(self.now + held, Happening::LetGo { end, parcel: bytes });
+                None
+            }
+        }
+    }
+
+    /// A parcel that was held back goes on its way, if there still is one.
+    pub(crate) fn let_go(&mut self, end: EndId, parcel: Vec<u8>) {
+        if self.ends[end].is_open() {
+            let body = Body::of(parcel, Channel::Control, &self.files);
+            self.enqueue(end, Channel::Control, body);
         }
     }
 

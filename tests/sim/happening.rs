@@ -64,6 +64,8 @@ pub(crate) enum Happening {
     SignallerTimer { which: usize },
     /// An HTTP answer reaches a peer's line.
     Answered { peer: PeerId, life: u32, job: JobId, file: u32, start: u64, length: u32, wrong: bool },
+    /// A parcel that a peer held back leaves it.
+    LetGo { end: EndId, parcel: Vec<u8> },
     /// The story goes on.
     Fault(Fault),
 }
@@ -132,6 +134,10 @@ impl Log {
             Happening::SignallerTimer { .. } => self.word(12),
             Happening::Answered { peer, start, length, .. } => {
                 self.words(&[13, *peer as u64, *start, u64::from(*length)]);
+            }
+            Happening::LetGo { end, parcel } => {
+                self.words(&[15, *end as u64]);
+                self.message(parcel.len(), parcel);
             }
             Happening::Fault(fault) => {
                 let text = format!("{fault:?}");

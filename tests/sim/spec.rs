@@ -164,6 +164,8 @@ pub enum Meddling {
     Alters,
     /// Only the first of a link ever comes, again and again.
     Repeats,
+    /// It goes on later, and others overtake it.
+    Delays,
 }
 
 /// What stands between a peer and the network (RFC 4787's filtering and mapping, in four classes).

@@ -226,6 +226,7 @@ impl World {
             Happening::Answered { peer, life, job, file, start, length, wrong } => {
                 self.on_answered((peer, life), job, (file, start, length), wrong);
             }
+            Happening::LetGo { end, parcel } => self.let_go(end, parcel),
             Happening::Fault(fault) => self.on_fault(fault),
         }
     }

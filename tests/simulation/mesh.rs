@@ -145,6 +145,11 @@ fn neighbours_that_alter_parcels_cost_time_and_nothing_else() {
 }
 
 #[test]
+fn neighbours_that_delay_parcels_cost_time_and_nothing_else() {
+    bad_relays(Meddling::Delays);
+}
+
+#[test]
 fn neighbours_that_repeat_parcels_cost_time_and_nothing_else() {
     bad_relays(Meddling::Repeats);
 }
