@@ -240,6 +240,21 @@ pub(crate) const ROWS: &[Row] = &[
         ],
     },
     Row {
+        title: "the signaller is dead from the start, everybody remembers ten anchors of twenty",
+        command: "anchors --peers 100 --mib 16 --seeds 5",
+        checks: &[
+            seen("anchors", "last_over_calm"),
+            seen("anchors", "linked_s"),
+            seen("anchors", "used"),
+            at_most("C6", "stranded", 0.0),
+        ],
+    },
+    Row {
+        title: "the same with three anchors of five",
+        command: "anchors --peers 100 --mib 16 --seeds 5 --set anchors=5 --set known=3 --set dead=1",
+        checks: &[seen("anchors", "last_over_calm"), at_most("C6", "stranded", 0.0)],
+    },
+    Row {
         title: "half of the peers cut off for 20 s",
         command: "partition --peers 100 --mib 8 --seeds 10",
         checks: &[at_most("C8", "stranded", 0.0), seen("C8", "last_over_calm")],
