@@ -43,7 +43,7 @@ test('two viewers of a live stream: the second takes most segments from the firs
   // A phone: it takes and does not give, so the first fetches for both.
   const second = await watch('viewer-2', { userAgent: 'Mozilla/5.0 (iPhone) Mobile viewer-2' });
   await second.when('swarmletSite.stats().peers > 0');
-  const [from, since] = [live.next, site.lines().length];
+  const since = site.lines().length;
   await plays(second, 5);
   await plays(first, 1);
   const [one, two] = await Promise.all([first.stats(), second.stats()]);
@@ -52,10 +52,11 @@ test('two viewers of a live stream: the second takes most segments from the firs
   for (const { path, bytes } of sent) copies.set(path, (copies.get(path) ?? 0) + bytes);
   const whole = [...copies.keys()].reduce((sum, path) => sum + (site.size(path) ?? 0), 0);
   const bytes = sent.reduce((sum, line) => sum + line.bytes, 0);
-  const told = JSON.stringify({ one: one.live, two: two.live, stalls: [one.stalls, two.stalls], copies: bytes / whole, segments: live.next - from });
+  const told = JSON.stringify({ one: one.live, two: two.live, stalls: [one.stalls, two.stalls], copies: bytes / whole });
   console.log(told);
-  assert.ok(two.live.segments.peers > two.live.segments.site, told);
-  assert.ok(two.live.segments.peers + one.live.segments.peers >= 0.8 * (live.next - from), told);
+  // Of what it has loaded: the newest segments are out before a player asks for them.
+  const loaded = two.live.segments.peers + two.live.segments.site;
+  assert.ok(loaded >= 4 && two.live.segments.peers >= 0.8 * loaded, told);
   assert.ok(two.live.accepted.signaller + two.live.accepted.peer >= 4 && two.live.refused === 0, told);
   assert.ok(bytes <= 1.3 * whole, told);
   await Promise.all([first.close(), second.close()]);

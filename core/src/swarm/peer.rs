@@ -184,11 +184,10 @@ impl Peer {
         self.earned.see(u64::from(asked.count), took, prompt, full);
     }
 
-    /// What it is to be told now of the leaves that have come: a block at a time, since there are moments in which the sender
-    /// lets no more be under way, and less when nothing else will follow.
-    pub(crate) fn acknowledge(&mut self) -> Option<u64> {
-        let fresh = self.taken - self.told_taken;
-        if fresh == 0 || (fresh < u64::from(BLOCK_LEAVES_MAX) && self.asked_leaves > 0) {
+    /// What it is to be told now of the leaves that have come, after each block, however small: there are moments in which the
+    /// sender lets no more be under way.
+    pub(crate) const fn acknowledge(&mut self) -> Option<u64> {
+        if self.taken == self.told_taken {
             return None;
         }
         self.told_taken = self.taken;
@@ -313,5 +312,22 @@ impl Peer {
             0..1024 => now.passed(self.progress) * 2,
             rate => bytes * SECOND / rate,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_of_one_leaf_is_acknowledged_while_more_is_asked_for() {
+        let mut peer = Peer::new(Instant::ZERO);
+        for start in [0, 1] {
+            peer.ask(&Root([1; 32]), Span { start, count: 1, proof: false }, Instant::ZERO);
+        }
+        assert_eq!(peer.acknowledge(), None);
+        peer.taken += 1;
+        assert_eq!(peer.acknowledge(), Some(1));
+        assert_eq!(peer.acknowledge(), None);
     }
 }
