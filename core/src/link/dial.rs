@@ -147,8 +147,8 @@ impl Dialer {
         self.known.entry(peer).or_default()
     }
 
-    /// A signal to `peer` did not come there: there was nobody.
-    pub(crate) fn absent(&mut self, peer: &PeerId, way: Way, cx: &mut Cx) {
+    /// A signal to `peer` did not come there: there was nobody. A knock goes once more where another neighbour leads there.
+    pub(crate) fn absent(&mut self, peer: &PeerId, way: Way, reaches: bool, cx: &mut Cx) {
         if way == Way::Signaller
             && let Some(known) = self.known.get_mut(peer)
         {
@@ -158,6 +158,10 @@ impl Dialer {
             && dial.way == way
             && matches!(dial.step, Step::Knocked | Step::Offered)
         {
+            if reaches && dial.step == Step::Knocked {
+                let (attempt, topic) = (dial.attempt, dial.topic);
+                return cx.relay(way, *peer, vec![Signal::Knock { attempt, topic }]);
+            }
             self.fail(*peer, Fault::Deadline, cx);
         }
     }
@@ -275,6 +279,8 @@ impl Dialer {
     ) {
         let began = match self.dials.get(&peer) {
             Some(dial) if dial.step == Step::Knocked && self.me < peer => return,
+            // Another neighbour brought it, too.
+            Some(dial) if dial.attempt == attempt && dial.link.is_some() => return,
             Some(dial) => {
                 let began = dial.began;
                 self.drop_dial(&peer, cx);

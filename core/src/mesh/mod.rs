@@ -224,7 +224,7 @@ impl Mesh {
         }
         if to != self.me {
             let Some(hops) = hops.checked_sub(1) else { return Ok(()) };
-            let Some(next) = self.next(&to, cx.now).filter(|next| *next != link) else {
+            let Some(next) = self.next(&to, link, cx.now) else {
                 return self.pay_and_send(link, link, &Message::Unreached { peer: to }, &[], cx);
             };
             self.learn_route(from, link, cx.now);
@@ -241,11 +241,17 @@ impl Mesh {
         Ok(())
     }
 
-    /// Where a parcel for `peer` goes: over a link with it, or where one of its own came from.
-    fn next(&self, peer: &PeerId, now: Instant) -> Option<LinkId> {
+    /// Where a parcel for `peer` that came over the link `not` goes: over a link with it, where one of its own came from, or
+    /// to a neighbour that named it.
+    fn next(&self, peer: &PeerId, not: LinkId, now: Instant) -> Option<LinkId> {
         let linked = self.neighbours.iter().find(|neighbour| neighbour.peer == *peer);
         let routed = || self.routes.iter().find(|route| route.to == *peer && route.until > now);
-        linked.map(|neighbour| neighbour.link).or_else(|| routed().map(|route| route.by))
+        let named = || {
+            let contact = self.contacts.iter().find(|contact| contact.peer == *peer)?;
+            contact.by.iter().copied().find(|by| *by != not && *by != LinkId::OVERLAY)
+        };
+        let next = linked.map(|neighbour| neighbour.link).or_else(|| routed().map(|route| route.by));
+        next.filter(|next| *next != not).or_else(named)
     }
 
     /// A neighbour knows no way to a peer.

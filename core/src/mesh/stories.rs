@@ -332,8 +332,26 @@ fn a_parcel_finds_its_way_back_over_many() {
     assert_eq!(net.read(0), [(d, Signal::Decline { attempt: 7 })]);
     // Who came first is believed for a while: nobody takes over the way to another.
     net.0[1].mesh.learn_route(d, link(0), now);
-    assert_eq!(net.0[1].mesh.next(&d, now), Some(link(2)));
-    assert_eq!(net.0[1].mesh.next(&d, now.after(ROUTE_LIFE)), None);
+    assert_eq!(net.0[1].mesh.next(&d, link(0), now), Some(link(2)));
+    assert_eq!(net.0[1].mesh.next(&d, link(0), now.after(ROUTE_LIFE)), None);
+}
+
+#[test]
+fn a_parcel_goes_on_to_whom_named_its_receiver_where_the_link_with_it_is_gone() {
+    // 1 and 3 are both linked with 2, and with each other.
+    let mut net = Net::new(4, &[(0, 1), (1, 2), (1, 3), (3, 2)]);
+    net.ask(0, 1);
+    net.ask(1, 3);
+    let (a, c) = (net.id(0), net.id(2));
+    net.0[1].mesh.on_down(link(2));
+    net.post(0, 2, knock(7));
+    net.run();
+    assert_eq!(net.read(2), [(a, knock(7))]);
+    net.post(2, 0, Signal::Decline { attempt: 7 });
+    net.run();
+    assert_eq!(net.read(0), [(c, Signal::Decline { attempt: 7 })], "the answer comes back the same way");
+    let now = net.0[1].cx.now;
+    assert_eq!(net.0[1].mesh.next(&c, link(3), now), None, "nothing goes back to whom it came from");
 }
 
 #[test]

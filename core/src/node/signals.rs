@@ -39,7 +39,7 @@ impl Node {
                     self.on_signal(from, Way::Signaller, signal);
                 }
             }
-            ToClient::Absent { peer } => self.dialer.absent(&peer, Way::Signaller, &mut self.cx),
+            ToClient::Absent { peer } => self.dialer.absent(&peer, Way::Signaller, false, &mut self.cx),
             ToClient::Refused { reason, .. } => {
                 self.cx.out.notify(Event::SignallerRefused { reason: reason.name() });
             }
@@ -158,7 +158,10 @@ impl Node {
             for (peer, signal) in news {
                 match signal {
                     Some(signal) => self.on_signal(peer, Way::Peers, signal),
-                    None => self.dialer.absent(&peer, Way::Peers, &mut self.cx),
+                    None => {
+                        let reaches = self.mesh.reaches(&peer);
+                        self.dialer.absent(&peer, Way::Peers, reaches, &mut self.cx);
+                    }
                 }
             }
         }

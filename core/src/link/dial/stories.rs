@@ -117,3 +117,35 @@ fn candidates_are_bounded() {
     end.finds(None);
     assert_eq!(end.says(), Vec::<Vec<Signal>>::new());
 }
+
+/// What was posted through neighbours.
+fn posted(cx: &mut Cx) -> Vec<Signal> {
+    cx.out.take_posts().into_iter().map(|(_, signal)| signal).collect()
+}
+
+#[test]
+fn a_knock_that_one_neighbour_could_not_bring_goes_by_another_for_as_long_as_there_is_one() {
+    let mut end = Offerer::new();
+    let peer = PeerId([4; 32]);
+    end.dialer.learn(peer, TOPIC, false, false);
+    end.dialer.knock(peer, TOPIC, &mut end.cx);
+    let knocked = posted(&mut end.cx);
+    assert!(matches!(knocked[..], [Signal::Knock { .. }]));
+    end.dialer.absent(&peer, Way::Peers, true, &mut end.cx);
+    assert_eq!(posted(&mut end.cx), knocked, "the same attempt");
+    end.dialer.absent(&peer, Way::Peers, false, &mut end.cx);
+    assert_eq!(posted(&mut end.cx), []);
+    assert_eq!(end.dialer.dialling(&TOPIC), 1, "only the attempt that the other began is left");
+}
+
+#[test]
+fn a_knock_that_two_neighbours_bring_is_answered_once() {
+    let mut end = Offerer::new();
+    let knock = Signal::Knock { attempt: ATTEMPT, topic: TOPIC };
+    end.dialer.on_signal(OTHER, Way::Signaller, knock.clone(), true, 0, &mut end.cx);
+    end.finds(None);
+    assert_eq!(end.says(), [vec![offer()]]);
+    end.dialer.on_signal(OTHER, Way::Signaller, knock, true, 0, &mut end.cx);
+    assert_eq!(end.says(), Vec::<Vec<Signal>>::new());
+    assert_eq!(end.dialer.made(), 1);
+}
