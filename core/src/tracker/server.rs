@@ -9,6 +9,7 @@ mod abroad;
 mod bucket;
 mod candidates;
 mod cluster;
+mod conns;
 mod door;
 mod evict;
 mod flocks;
@@ -46,6 +47,7 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use candidates::Scope;
 use cluster::Cluster;
+use conns::Conns;
 use core::net::IpAddr;
 use core::ops::RangeInclusive;
 use core::time::Duration;
@@ -66,8 +68,7 @@ const SHEET_BYTES: RangeInclusive<usize> = 1024..=4096;
 pub struct Server {
     config: ServerConfig,
     rng: Rng,
-    /// At most `connections_max`.
-    conns: BTreeMap<ConnId, Box<Conn>>,
+    conns: Conns,
     /// Who is behind which connection; both ways always agree.
     peers: BTreeMap<PeerId, ConnId>,
     /// Connections from each network.
@@ -136,7 +137,7 @@ impl Server {
         Self {
             config,
             rng: Rng::new(seed),
-            conns: BTreeMap::new(),
+            conns: Conns::default(),
             peers: BTreeMap::new(),
             networks: BTreeMap::new(),
             swarms: Swarms::default(),
@@ -163,7 +164,7 @@ impl Server {
             }
             ServerInput::Received { conn, bytes } => self.on_received(now, conn, bytes),
             ServerInput::Closed { conn } => {
-                self.counts.lost += u64::from(self.conns.contains_key(&conn));
+                self.counts.lost += u64::from(self.conns.contains(conn));
                 self.forget(conn);
             }
             ServerInput::Drain { spread } => self.on_drain(now, spread),
@@ -283,7 +284,7 @@ impl Server {
     }
 
     fn on_received(&mut self, now: Instant, id: ConnId, bytes: &[u8]) {
-        let Some(conn) = self.conns.get(&id) else { return };
+        let Some(conn) = self.conns.get(id) else { return };
         self.counts.bytes_in += bytes.len() as u64;
         if !matches!(conn.stage, Stage::WebTorrent(_)) {
             self.on_swarmlet(now, id, bytes);
@@ -294,7 +295,7 @@ impl Server {
 
     /// Whether a connection may say one message more.
     fn may_speak(&mut self, now: Instant, id: ConnId) -> bool {
-        let Some(conn) = self.conns.get_mut(&id) else { return false };
+        let Some(conn) = self.conns.get_mut(id) else { return false };
         let Err(wait) = conn.messages.take(self.config.messages, now) else { return true };
         self.counts.messages[door::MESSAGE_OTHER] += 1;
         if conn.patience.take(self.config.messages, now).is_err() {
@@ -313,7 +314,7 @@ impl Server {
         token: &str,
         peer: Option<PeerId>,
     ) -> Result<Vec<ContentId>, TokenFault> {
-        let Some(conn) = self.conns.get_mut(&id) else { return Err(TokenFault::Missing) };
+        let Some(conn) = self.conns.get_mut(id) else { return Err(TokenFault::Missing) };
         let bearer = (conn.address, conn.origin.as_deref(), peer);
         let admitted = self.gate.admit(&self.config.tokens, now, token, bearer);
         match &admitted {
@@ -325,7 +326,7 @@ impl Server {
 
     /// Whether a client may be told of a peer, or handed to one: its token is good for so many different ones.
     fn may_meet(&mut self, now: Instant, id: ConnId, mark: u32) -> bool {
-        let Some(bearer) = self.conns.get(&id).and_then(|conn| conn.bearer.as_deref()) else { return true };
+        let Some(bearer) = self.conns.get(id).and_then(|conn| conn.bearer.as_deref()) else { return true };
         let allowed = self.named.allows(now, bearer, mark, self.config.tokens.peers_per_hour_max);
         self.counts.unnamed += u64::from(!allowed);
         allowed
@@ -334,8 +335,7 @@ impl Server {
     /// Takes over other rules. Members of swarms that are served no more are in them no more.
     fn on_configure(&mut self, config: ServerConfig) {
         self.config = config;
-        let everybody: Vec<ConnId> = self.conns.keys().copied().collect();
-        for conn in everybody {
+        for conn in self.conns.ids() {
             self.expel_member(conn);
             self.expel_client(conn);
         }
@@ -349,10 +349,9 @@ impl Server {
         self.drained_at = Some(now + spread);
         self.beat(now, None, false);
         let spread_ms = millis(spread);
-        let everybody: Vec<ConnId> = self.conns.keys().copied().collect();
-        for conn in everybody {
+        for conn in self.conns.ids() {
             // The other dialect has no word for it: its clients see the close, and come back at their own pace.
-            if self.conns.get(&conn).is_some_and(|conn| !matches!(conn.stage, Stage::WebTorrent(_))) {
+            if self.conns.get(conn).is_some_and(|conn| !matches!(conn.stage, Stage::WebTorrent(_))) {
                 self.send(conn, &ToClient::GoAway { spread_ms });
             }
         }
@@ -374,15 +373,14 @@ impl Server {
         self.on_cluster_timeout(now);
         if self.drained_at.is_some_and(|at| at <= now) {
             self.drained_at = None;
-            let everybody: Vec<ConnId> = self.conns.keys().copied().collect();
-            for conn in everybody {
+            for conn in self.conns.ids() {
                 self.close(conn, CloseReason::Draining);
             }
         }
     }
 
     fn is_waiting(&self, conn: ConnId) -> bool {
-        self.conns.get(&conn).is_some_and(|conn| conn.stage.is_waiting())
+        self.conns.get(conn).is_some_and(|conn| conn.stage.is_waiting())
     }
 
     /// Keeps the timer from ringing for connections that are settled.
@@ -397,7 +395,7 @@ impl Server {
     }
 
     fn forget(&mut self, id: ConnId) {
-        let Some(conn) = self.conns.remove(&id) else { return };
+        let Some(conn) = self.conns.remove(id) else { return };
         match conn.stage {
             Stage::Challenged { .. } => {}
             Stage::Member(member) => self.forget_member(&member),
@@ -416,7 +414,7 @@ impl Server {
 
     fn refuse(&mut self, conn: ConnId, reason: Refusal, retry: Duration) {
         self.counts.refusals[reason as usize] += 1;
-        match self.conns.get(&conn).map(|conn| &conn.stage) {
+        match self.conns.get(conn).map(|conn| &conn.stage) {
             Some(Stage::WebTorrent(_)) => self.fail(conn, reason.name()),
             Some(Stage::Challenged { .. } | Stage::Member(_)) | None => {
                 self.send(conn, &ToClient::Refused { reason, retry_ms: millis(retry) });
@@ -432,9 +430,9 @@ impl Server {
 
     /// Which candidates of one connection are passed on to another; counts those that are not.
     fn passing(&mut self, candidates: &[Candidate], source: ConnId, target: ConnId) -> Passing {
-        let taker = self.conns.get(&target).and_then(|conn| conn.address);
+        let taker = self.conns.get(target).and_then(|conn| conn.address);
         let mut passing = Passing::default();
-        let Some(conn) = self.conns.get_mut(&source) else { return passing };
+        let Some(conn) = self.conns.get_mut(source) else { return passing };
         let rules = candidates::Rules { strict: self.config.strict_candidates, relays: &self.config.relays };
         for (at, candidate) in candidates.iter().enumerate() {
             if rules.pass(candidate, conn.address, taker, &mut conn.elsewhere) {

@@ -1,7 +1,7 @@
 //! What peers and the signaller say to each other: binary WebSocket messages, sub-protocol `swarmlet.1`. One of those, a
 //! *frame*, has one message of ours or several, one behind the other: what is said at the same time costs one.
 
-use super::{Error, Signal, Signature, pack, unpack};
+use super::{Error, Signal, Signature, pack, pack_before, unpack};
 use crate::id::{PeerId, Topic};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 pub const PEERS_MAX: usize = 12;
 /// Signals in one `Relay`: a description and all candidates of its side.
 pub const SIGNALS_MAX: usize = 21;
+/// What a description and two candidates take, and so room enough for most of what the signaller says.
+const SIDE_BYTES: usize = 192;
 /// Characters of a join token.
 pub const TOKEN_MAX: usize = 1024;
 
@@ -248,6 +250,6 @@ impl ToClient {
     /// Writes one message.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        pack(self)
+        pack_before(self, SIDE_BYTES)
     }
 }

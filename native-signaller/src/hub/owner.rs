@@ -189,8 +189,9 @@ impl Owner {
         Instant::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
     }
 
+    /// As of the beginning of this round.
     pub(super) fn second(&self) -> u32 {
-        u32::try_from(self.origin.elapsed().as_secs()).unwrap_or(u32::MAX)
+        u32::try_from(self.round.saturating_duration_since(self.origin).as_secs()).unwrap_or(u32::MAX)
     }
 
     fn on_ready(&mut self, event: &Readiness) {

@@ -62,7 +62,7 @@ impl Server {
     /// Of each network that is counted. Loopback stands for everybody behind a proxy, and is not.
     fn holdings(&self, scarce: Scarce) -> BTreeMap<Network, Holding> {
         let mut holdings: BTreeMap<Network, Holding> = BTreeMap::new();
-        for (id, conn) in &self.conns {
+        for (id, conn) in self.conns.iter() {
             let Some(network) = limited_network(conn.address) else { continue };
             let weight = match scarce {
                 Scarce::Connections => 1,
@@ -70,7 +70,7 @@ impl Server {
             };
             let holding = holdings.entry(network).or_default();
             holding.weight = holding.weight.saturating_add(weight);
-            holding.conns.push((weight, *id));
+            holding.conns.push((weight, id));
         }
         holdings
     }

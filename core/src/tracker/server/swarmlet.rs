@@ -105,7 +105,7 @@ impl Server {
     }
 
     fn on_message(&mut self, now: Instant, id: ConnId, message: ToTracker) {
-        let Some(conn) = self.conns.get(&id) else { return };
+        let Some(conn) = self.conns.get(id) else { return };
         match (&conn.stage, message) {
             (Stage::Challenged { nonce }, ToTracker::Hello { version, peer, signature, token, .. }) => {
                 let nonce = *nonce;
@@ -146,7 +146,7 @@ impl Server {
             self.refuse(earlier, Refusal::Replaced, Duration::ZERO);
             self.close(earlier, CloseReason::Replaced);
         }
-        let Some(conn) = self.conns.get_mut(&id) else { return };
+        let Some(conn) = self.conns.get_mut(id) else { return };
         let allowed = contents.iter().map(topic_of).collect();
         conn.stage = Stage::Member(Member::new(peer, allowed, &self.config, now));
         self.peers.insert(peer, id);
@@ -159,7 +159,7 @@ impl Server {
 
     fn on_announce(&mut self, now: Instant, id: ConnId, topic: Topic, complete: bool, want: u8) {
         let memberships = self.swarms.memberships() + self.flocks.memberships();
-        let Some(conn) = self.conns.get_mut(&id) else { return };
+        let Some(conn) = self.conns.get_mut(id) else { return };
         let network = conn.address.map(Network::of);
         let Stage::Member(member) = &mut conn.stage else { return };
         let at = match member.find(&topic) {
@@ -215,7 +215,7 @@ impl Server {
     }
 
     fn on_leave(&mut self, id: ConnId, topic: &Topic) {
-        let Some(Stage::Member(member)) = self.conns.get_mut(&id).map(|conn| &mut conn.stage) else { return };
+        let Some(Stage::Member(member)) = self.conns.get_mut(id).map(|conn| &mut conn.stage) else { return };
         if let Ok(at) = member.find(topic) {
             member.topics.remove(at);
             self.swarms.leave(topic, &member.peer);
@@ -226,7 +226,7 @@ impl Server {
     /// Takes a member out of the swarms that are not served.
     pub(super) fn expel_member(&mut self, id: ConnId) {
         let served = &self.config.served;
-        let Some(Stage::Member(member)) = self.conns.get_mut(&id).map(|conn| &mut conn.stage) else { return };
+        let Some(Stage::Member(member)) = self.conns.get_mut(id).map(|conn| &mut conn.stage) else { return };
         let ended: Vec<Joined> =
             member.topics.extract_if(.., |joined| !served.has_topic(&joined.topic)).collect();
         let peer = member.peer;
@@ -316,14 +316,14 @@ impl Server {
     }
 
     pub(super) fn member(&self, id: ConnId) -> Option<&Member> {
-        match &self.conns.get(&id)?.stage {
+        match &self.conns.get(id)?.stage {
             Stage::Member(member) => Some(member),
             Stage::Challenged { .. } | Stage::WebTorrent(_) => None,
         }
     }
 
     fn member_mut(&mut self, id: ConnId) -> Option<&mut Member> {
-        match &mut self.conns.get_mut(&id)?.stage {
+        match &mut self.conns.get_mut(id)?.stage {
             Stage::Member(member) => Some(member),
             Stage::Challenged { .. } | Stage::WebTorrent(_) => None,
         }

@@ -8,10 +8,11 @@ mod stories;
 
 use super::bucket::Bucket;
 use super::cluster::Request as Asked;
+use super::conns::Conns;
 use super::door::{MESSAGE_ANNOUNCE, MESSAGE_ANSWER, MESSAGE_OTHER, MESSAGE_SCRAPE};
 use super::evict::Scarce;
 use super::limits::ServerConfig;
-use super::{CloseReason, Conn, ConnId, Server, ServerAction, Stage};
+use super::{CloseReason, ConnId, Server, ServerAction, Stage};
 use crate::time::{Instant, earliest};
 use crate::wire::bus::{NodeId, SwarmId};
 use crate::wire::webtorrent::{
@@ -137,7 +138,7 @@ impl Server {
 
     /// Clients reconnect only minutes after a close, so a mistake is answered, and only many end the connection.
     fn on_nonsense(&mut self, now: Instant, id: ConnId, refused: Refused) {
-        let Some(conn) = self.conns.get_mut(&id) else { return };
+        let Some(conn) = self.conns.get_mut(id) else { return };
         let reason = match refused.error {
             Error::Oversize | Error::Limit => "too much",
             Error::Malformed => "malformed",
@@ -219,7 +220,7 @@ impl Server {
         if !self.config.is_full(swarms, is_new, memberships) {
             return Ok(());
         }
-        let address = self.conns.get(&id).and_then(|conn| conn.address);
+        let address = self.conns.get(id).and_then(|conn| conn.address);
         // Once: room is not made again for a while.
         if self.make_room(now, address, Scarce::Memberships) {
             self.admit(now, id, announce)
@@ -350,7 +351,7 @@ impl Server {
     /// Forgets offers that nobody will answer any more, and the memory of crowds.
     pub(super) fn sweep(&mut self, now: Instant) {
         let mut next = None;
-        for conn in self.conns.values_mut() {
+        for conn in self.conns.iter_mut() {
             let Stage::WebTorrent(client) = &mut conn.stage else { continue };
             client.pending.retain(|offer| offer.until > now);
             if client.pending.is_empty() {
@@ -363,11 +364,8 @@ impl Server {
     }
 }
 
-fn client_mut(
-    conns: &mut alloc::collections::BTreeMap<ConnId, alloc::boxed::Box<Conn>>,
-    id: ConnId,
-) -> Option<&mut Client> {
-    match &mut conns.get_mut(&id)?.stage {
+fn client_mut(conns: &mut Conns, id: ConnId) -> Option<&mut Client> {
+    match &mut conns.get_mut(id)?.stage {
         Stage::WebTorrent(client) => Some(client),
         Stage::Challenged { .. } | Stage::Member(_) => None,
     }

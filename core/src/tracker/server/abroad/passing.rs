@@ -42,7 +42,7 @@ impl Server {
         if signals.is_empty() {
             return;
         }
-        let (Some(from), Some(conn)) = (self.member(id).map(Member::peer), self.conns.get(&id)) else {
+        let (Some(from), Some(conn)) = (self.member(id).map(Member::peer), self.conns.get(id)) else {
             return;
         };
         let address = conn.address;
@@ -135,7 +135,7 @@ impl Server {
 
     /// Which candidates that have left another node are for a client of this one.
     fn arriving(&mut self, candidates: &[Candidate], source: Option<IpAddr>, target: ConnId) -> Passing {
-        let taker = self.conns.get(&target).and_then(|conn| conn.address);
+        let taker = self.conns.get(target).and_then(|conn| conn.address);
         let rules = Rules { strict: false, relays: &self.config.relays };
         let passes = |candidate: &Candidate| rules.pass(candidate, source, taker, &mut []);
         let passing = Passing::when(|at| candidates.get(at).is_some_and(passes));

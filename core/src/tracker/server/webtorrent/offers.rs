@@ -82,7 +82,7 @@ impl Server {
         session: &Session<'_>,
     ) {
         let sdp = session.quoted(self.leaving(session.candidates(), id));
-        let address = self.conns.get(&id).and_then(|conn| conn.address);
+        let address = self.conns.get(id).and_then(|conn| conn.address);
         let Envelope { info_hash, peer, id: offer, .. } = envelope;
         let word = Word::Offer { conn: id.0, address, info_hash, peer, complete, id: offer, sdp: &sdp };
         self.tell(Some(node), &word);
@@ -164,7 +164,7 @@ impl Server {
         };
         if node.is_some() {
             let sdp = session.quoted(self.leaving(session.candidates(), id));
-            let address = self.conns.get(&id).and_then(|conn| conn.address);
+            let address = self.conns.get(id).and_then(|conn| conn.address);
             let word = Word::Answer { conn: target.0, address, info_hash, peer, to, id: offer, sdp: &sdp };
             self.counts.relays[SIGNAL_ANSWER] += 1;
             return self.tell(node, &word);
