@@ -7,6 +7,7 @@ import { Anchors } from './worker/anchors.js';
 import { readAhead } from './worker/ahead.js';
 import { readBody } from './worker/body.js';
 import { Beside } from './worker/overlay.js';
+import { release } from './worker/release.js';
 import { Servings } from './worker/serve.js';
 
 const WASM = new URL('./pkg/swarmlet_wasm_bg.wasm', import.meta.url);
@@ -19,7 +20,7 @@ const TICK_MS = 200;
 const QUIET_TICKS = 20;
 
 // The module calls them by these names.
-Object.assign(self, { readAhead, readBody });
+Object.assign(self, { readAhead, readBody, release });
 
 /** @type {Engine | null} */
 let engine = null;

@@ -32,6 +32,18 @@ test('64 MiB from one page to another', async () => {
   await close(a, b);
 });
 
+test('what a large message held is free as soon as it was read', async () => {
+  const page = await world.page('release');
+  const left = await page.ask('release', async (_, base) => {
+    const { release } = await import(`${base}/swarmlet/worker/release.js`);
+    const messages = [100, 65_571, 65_571, 100].map((length) => new ArrayBuffer(length));
+    messages.forEach(release);
+    return messages.map((message) => message.byteLength);
+  }, world.base);
+  assert.deepEqual(left, [100, 0, 0, 100]);
+  await page.close();
+});
+
 test('a third page takes from both others at once', async () => {
   const [a, b, c] = await peers('a', 'b', 'c');
   const { id, magnet } = await a.seed(film);

@@ -3,7 +3,7 @@
 #![allow(clippy::std_instead_of_alloc, clippy::std_instead_of_core, clippy::unwrap_used)]
 
 use core::time::Duration;
-use swarmlet_tests::FlashCrowd;
+use swarmlet_tests::{FlashCrowd, World};
 
 /// The last peer's time as a ratio to the bound: 1.52 to 1.70 over six seeds. The seed
 /// sends about 1.6 copies before everything is out: the rest is there.
@@ -34,4 +34,17 @@ fn a_seed_with_four_times_the_line_is_used() {
     println!("{report}");
     assert_eq!(report.peers, (20, 20), "{report}");
     assert!(report.ratio().is_some_and(|ratio| ratio <= STRONG_RATIO_MAX), "{report}");
+}
+
+#[test]
+fn the_first_leaf_does_not_wait_for_the_hashes_of_all_pieces() {
+    // 2,048 pieces: their hashes come in four runs, after one that proves these.
+    let mut world = FlashCrowd { peers: 1, bytes: 128 << 20, ..FlashCrowd::default() }.world();
+    let totals = |world: &World| world.peers[1].node.as_ref().map(|node| node.snapshot().totals);
+    let some = |world: &World| totals(world).is_some_and(|totals| totals.from_peers > 0);
+    assert!(world.run_until(Duration::from_secs(60), some));
+    let totals = totals(&world).unwrap();
+    // One run is asked for with the first block, and comes before it.
+    let hashes = totals.wire_in - totals.from_peers;
+    assert!(hashes > 2 * 512 * 32 && hashes < 3 * 512 * 32, "{hashes} bytes before the first leaf");
 }

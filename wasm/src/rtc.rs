@@ -10,6 +10,7 @@ use js_sys::{Array, ArrayBuffer, Uint8Array};
 use swarmlet_core::config::CHANNEL_LOW_BYTES;
 use swarmlet_core::wire::{Candidate, Description, sdp};
 use swarmlet_core::{Channel, Failure, JobId, LinkId};
+use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{MessageEvent, RtcDataChannel, RtcDataChannelState, RtcDataChannelType};
 
@@ -245,9 +246,19 @@ fn listen(host: &'static Host, link: LinkId, channel: Channel, rtc: &RtcDataChan
     ]
 }
 
-/// The bytes of a message. Text is nothing that a peer of ours sends: it becomes no bytes, which are malformed.
+#[wasm_bindgen]
+extern "C" {
+    /// `www/worker/release.js`
+    #[wasm_bindgen(js_namespace = self)]
+    fn release(buffer: &ArrayBuffer);
+}
+
+/// The bytes of a message, which is empty then. Text is nothing that a peer of ours sends: it becomes no bytes, which are malformed.
 pub(crate) fn bytes_of(data: &JsValue) -> Vec<u8> {
-    data.dyn_ref::<ArrayBuffer>().map(|buffer| Uint8Array::new(buffer).to_vec()).unwrap_or_default()
+    let Some(buffer) = data.dyn_ref::<ArrayBuffer>() else { return Vec::new() };
+    let bytes = Uint8Array::new(buffer).to_vec();
+    release(buffer);
+    bytes
 }
 
 fn order(what: &str, link: LinkId) -> Plain {

@@ -375,6 +375,9 @@ impl Swarm {
             file.hashes = None;
             if file.tree.missing_layer().is_none() {
                 self.on_layer_known(&range.root, cx);
+            } else {
+                // Pieces whose hashes are known may be begun while the rest is asked for.
+                self.wake_all();
             }
             self.seek_hashes(cx);
         }
