@@ -2,6 +2,7 @@
 // Our signaller and the trackers of others, one after the other on one core, with the load on another: one JSON line for
 // each scene and server. The trackers are those that are installed: bittorrent-tracker from tests/browser/webtorrent,
 // aquatic_ws where AQUATIC_WS names its binary, wt-tracker where WT_TRACKER names a module that starts it on the port it is given.
+// The scenes of a cluster have so many nodes and one Redis on the server's core; what each thing costs is the sum of all of them.
 //   node tests/signaller/bench.mjs [scene ...]     SECONDS=10 REPS=1 IDLE=19000 SERVERS=swarmlet,bittorrent-tracker
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -76,7 +77,7 @@ const servers = {
   },
 };
 
-/** @type {Record<string, { args: string[], ours?: boolean, strict?: boolean, script?: boolean }>} */
+/** @type {Record<string, { args: string[], ours?: boolean, strict?: boolean, script?: boolean, nodes?: number }>} */
 const scenes = {
   announces: { args: ['announces', '--seconds', seconds] },
   latency: { args: ['latency', '--seconds', seconds] },
@@ -89,6 +90,10 @@ const scenes = {
   'idle-own': { args: ['idle', '--speech', 'swarmlet', '--connections', idle, '--seconds', '2', '--swarms', '1000'], ours: true },
   'idle-tls': { args: [join(here, 'tls-idle.mjs')], ours: true, script: true },
   'accepts-own': { args: ['accepts', '--speech', 'swarmlet', '--seconds', seconds], ours: true },
+  ...Object.fromEntries([1, 2, 3].flatMap((nodes) => [
+    [`announces-${nodes}`, { args: ['announces', '--seconds', seconds], ours: true, nodes }],
+    [`joins-own-${nodes}`, { args: ['joins', '--speech', 'swarmlet', '--seconds', seconds], ours: true, nodes }],
+  ])),
 };
 
 /** @param {string} name @param {string} text */
@@ -121,28 +126,53 @@ async function listening(port) {
   throw new Error('the server does not listen');
 }
 
+/** @param {string} program @param {string[]} args @param {NodeJS.ProcessEnv} [env] */
+function start(program, args, env) {
+  const [first, ...rest] = pinned(0, [program, ...args]);
+  // Its working folder is empty: no page to hash and to compress.
+  return spawn(first, rest, { cwd: folder, stdio: ['ignore', 'ignore', 'ignore'], env: { ...process.env, ...env } });
+}
+
+/** Nodes behind a Redis of their own, which is the first of the processes. @param {number} count */
+async function cluster(count) {
+  const redis = firstPort + 10;
+  const children = [start('redis-server', ['--port', String(redis), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'])];
+  await listening(redis);
+  const nodes = Array.from({ length: count }, (_, at) => redis + 1 + at);
+  for (const port of nodes) {
+    const own = { SWARMLET_ADDR: `127.0.0.1:${port}`, SWARMLET_CLUSTER__URL: `redis://127.0.0.1:${redis}`, SWARMLET_CLUSTER__NODE: String(port) };
+    children.push(start(binary, ['serve', '--config', file('swarmlet.toml', config)], own));
+    await listening(port);
+  }
+  // They hear of each other within three seconds.
+  await new Promise((next) => setTimeout(next, 4000));
+  return { children, targets: nodes.map((port) => `127.0.0.1:${port}`) };
+}
+
 const wanted = process.argv.slice(2);
 const chosen = process.env.SERVERS?.split(',') ?? Object.keys(servers);
-for (const [scene, { args, ours, strict: isStrict, script: isScript }] of Object.entries(scenes)) {
-  if (wanted.length > 0 && !wanted.includes(scene)) continue;
+for (const [scene, { args, ours, nodes, strict: isStrict, script: isScript }] of Object.entries(scenes)) {
+  if (wanted.length > 0 ? !wanted.includes(scene) : nodes) continue;
   for (let repetition = 0; repetition < repetitions; repetition += 1) {
     for (const [name, { command, path, ready }] of Object.entries(servers)) {
       if (!chosen.includes(name) || !ready || (ours && name !== 'swarmlet')) continue;
       const limited = [binary, 'serve', '--config', file('strict.toml', strict)];
-      const [program, ...rest] = pinned(0, isStrict && name === 'swarmlet' ? limited : isScript ? encrypted() : command);
-      // Its working folder is empty: no page to hash and to compress.
-      const server = spawn(program, rest, { cwd: folder, stdio: ['ignore', 'ignore', 'ignore'] });
+      const [program, ...rest] = isStrict && name === 'swarmlet' ? limited : isScript ? encrypted() : command;
       const port = ports[/** @type {keyof typeof ports} */ (name)];
-      await listening(port);
-      const byScript = [process.execPath, ...args, String(port), String(server.pid), process.env.TLS ?? '3000'];
-      const [load, ...options] = pinned(1, isScript ? byScript : [binary, 'load', ...args, '--target', `127.0.0.1:${port}`, '--path', path,
-        '--pid', String(server.pid), ...(name === 'aquatic_ws' ? ['--answers-answers'] : [])]);
+      const { children, targets } = nodes
+        ? await cluster(nodes)
+        : { children: [start(program, rest)], targets: [`127.0.0.1:${port}`] };
+      if (!nodes) await listening(port);
+      const pids = children.map((child) => child.pid).join();
+      const byScript = [process.execPath, ...args, String(port), pids, process.env.TLS ?? '3000'];
+      const [load, ...options] = pinned(1, isScript ? byScript : [binary, 'load', ...args, '--target', targets.join(), '--path', path,
+        '--pid', pids, ...(name === 'aquatic_ws' ? ['--answers-answers'] : [])]);
       const run = spawnSync(load, options, { encoding: 'utf8' });
       const figures = run.status === 0 ? JSON.parse(run.stdout) : { scene, failed: run.stderr.trim() };
-      console.log(JSON.stringify({ server: name, ...figures }));
-      const ended = new Promise((done) => server.once('exit', done));
-      server.kill('SIGKILL');
-      await ended;
+      console.log(JSON.stringify({ server: name, ...(nodes && { nodes }), ...figures }));
+      const ended = children.map((child) => new Promise((done) => child.once('exit', done)));
+      for (const child of children) child.kill('SIGKILL');
+      await Promise.all(ended);
     }
   }
 }

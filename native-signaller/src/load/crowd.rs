@@ -31,7 +31,8 @@ struct Client {
 pub(super) struct Crowd {
     poll: Poll,
     events: Events,
-    address: SocketAddr,
+    /// Each has its part of the clients, in turn.
+    addresses: Vec<SocketAddr>,
     request: Vec<u8>,
     /// Clients name addresses from here on, so many the same one.
     proxied: Option<(Ipv4Addr, usize)>,
@@ -47,7 +48,8 @@ pub(super) struct Crowd {
 
 impl Crowd {
     /// Nobody yet. `protocol`: the sub-protocol that all name.
-    pub(super) fn new(address: SocketAddr, path: &str, protocol: Option<&str>) -> io::Result<Self> {
+    pub(super) fn new(addresses: &[SocketAddr], path: &str, protocol: Option<&str>) -> io::Result<Self> {
+        let [address, ..] = addresses else { return Err(io::ErrorKind::InvalidInput.into()) };
         let protocol = protocol.map(|name| format!("Sec-WebSocket-Protocol: {name}\r\n")).unwrap_or_default();
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -57,7 +59,7 @@ impl Crowd {
         Ok(Self {
             poll: Poll::new()?,
             events: Events::with_capacity(1024),
-            address,
+            addresses: addresses.to_vec(),
             request: request.into_bytes(),
             proxied: None,
             clients: Vec::new(),
@@ -112,7 +114,7 @@ impl Crowd {
         if self.clients.len() <= at {
             self.clients.resize_with(at + 1, || None);
         }
-        let mut stream = TcpStream::connect(self.address)?;
+        let mut stream = TcpStream::connect(self.addresses[at % self.addresses.len()])?;
         let both = Interest::READABLE | Interest::WRITABLE;
         self.poll.registry().register(&mut stream, Token(at), both)?;
         let _ = stream.set_nodelay(true);

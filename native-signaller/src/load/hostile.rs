@@ -24,14 +24,14 @@ const SETTLING: Duration = Duration::from_secs(3);
 pub(super) fn run(options: &LoadOptions) -> io::Result<Report> {
     let span = Duration::from_secs(options.seconds.into());
     let mut honest = joined(options)?;
-    let start = rested(options.pid);
+    let start = rested(&options.pid);
     let mut pace = Pace::new(options, 1, mob::NAMES);
     pace.run(&mut honest, options.rate, Duration::from_secs(1))?;
     pace.run(&mut honest, options.rate, span)?;
     let mut report = Report::new(options);
     let quiet = pace.take();
     report.tally("quiet", &quiet);
-    let before = usage(options.pid);
+    let before = usage(&options.pid);
     // The hostile ones have a thread of their own, which gives way: a crowd that keeps its own generator busy would be what the
     // honest ones wait for.
     let signs = Signs::default();
@@ -58,7 +58,7 @@ pub(super) fn run(options: &LoadOptions) -> io::Result<Report> {
         fared.and(rest).and(mob)
     })?;
     let among = pace.take();
-    let after = usage(options.pid);
+    let after = usage(&options.pid);
     report.tally("hostile", &among);
     report.rate("success_answers", among.answered(), quiet.answered());
     let taken = mob.taken as f64 / (among.sent as f64).max(1.0);
@@ -75,7 +75,7 @@ pub(super) fn run(options: &LoadOptions) -> io::Result<Report> {
     drop(honest);
     // The server gives memory back within a second.
     thread::sleep(SETTLING);
-    if let (Some(start), Some(end)) = (start, rested(options.pid)) {
+    if let (Some(start), Some(end)) = (start, rested(&options.pid)) {
         report.rate("rss_kept", end.rss as f64, start.rss as f64);
     }
     Ok(report)

@@ -79,16 +79,16 @@ pub(super) fn run(options: &LoadOptions) -> io::Result<Report> {
         Speech::Webtorrent => Vec::new(),
     };
     let mut scene = Scene { options, residents, newcomers, staying, next, keys, traffic };
-    rested(options.pid);
+    rested(&options.pid);
     for slot in 0..AT_ONCE {
         scene.come(slot, &mut crowd)?;
     }
-    let (before, began) = (usage(options.pid), Instant::now());
+    let (before, began) = (usage(&options.pid), Instant::now());
     while began.elapsed() < Duration::from_secs(options.seconds.into()) {
         crowd.turn(TURN, |at, heard, out| scene.hear(at, heard, out))?;
         scene.replace(&mut crowd)?;
     }
-    let (after, seconds) = (usage(options.pid), began.elapsed().as_secs_f64());
+    let (after, seconds) = (usage(&options.pid), began.elapsed().as_secs_f64());
     let Traffic { joins, unfinished, introductions, sent, heard } = scene.traffic;
     let mut report = Report::new(options);
     report.rate("joins_per_second", joins as f64, seconds);

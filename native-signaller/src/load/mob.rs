@@ -121,7 +121,7 @@ pub(super) struct Mob {
 impl Mob {
     pub(super) fn new(options: &LoadOptions) -> io::Result<Self> {
         let crowd = |speech: Speech, first: [u8; 4]| {
-            let crowd = Crowd::new(options.target, &options.path, speech.protocol())?;
+            let crowd = Crowd::new(&options.target, &options.path, speech.protocol())?;
             Ok::<_, io::Error>(if options.networks {
                 crowd.behind_a_proxy(Ipv4Addr::from(first), NETWORK)
             } else {

@@ -56,9 +56,9 @@ pub struct LoadOptions {
     /// What the crowd does
     #[arg(value_enum)]
     pub scene: Scene,
-    /// The server
-    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8787")]
-    pub target: SocketAddr,
+    /// The server, or several that are one to their clients, who come to each in turn
+    #[arg(long, value_name = "IP:PORT,…", value_delimiter = ',', default_value = "127.0.0.1:8787")]
+    pub target: Vec<SocketAddr>,
     /// The path of its WebSocket
     #[arg(long, default_value = "/signal")]
     pub path: String,
@@ -87,9 +87,9 @@ pub struct LoadOptions {
     /// one for each 32: the server must believe it (`proxies`)
     #[arg(long)]
     pub networks: bool,
-    /// The process of the server, to see its memory and processor time
-    #[arg(long)]
-    pub pid: Option<u32>,
+    /// The process of the server, to see its memory and processor time; of several, their sum
+    #[arg(long, value_name = "PID,…", value_delimiter = ',')]
+    pub pid: Vec<u32>,
 }
 
 impl Speech {
@@ -116,7 +116,7 @@ pub fn run(options: &LoadOptions) -> Result<String, Error> {
             "1 to {most} connections, 1 or more swarms, at most {offers_most} offers"
         )));
     }
-    let failed = |error: std::io::Error| Error::Start(format!("{}: {error}", options.target));
+    let failed = |error: std::io::Error| Error::Start(format!("{:?}: {error}", options.target));
     let report = match options.scene {
         Scene::Announces => scenes::announces(options),
         Scene::Latency => scenes::latency(options),

@@ -21,9 +21,14 @@ const QUIET: Duration = Duration::from_millis(500);
 /// How long to wait for a process to come to rest.
 const REST_MAX: Duration = Duration::from_secs(30);
 
-/// Of a process, if it is known and shown.
-pub(super) fn usage(pid: Option<u32>) -> Option<Usage> {
-    let pid = pid?;
+/// Of processes together, if they are known and shown.
+pub(super) fn usage(pids: &[u32]) -> Option<Usage> {
+    let sum = |sum: Usage, each: Usage| Usage { rss: sum.rss + each.rss, cpu: sum.cpu + each.cpu };
+    let each: Option<Vec<Usage>> = pids.iter().map(|pid| one(*pid)).collect();
+    each?.into_iter().reduce(sum)
+}
+
+fn one(pid: u32) -> Option<Usage> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
@@ -51,12 +56,12 @@ fn ticked(pid: u32) -> Option<f64> {
 }
 
 /// What a process has used when it has come to rest: a server that has just started packs its page first.
-pub(super) fn rested(pid: Option<u32>) -> Option<Usage> {
+pub(super) fn rested(pids: &[u32]) -> Option<Usage> {
     let began = Instant::now();
-    let mut last = usage(pid)?;
+    let mut last = usage(pids)?;
     loop {
         thread::sleep(QUIET);
-        let next = usage(pid)?;
+        let next = usage(pids)?;
         let is_quiet = next.cpu - last.cpu < QUIET_SHARE * QUIET.as_secs_f64();
         if is_quiet || began.elapsed() > REST_MAX {
             return Some(next);

@@ -32,7 +32,7 @@ pub(super) fn zipf(connections: usize, swarms: usize) -> Vec<usize> {
 
 /// A crowd of which everybody has joined a swarm.
 pub(super) fn joined(options: &LoadOptions) -> io::Result<Crowd> {
-    let mut crowd = Crowd::new(options.target, &options.path, options.speech.protocol())?;
+    let mut crowd = Crowd::new(&options.target, &options.path, options.speech.protocol())?;
     if options.networks {
         crowd = crowd.behind_a_proxy(Ipv4Addr::new(11, 0, 0, 0), 1);
     }
@@ -98,7 +98,7 @@ pub(super) fn announces(options: &LoadOptions) -> io::Result<Report> {
         let elapsed = origin.elapsed();
         if start.is_none() && elapsed >= Duration::from_secs(1) {
             (sent, offers, answers) = (0, 0, 0);
-            start = Some((elapsed, usage(options.pid)));
+            start = Some((elapsed, usage(&options.pid)));
         }
         if start.as_ref().is_some_and(|(start, _)| elapsed >= *start + span) {
             break;
@@ -129,7 +129,7 @@ pub(super) fn announces(options: &LoadOptions) -> io::Result<Report> {
     report.rate("offers_each", offers as f64, sent as f64);
     report.rate("answers_each", answers as f64, sent as f64);
     report.rate("answers_per_second", answers as f64, seconds);
-    report.usage(before, usage(options.pid), sent as f64);
+    report.usage(before, usage(&options.pid), sent as f64);
     report.put("lost", crowd.lost);
     Ok(report)
 }
@@ -214,19 +214,19 @@ pub(super) fn latency(options: &LoadOptions) -> io::Result<Report> {
     let mut pace = Pace::new(options, 1, usize::MAX);
     pace.run(&mut crowd, options.rate, Duration::from_secs(1))?;
     drop(pace.take());
-    let before = usage(options.pid);
+    let before = usage(&options.pid);
     pace.run(&mut crowd, options.rate, Duration::from_secs(options.seconds.into()))?;
     let mut tally = pace.take();
     let mut report = Report::new(options);
     report.put("announces", tally.sent);
     report.latency("offer_ms", &mut tally.times);
-    report.usage(before, usage(options.pid), tally.sent as f64);
+    report.usage(before, usage(&options.pid), tally.sent as f64);
     Ok(report)
 }
 
 /// See [`Scene::Idle`](super::Scene::Idle).
 pub(super) fn idle(options: &LoadOptions) -> io::Result<Report> {
-    let before = rested(options.pid);
+    let before = rested(&options.pid);
     let began = Instant::now();
     let mut crowd = joined(options)?;
     let seconds = began.elapsed().as_secs_f64();
@@ -234,7 +234,7 @@ pub(super) fn idle(options: &LoadOptions) -> io::Result<Report> {
     while settle.elapsed() < Duration::from_secs(options.seconds.into()) {
         crowd.turn(TURN, |_, _, _| {})?;
     }
-    let after = usage(options.pid);
+    let after = usage(&options.pid);
     let mut report = Report::new(options);
     report.rate("joins_per_second", options.connections as f64, seconds);
     if let (Some(before), Some(after)) = (before, after) {
@@ -248,10 +248,10 @@ pub(super) fn idle(options: &LoadOptions) -> io::Result<Report> {
 
 /// See [`Scene::Accepts`](super::Scene::Accepts).
 pub(super) fn accepts(options: &LoadOptions) -> io::Result<Report> {
-    let mut crowd = Crowd::new(options.target, &options.path, options.speech.protocol())?;
+    let mut crowd = Crowd::new(&options.target, &options.path, options.speech.protocol())?;
     let window = options.connections.min(OPENING);
-    rested(options.pid);
-    let (before, began) = (usage(options.pid), Instant::now());
+    rested(&options.pid);
+    let (before, began) = (usage(&options.pid), Instant::now());
     let (mut opened, mut again) = (0u64, Vec::new());
     (0..window).try_for_each(|at| crowd.connect(at))?;
     while began.elapsed() < Duration::from_secs(options.seconds.into()) {
@@ -270,26 +270,26 @@ pub(super) fn accepts(options: &LoadOptions) -> io::Result<Report> {
     }
     let mut report = Report::new(options);
     report.rate("accepts_per_second", opened as f64, began.elapsed().as_secs_f64());
-    report.usage(before, usage(options.pid), opened as f64);
+    report.usage(before, usage(&options.pid), opened as f64);
     Ok(report)
 }
 
 /// See [`Scene::Storm`](super::Scene::Storm).
 pub(super) fn storm(options: &LoadOptions) -> io::Result<Report> {
-    let start = rested(options.pid);
+    let start = rested(&options.pid);
     let mut crowd = joined(options)?;
-    let before = usage(options.pid);
+    let before = usage(&options.pid);
     let began = Instant::now();
     crowd.hang_up_all();
     join(&mut crowd, options, 0..options.connections)?;
     let seconds = began.elapsed().as_secs_f64();
-    let after = usage(options.pid);
+    let after = usage(&options.pid);
     crowd.hang_up_all();
     std::thread::sleep(Duration::from_secs(options.seconds.into()));
     let mut report = Report::new(options);
     report.rate("recovered_seconds", seconds, 1.0);
     report.usage(before, after, options.connections as f64);
-    if let (Some(start), Some(end)) = (start, rested(options.pid)) {
+    if let (Some(start), Some(end)) = (start, rested(&options.pid)) {
         report.rate("rss_kept", end.rss as f64, start.rss as f64);
         report.put("rss_kib_empty", serde_json::json!({ "start": start.rss / 1024, "end": end.rss / 1024 }));
     }
