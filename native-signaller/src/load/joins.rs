@@ -200,7 +200,10 @@ impl Scene<'_> {
                     let wanted = peers.len().min(self.options.offers);
                     self.newcomers[slot].wanted = Some(wanted);
                     let some = peers.iter().take(wanted).map(|view| view.peer);
-                    words::push_knocks(out, some, slot as u32, topic);
+                    // Nothing is said in a frame without messages: it would be malformed.
+                    if wanted > 0 {
+                        words::push_knocks(out, some, slot as u32, topic);
+                    }
                     u64::from(wanted > 0)
                 }
                 (ToClient::Relayed { from, signals }, _) => {
