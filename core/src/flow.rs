@@ -70,8 +70,9 @@ impl Window {
 }
 
 /// How many leaves may be under way to one peer. A quarter more in each round trip, until even what waits least does wait.
-/// Then three quarters of what the way holds for a round trip, now and every few seconds: the channel below gains speed itself at
-/// first, and others fill the line, so that only an emptied way shows how long it is. And then what keeps its share waiting.
+/// Then next to none for two round trips, and every few seconds three quarters of what the way holds for one: the channel below gains
+/// speed itself at first, and others fill the line, so that only an emptied way shows how long it is. And then what keeps its share
+/// waiting.
 #[derive(Debug)]
 struct Pace {
     size: u64,
@@ -126,10 +127,14 @@ impl Pace {
             }
             Phase::Start | Phase::Steady => {
                 let holds = self.size * way / (way + least).max(1);
-                let before = if matches!(self.phase, Phase::Start) { holds } else { self.size };
+                // How far the start and the channel below went beyond a short queue is heard of too late for less.
+                let (before, size, ways) = match self.phase {
+                    Phase::Start => (holds, 0, 2),
+                    _ => (self.size, holds * 3 / 4, 1),
+                };
                 self.phase = Phase::Drain(before.max(LEAVES_MIN));
-                self.size = (holds * 3 / 4).max(u64::from(BLOCK_LEAVES_MAX));
-                let span = (all * 1000).min(SECOND);
+                self.size = size.max(u64::from(BLOCK_LEAVES_MAX));
+                let span = (all * 1000 * ways).min(SECOND);
                 self.round = now.after(span);
                 self.drain_at = now.after(DRAIN_EVERY.max(span * DRAIN_SHARE));
             }
