@@ -269,3 +269,15 @@ fn tell_candidate(host: &Host, job: JobId, link: LinkId, candidate: &Candidate, 
     let line = sdp::build_candidate(candidate, ufrag);
     host.tell(order("candidate", link).number("job", job.0).set("line", line).done());
 }
+
+#[cfg(test)]
+mod tests {
+    use super::CHANNEL_LOW_BYTES;
+
+    #[test]
+    fn the_page_tells_of_pumped_channels_at_our_mark() {
+        // At a higher one it would be told of what is not room yet, and never again.
+        let mark = format!("const LOW_BYTES = {} * 1024;", CHANNEL_LOW_BYTES / 1024);
+        assert!(include_str!("../../www/page/rtc.js").contains(&mark));
+    }
+}
