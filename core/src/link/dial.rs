@@ -124,8 +124,12 @@ impl Dialer {
     }
 
     /// Notes that `peer` is in `topic`, and that the signaller can reach it if that `told` us so.
-    pub(crate) fn learn(&mut self, peer: PeerId, topic: Topic, complete: bool, told: bool) {
+    /// `alone`: there is no link at all, and whom the signaller names is not waited for.
+    pub(crate) fn learn(&mut self, peer: PeerId, topic: Topic, complete: bool, told: bool, alone: bool) {
         let known = self.remember(peer);
+        if told && alone {
+            known.not_before = Instant::ZERO;
+        }
         known.complete = complete;
         known.told |= told;
         if !known.topics.contains(&topic) && known.topics.len() < 64 {
@@ -296,7 +300,7 @@ impl Dialer {
             // When there is room, it is called.
             if welcome {
                 let complete = self.known.get(&peer).is_some_and(|known| known.complete);
-                self.learn(peer, topic, complete, way == Way::Signaller);
+                self.learn(peer, topic, complete, way == Way::Signaller, false);
             }
             return cx.relay(way, peer, vec![Signal::Decline { attempt }]);
         }

@@ -68,7 +68,8 @@ impl Node {
         if peer == self.me || self.banned.contains(&peer) {
             return false;
         }
-        self.dialer.learn(peer, topic, complete, way == Way::Signaller);
+        let alone = self.links.len() == 0;
+        self.dialer.learn(peer, topic, complete, way == Way::Signaller, alone);
         if let Some(link) = self.links.with(&peer)
             && self.links.is_proven(link)
         {
@@ -199,6 +200,7 @@ impl Node {
         let wanted = least * if spare { 4 } else { 2 };
         let mut ask_at = None;
         for (topic, complete, links) in self.swarm.topics(self.cx.now) {
+            let lost = self.client.on_links(&topic, links);
             let mut have = links + self.dialer.dialling(&topic);
             while have < wanted
                 && self.dialer.may_knock(self.links.len(), &self.cx.config)
@@ -221,11 +223,11 @@ impl Node {
                 members.push((LinkId::OVERLAY, false));
                 ask_at = earliest(ask_at, self.mesh.ask(topic, &members, &mut self.cx));
             }
-            // Where there is no link, whoever is called may be gone, too.
-            if complete || (have >= least && links > 0) || !self.cx.is_up {
+            // Where others go, whoever is called may be gone, too.
+            if complete || (if lost { links } else { have } >= least && links > 0) || !self.cx.is_up {
                 self.client.ask_no_more(&topic);
             } else {
-                self.client.ask_again(&topic, links, &mut self.cx);
+                self.client.ask_again(&topic, &mut self.cx);
             }
         }
         self.redial_at = earliest(self.dialer.retry_at(self.cx.now), ask_at);

@@ -29,7 +29,7 @@ const WELCOME_DEADLINE: Duration = Duration::from_secs(10);
 /// A peer with too few links asks for more after this time, and after twice that each time that did not help, up to
 /// sixteen times (theory §5: 120 s).
 const ASK_AGAIN: u64 = 8 * SECOND;
-/// One that has lost all that it had begins with this.
+/// One that has lost half of its links begins with this: others are done and go.
 const ASK_SOON: u64 = SECOND / 2;
 
 /// The socket and what was said over it.
@@ -54,8 +54,9 @@ struct Membership {
     said: bool,
     ask_at: Option<Instant>,
     asks: u32,
-    /// There was a link.
-    met: bool,
+    /// The most links that there were, and whether half of them are lost.
+    most: usize,
+    lost: bool,
 }
 
 /// What something means for the rest of the node.
@@ -81,7 +82,7 @@ impl Client {
         if known.said && known.complete == complete {
             return;
         }
-        *known = Membership { complete, said: false, ask_at: None, asks: 0, met: known.met };
+        *known = Membership { complete, said: false, ask_at: None, asks: 0, ..*known };
         if cx.is_up {
             known.announce(topic, cx);
         } else {
@@ -97,11 +98,22 @@ impl Client {
         }
     }
 
-    /// Asks for more peers of a swarm than those that we have `links` with, soon.
-    pub(crate) fn ask_again(&mut self, topic: &Topic, links: usize, cx: &mut Cx) {
+    /// Notes how many links there are in a swarm. Answers whether half of what there were are lost.
+    pub(crate) fn on_links(&mut self, topic: &Topic, links: usize) -> bool {
+        let Some(known) = self.topics.get_mut(topic) else { return false };
+        known.most = known.most.max(links);
+        let lost = links * 2 <= known.most && known.most > 0;
+        if lost && !known.lost {
+            known.asks = 0;
+        }
+        known.lost = lost;
+        lost
+    }
+
+    /// Asks for more peers of a swarm, soon.
+    pub(crate) fn ask_again(&mut self, topic: &Topic, cx: &mut Cx) {
         let Some(known) = self.topics.get_mut(topic) else { return };
-        known.met |= links > 0;
-        let first = if known.met && links == 0 { ASK_SOON } else { ASK_AGAIN };
+        let first = if known.lost { ASK_SOON } else { ASK_AGAIN };
         let span = (first << known.asks.min(8)).min(ASK_AGAIN * 16);
         // Who has lost its last link does not wait for what was meant for somebody with some.
         if known.ask_at.is_none_or(|at| at > cx.now.after(span * 2)) {

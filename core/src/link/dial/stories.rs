@@ -5,6 +5,7 @@ use crate::action::{Action, Work};
 use crate::config::Config;
 use crate::id::{Fingerprint, JobId, LinkId, PeerId, Topic};
 use crate::input::Outcome;
+use crate::link::Links;
 use crate::outbox::{Cx, Outbox, Way};
 use crate::rng::Rng;
 use crate::time::Instant;
@@ -127,7 +128,7 @@ fn posted(cx: &mut Cx) -> Vec<Signal> {
 fn a_knock_that_one_neighbour_could_not_bring_goes_by_another_for_as_long_as_there_is_one() {
     let mut end = Offerer::new();
     let peer = PeerId([4; 32]);
-    end.dialer.learn(peer, TOPIC, false, false);
+    end.dialer.learn(peer, TOPIC, false, false, false);
     end.dialer.knock(peer, TOPIC, &mut end.cx);
     let knocked = posted(&mut end.cx);
     assert!(matches!(knocked[..], [Signal::Knock { .. }]));
@@ -148,4 +149,19 @@ fn a_knock_that_two_neighbours_bring_is_answered_once() {
     end.dialer.on_signal(OTHER, Way::Signaller, knock, true, 0, &mut end.cx);
     assert_eq!(end.says(), Vec::<Vec<Signal>>::new());
     assert_eq!(end.dialer.made(), 1);
+}
+
+#[test]
+fn who_is_alone_calls_whom_the_signaller_names_whatever_back_off_says() {
+    let mut end = Offerer::new();
+    let peer = PeerId([4; 32]);
+    end.dialer.learn(peer, TOPIC, true, true, false);
+    end.dialer.knock(peer, TOPIC, &mut end.cx);
+    end.dialer.absent(&peer, Way::Signaller, false, &mut end.cx);
+    let choice = |end: &mut Offerer, alone| {
+        end.dialer.learn(peer, TOPIC, true, true, alone);
+        end.dialer.choose(&TOPIC, false, &Links::default(), &|_| false, &mut end.cx)
+    };
+    assert_eq!(choice(&mut end, false), None);
+    assert_eq!(choice(&mut end, true), Some(peer));
 }

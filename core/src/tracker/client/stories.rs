@@ -60,7 +60,7 @@ fn swarms_are_joined_with_the_answer_to_the_challenge() {
 }
 
 #[test]
-fn who_has_lost_its_last_link_asks_at_once_and_ever_less_often() {
+fn who_has_lost_half_of_its_links_asks_at_once_and_ever_less_often() {
     let (mut client, mut cx) = new();
     let topic = Topic([1; 32]);
     client.join(topic, false, &mut cx);
@@ -68,7 +68,8 @@ fn who_has_lost_its_last_link_asks_at_once_and_ever_less_often() {
     client.announce_all(&mut cx);
     let due = |client: &Client, cx: &Cx| client.deadline().map(|at| at.passed(cx.now) / 1000);
     let asks = |client: &mut Client, cx: &mut Cx, links: usize| {
-        client.ask_again(&topic, links, cx);
+        client.on_links(&topic, links);
+        client.ask_again(&topic, cx);
         let after = due(client, cx).unwrap();
         said(cx);
         cx.now = client.deadline().unwrap();
@@ -77,14 +78,17 @@ fn who_has_lost_its_last_link_asks_at_once_and_ever_less_often() {
         after
     };
     assert!((4000..12_000).contains(&asks(&mut client, &mut cx, 0)), "there never was a link");
+    // It had enough for a while: nothing was asked then.
+    assert!(!client.on_links(&topic, 12));
     client.ask_no_more(&topic);
-    // What was to be asked later is asked now when the last link is gone.
-    client.ask_again(&topic, 3, &mut cx);
+    assert!(!client.on_links(&topic, 7), "more than half is left");
+    client.ask_again(&topic, &mut cx);
     assert!((4000..12_000).contains(&due(&client, &cx).unwrap()));
-    client.ask_no_more(&topic);
+    // What was to be asked later is asked now.
+    assert!(client.on_links(&topic, 6));
     let mut least = 250;
     for _ in 0..10 {
-        let after = asks(&mut client, &mut cx, 0);
+        let after = asks(&mut client, &mut cx, 3);
         assert!((least..least * 3).contains(&after), "{after} of {least}");
         least = (least * 2).min(64_000);
     }
