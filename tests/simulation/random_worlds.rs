@@ -52,3 +52,12 @@ fn everybody_honest_is_complete_in_the_end_or_cannot_be() {
     assert!(wrong.is_empty(), "{} of {} worlds went wrong", wrong.len(), last + 1 - first);
     assert!(complete > impossible * 4, "most worlds come to something");
 }
+
+/// Worlds that stood still once: all who had a piece had been silent (101, 416, 572), a web server took a request and never
+/// answered it, and peers had what it was for (696).
+#[test]
+fn what_stood_still_once_goes_on() {
+    for seed in [101, 416, 572, 696] {
+        assert_eq!(chaos::run(seed).wrong, None);
+    }
+}

@@ -6,10 +6,10 @@ use super::{Job, Swarm};
 use crate::action::{Event, SourceFailure, Work};
 use crate::config::LEAF_BYTES;
 use crate::content::web_url;
-use crate::id::{ContentId, Root};
+use crate::id::{ContentId, JobId, Root};
 use crate::input::{Failure, Outcome};
 use crate::outbox::Cx;
-use crate::time::Instant;
+use crate::time::{Instant, SECOND};
 use alloc::vec::Vec;
 use core::ops::Range;
 
@@ -64,26 +64,48 @@ impl Swarm {
         let start = file.layout.piece_start(file.layout.piece(run.start)?);
         share.origins[at].busy += 1;
         let job = cx.out.start(Work::Fetch { url, start, end, total: file.layout.length() });
-        self.jobs
-            .insert(job, Job::Fetch { content: *content, origin: at, root, first: run.start, end: run.end });
+        self.jobs.insert(
+            job,
+            Job::Fetch { content: *content, origin: at, root, first: run.start, end: run.end, since: cx.now },
+        );
         Some(())
     }
 
     /// Ends the HTTP requests of a share.
     pub(super) fn abort_fetches(&mut self, content: &ContentId, cx: &mut Cx) {
-        let mut ended = Vec::new();
-        for (id, job) in &self.jobs {
-            if let Job::Fetch { content: of, origin, root, first, end } = job
-                && *of == *content
-            {
-                ended.push((*id, *origin, *root, *first..*end));
-            }
-        }
-        for (id, origin, root, run) in ended {
-            cx.out.abort(id);
-            self.jobs.remove(&id);
+        while let Some((job, origin, root, run)) = self.next_fetch(Some(content), cx.now) {
+            cx.out.abort(job);
+            self.jobs.remove(&job);
             self.release((content, origin), &root, run);
         }
+    }
+
+    /// What a web server has kept waiting for long is asked of peers, where they have it. A browser itself waits for minutes.
+    pub(super) fn leave_slow(&mut self, cx: &mut Cx) {
+        while let Some((job, ..)) = self.next_fetch(None, cx.now) {
+            cx.out.abort(job);
+            self.on_done(job, &Outcome::Failed(Failure::Network), cx);
+        }
+    }
+
+    /// A request of a share; or, without one, a request that is slow and that peers could answer.
+    fn next_fetch(&self, of: Option<&ContentId>, now: Instant) -> Option<(JobId, usize, Root, Range<u32>)> {
+        for (id, job) in &self.jobs {
+            let Job::Fetch { content, origin, root, first, end, since } = job else { continue };
+            let fits = match (of, self.files.get(root)) {
+                (Some(of), _) => of == content,
+                (None, Some(file)) => {
+                    let bytes = u64::from(end - first) * u64::from(file.layout.piece_length());
+                    since.after(origin::PATIENCE + bytes * SECOND / origin::SLOW) <= now
+                        && (*first..*end).all(|piece| file.ledger.ranks.holders(piece) > 0)
+                }
+                (None, None) => false,
+            };
+            if fits {
+                return Some((*id, *origin, *root, *first..*end));
+            }
+        }
+        None
     }
 
     /// A request has ended without useful bytes: its pieces are free again.

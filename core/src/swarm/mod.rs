@@ -150,7 +150,7 @@ enum Job {
     Store { root: Root, piece: u32, bytes: u64 },
     Serve { link: LinkId, wish: Wish, bytes: u64 },
     Read(u32),
-    Fetch { content: ContentId, origin: usize, root: Root, first: u32, end: u32 },
+    Fetch { content: ContentId, origin: usize, root: Root, first: u32, end: u32, since: Instant },
 }
 
 impl Swarm {
@@ -316,7 +316,7 @@ impl Swarm {
                 self.on_loaded(link, wish, bytes, outcome, cx);
             }
             Job::Read(read) => self.on_read_loaded(read, outcome, cx),
-            Job::Fetch { content, origin, root, first, end } => {
+            Job::Fetch { content, origin, root, first, end, .. } => {
                 self.on_fetched((&content, origin), &root, first..end, outcome, cx);
             }
         }
@@ -338,19 +338,21 @@ impl Swarm {
         if core::mem::take(&mut self.serves) || self.spreading {
             self.serve(cx);
         }
-        if self.tick_at.is_none() && self.is_waiting() {
+        if self.tick_at.is_none() && self.is_waiting(cx.now) {
             self.tick_at = Some(cx.now.after(TICK));
         }
     }
 
-    /// Whether somebody owes us anything, or waits to be shown more.
-    fn is_waiting(&self) -> bool {
+    /// Whether somebody owes us anything, or waits to be shown more, or will be asked again for what others have, too: where
+    /// all who have something were silent once, nothing else wakes them.
+    fn is_waiting(&self, now: Instant) -> bool {
         let mut waiting = self.spreading || !self.lacking.is_empty();
         for (_, share) in &self.shares {
-            waiting |= share.info.from.is_some();
+            waiting |= share.info.from.is_some() || share.origins.iter().any(|origin| origin.busy > 0);
         }
         for (_, peer) in &self.peers {
             waiting |= peer.asked_leaves() > 0 || peer.flow.under_way() > 0;
+            waiting |= peer.is_shunned(now) && !self.wanted.is_empty();
         }
         waiting
     }
@@ -380,6 +382,7 @@ impl Swarm {
             self.review_reads(cx.now);
             self.drop_late_answers(cx);
             self.snub_silent(cx);
+            self.leave_slow(cx);
             self.wake_all();
             self.review_spreads(cx);
         }

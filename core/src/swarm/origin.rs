@@ -25,6 +25,10 @@ pub(crate) const DUTY: u64 = SECOND;
 /// How often is looked whether there is something to fetch.
 pub(crate) const LOOK: u64 = SECOND / 10;
 
+/// An answer that has not come after this time, and a second more for so many bytes, is left to peers that have what it is for.
+pub(crate) const PATIENCE: u64 = 30 * SECOND;
+pub(crate) const SLOW: u64 = 32 * 1024;
+
 /// One base address of a share.
 pub(crate) struct Origin {
     pub(crate) base: String,
