@@ -93,7 +93,7 @@ size: wasm ## bytes of the page's critical path and of the module, raw, gzip, br
 	.ci/need node
 	node tests/browser/size.mjs
 
-bench-browser: build $(NODE_MODULES) tests/browser/webtorrent/node_modules ## JSON lines: a raw data channel, Swarmlet, WebTorrent in turn [MIB=256 REPS=1 STORAGE= LEECHERS= RIVALS= TASKS=]; [SCENE=hidden: pages that nobody looks at, HIDE=both VISIBLE=60 HIDDEN=180]
+bench-browser: build $(NODE_MODULES) tests/browser/webtorrent/node_modules ## JSON lines: a raw data channel, Swarmlet, WebTorrent in turn [MIB=256 REPS=1 STORAGE= LEECHERS= RIVALS= TASKS= RECORD=1]; [SCENE=hidden: pages that nobody looks at, HIDE=both VISIBLE=60 HIDDEN=180]
 	@.ci/need browser
 	@node tests/browser/$(if $(filter hidden,$(SCENE)),hidden,bench).mjs
 
@@ -109,7 +109,7 @@ bench-native: build $(NODE_MODULES) ## one JSON line: peers of the command line 
 	@cargo build --quiet --release -p swarmlet-signaller --example raw
 	@node tests/browser/bench-native.mjs
 
-net-test: build $(NODE_MODULES) ## peers and pages over shaped lines in network namespaces, as root; [SCENE=check|ladder|pace|swarm]
+net-test: build $(NODE_MODULES) ## peers and pages over shaped lines in network namespaces, as root; [SCENE=check|ladder|pace|swarm, RECORD=1 with swarm]
 	.ci/need network && .ci/need browser
 	cargo build --quiet --release -p swarmlet-net -p swarmlet-tests --bins
 	for scene in $(or $(SCENE),check ladder pace swarm); do DEADLINE_MS=120000 node tests/net/$$scene.mjs || exit 1; done
@@ -127,6 +127,9 @@ sim: ## the simulator, one run [STORY="flash-crowd --peers 50 --seed 7"]
 results: ## every goal's command in the simulator, half an hour on two calm cores: docs/RESULTS.md and docs/plots [RESULTS="--keep DIR --quick --out DIR"]
 	cargo run --release --quiet -p swarmlet-tests --bin sim -- report $(RESULTS)
 
+measured: ## puts what real peers came to with RECORD=1 into docs/RESULTS.md, and runs nothing
+	cargo run --release --quiet -p swarmlet-tests --bin sim -- report --measured
+
 fuzz: ## decoders and a whole node against random bytes, on nightly Rust [T=wire_frame S=60]
 	cargo fuzz --version >/dev/null 2>&1 || cargo install cargo-fuzz --version 0.13.2 --locked
 	for target in $(or $(T),$$(cargo +nightly fuzz list)); do \
@@ -141,4 +144,4 @@ clean: ## remove what was built
 	npm ci --prefix $* --no-audit --no-fund --ignore-scripts
 	touch $@
 
-.PHONY: help run demo build wasm test check nostd unit sim-wasm cross-check wasm-test e2e operate size bench-browser bench-native bench-site net-test soak bench-signaller bench sim results fuzz clean
+.PHONY: help run demo build wasm test check nostd unit sim-wasm cross-check wasm-test e2e operate size bench-browser bench-native bench-site net-test soak bench-signaller bench sim results measured fuzz clean

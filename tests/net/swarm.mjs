@@ -1,11 +1,13 @@
 // @ts-check
 // Native peers and pages that take one file from one seed, each behind a line of its own, and the simulator's prediction
 // for the same lines. Where namespaces cannot be made: native peers alone, each with a slower line inside its process.
-//   PEERS=30 PAGES=3 MIB=64 UP=2 DOWN=20 RTT=60 ORIGIN=4 QUEUE_KIB=384 node tests/net/swarm.mjs
+//   PEERS=30 PAGES=3 MIB=64 UP=2 DOWN=20 RTT=60 ORIGIN=4 QUEUE_KIB=384 RECORD=1 node tests/net/swarm.mjs
+// RECORD=1: a part of docs/RESULTS.md.
 import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { Command, sha256Of, withFolder } from '../browser/native.mjs';
+import { record, table } from '../browser/record.mjs';
 import { Signaller, World, within } from '../browser/harness.mjs';
 import { Bed, NotPermitted, run } from './bed.mjs';
 
@@ -164,6 +166,30 @@ async function tally(natives, counted) {
   };
 }
 
+/** @param {number} pages */
+const title = (pages) => `${peers} native peers and ${pages} pages, ${mib} MiB from one seed, beside the simulator's prediction`;
+const ABOUT = `Each behind its own line: ${up} Mbit/s up, ${down} down, ${rtt} ms, the seed ${up * origin} up. The prediction is \`sim flash-crowd\` with the same numbers and
+five seeds, at the part of the lines that was on channels in this run ([NETWORK.md](NETWORK.md) says why). Goals E3 and A8.`;
+
+/** Rows of the table, and how many are further off than they may be. @param {number[]} times @param {any} said */
+function compared(times, said) {
+  let far = 0;
+  const rows = /** @type {[string, number, number, number?][]} */ ([
+    ['first', Math.min(...times), Number.NaN],
+    ['median', nearest(times, 0.5), said.median_s],
+    ['mean', mean(times), said.mean_s, MEAN_OFF],
+    ['95 %', nearest(times, 0.95), said.p95_s, P95_OFF],
+    ['last', Math.max(...times), said.last_s],
+    ['pages alone, mean', mean(times.slice(peers)), Number.NaN],
+  ]).map(([what, is, was, most]) => {
+    const off = (100 * (is - was)) / was;
+    far += most !== undefined && Math.abs(off) > most ? 1 : 0;
+    const seen = Number.isNaN(was) ? ['', ''] : [`${was.toFixed(1)} s`, `${off > 0 ? '+' : ''}${off.toFixed(1)} %`];
+    return [what, `${is.toFixed(1)} s`, ...seen, most === undefined ? '' : `${most} %`];
+  });
+  return { rows, far };
+}
+
 const { bed, tabs } = await place(of('PAGES', 3));
 /** @type {{ stop: () => unknown, base: string } | undefined} */ let signaller;
 try {
@@ -173,26 +199,18 @@ try {
     const { times, use, tenths, seedTenths, share, payload, wasted, failed, overflowed } = await swarm(bed, tabs, base, folder);
     const said = await predict(times.length, share);
     const percent = (/** @type {number} */ part) => (part * 100).toFixed(1);
-    console.log(`${peers} native peers and ${tabs.length} pages, ${mib} MiB, ${up} Mbit/s up, ${down} down, ${rtt} ms, `
-      + `a seed of ${up * origin} Mbit/s; ${percent(share)} % of the lines' bytes were on channels, ${percent(payload)} % blocks `
-      + `(${percent(wasted)} % of those twice), ${percent(overflowed)} % of packets found no room; ${failed} dials failed; lines used: `
-      + `${percent(use)} %, by tenths of the time ${tenths.map(percent).join(' ')}, `
-      + `the seed's ${seedTenths.map(percent).join(' ')}; simulated ${percent(said.uplink_use)} %`);
-    console.log('| completion | measured | simulated | off | at most |\n|---|---|---|---|---|');
-    let far = 0;
-    for (const [what, is, was, most] of /** @type {[string, number, number, number?][]} */ ([
-      ['first', Math.min(...times), Number.NaN],
-      ['median', nearest(times, 0.5), said.median_s],
-      ['mean', mean(times), said.mean_s, MEAN_OFF],
-      ['95 %', nearest(times, 0.95), said.p95_s, P95_OFF],
-      ['last', Math.max(...times), said.last_s],
-      ['pages alone, mean', mean(times.slice(peers)), Number.NaN],
-    ])) {
-      const off = (100 * (is - was)) / was;
-      far += most !== undefined && Math.abs(off) > most ? 1 : 0;
-      const seen = Number.isNaN(was) ? ['', ''] : [`${was.toFixed(1)} s`, `${off > 0 ? '+' : ''}${off.toFixed(1)} %`];
-      console.log(`| ${what} | ${is.toFixed(1)} s | ${seen.join(' | ')} | ${most === undefined ? '' : `${most} %`} |`);
-    }
+    const lines = `${percent(share)} % of the lines' bytes were on channels, ${percent(payload)} % were blocks, of which ${percent(wasted)} % came twice; `
+      + `${percent(overflowed)} % of the packets found no room, ${failed} dials failed. The peers' lines were used to ${percent(use)} % `
+      + `(simulated: ${percent(said.uplink_use)} %), by tenths of the time ${tenths.map(percent).join(', ')}; the seed's `
+      + `${seedTenths.map(percent).join(', ')}.`;
+    const { rows, far } = compared(times, said);
+    const text = `${lines}\n\n${table(['completion', 'measured', 'simulated', 'off', 'at most'], rows)}`;
+    console.log(`${title(tabs.length)}\n\n${text}`);
+    const set = Object.keys(process.env).filter((name) => ['PEERS', 'PAGES', 'MIB', 'UP', 'DOWN', 'RTT', 'ORIGIN', 'QUEUE_KIB'].includes(name));
+    record({
+      name: 'swarm', title: title(tabs.length), text: `${ABOUT}\n\n${text}`,
+      command: ['make net-test SCENE=swarm', ...set.map((name) => `${name}=${process.env[name]}`)].join(' '),
+    });
     process.exitCode = far ? 1 : 0;
   });
 } finally {

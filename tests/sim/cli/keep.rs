@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use std::process::Command;
 use swarmlet_tests::stories::Outcome;
 
-/// What a run depends on.
-const CODE: [&str; 3] = ["core", "tests/sim", "Cargo.lock"];
+/// What a run depends on, which how it is told of is not.
+pub(crate) const CODE: [&str; 5] = ["--", "core", "tests/sim", ":!tests/sim/cli", "Cargo.lock"];
 
 /// Where runs are kept; nowhere by default.
 #[derive(Clone, Debug, Default)]
@@ -24,13 +24,11 @@ impl Keep {
     /// kept, since nobody could say what it was.
     pub(crate) fn within(path: Option<&str>, only: bool) -> Result<Self, String> {
         let Some(path) = path else { return Ok(Self::default()) };
-        let status: Vec<_> = ["status", "--porcelain", "--"].into_iter().chain(CODE).collect();
-        if git(&status).is_none_or(|changes| !changes.is_empty()) {
+        let of = |words: &[&str]| git(&[words, &CODE].concat());
+        if of(&["status", "--porcelain"]).is_none_or(|changes| !changes.is_empty()) {
             return Err("only runs of committed code are kept".to_owned());
         }
-        let trees: Vec<_> = CODE.iter().map(|path| format!("HEAD:{path}")).collect();
-        let words: Vec<_> = std::iter::once("rev-parse").chain(trees.iter().map(String::as_str)).collect();
-        let code = git(&words).ok_or("git does not name this code")?;
+        let code = of(&["ls-files", "--stage", "--full-name"]).ok_or("git does not name this code")?;
         let folder = PathBuf::from(path).join(&hex(code.as_bytes())[..16]);
         std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
         Ok(Self { folder: Some(folder), only })

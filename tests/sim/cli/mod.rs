@@ -3,6 +3,7 @@
 mod batch;
 mod goals;
 mod keep;
+mod measured;
 mod plot;
 mod report;
 mod save;
@@ -69,7 +70,10 @@ pub(crate) struct Args {
     /// With --keep: run nothing, and tell of what is there
     #[arg(long)]
     kept: bool,
-    /// report: the folder for RESULTS.md and plots
+    /// report: run nothing; only put what real peers came to (`measured/`) at the end of RESULTS.md
+    #[arg(long)]
+    measured: bool,
+    /// report: the folder for RESULTS.md, plots and measured
     #[arg(long, default_value = "docs")]
     out: String,
 }
@@ -82,6 +86,7 @@ pub(crate) fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let done = match args.story.as_deref() {
+        Some("report") if args.measured => measured::renew(&args.out).map(|()| true),
         Some("report") => report::write(&args),
         Some(name) => run_story(name, &args),
         None => Err("say which story (sim --list)".to_owned()),

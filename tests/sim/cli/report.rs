@@ -3,7 +3,7 @@
 use super::Args;
 use super::batch::{Batch, Done, Ended, gather, jobs, run_all};
 use super::goals::{Check, Limit, ROWS, Row};
-use super::keep::{Keep, git};
+use super::keep::{CODE, Keep, git};
 use super::plot::{Series, draw};
 use super::table::{Summary, number};
 use core::fmt::Write;
@@ -33,7 +33,7 @@ pub(crate) fn write(args: &Args) -> Result<bool, String> {
         save(&plots.join(format!("{name}.svg")), svg.clone())?;
     }
     let names: Vec<_> = drawn.iter().map(|(name, _)| *name).collect();
-    let text = results(args, &rows, &batches, &names);
+    let text = results(args, &rows, &batches, &names) + &super::measured::part(folder)?;
     save(&folder.join("RESULTS.md"), text)?;
     let violations: Vec<_> = batches.iter().flat_map(|batch| &batch.violations).collect();
     violations.iter().for_each(|violation| eprintln!("sim: {violation}"));
@@ -105,7 +105,7 @@ fn drawings(rows: &[Prepared], batches: &[Batch]) -> Vec<(&'static str, String)>
 fn results(args: &Args, rows: &[Prepared], batches: &[Batch], plots: &[&str]) -> String {
     let mut out = String::from(
         "# Results\n\nThe mesh beyond the tracker has its own: [OVERLAY.md](OVERLAY.md); \
-         real peers over bad lines, beside what is foretold here: [NETWORK.md](NETWORK.md).\n\n",
+         real peers over bad lines: [NETWORK.md](NETWORK.md). What real peers came to is [at the end](#real-peers).\n\n",
     );
     let _ = writeln!(
         out,
@@ -263,8 +263,7 @@ fn rounded(value: f64) -> String {
 
 /// The last commit of what runs, which is not all of the repository, and whether files differ from it.
 fn commit() -> String {
-    const RUNS: [&str; 5] = ["--", "core", "tests/sim", ":!tests/sim/cli", "Cargo.lock"];
-    let of = |words: &[&str]| git(&[words, &RUNS].concat());
+    let of = |words: &[&str]| git(&[words, &CODE].concat());
     let named = of(&["log", "-1", "--format=%h of %cs"]).unwrap_or_default();
     let changed = of(&["status", "--porcelain"]).is_none_or(|files| !files.is_empty());
     match (named.is_empty(), changed) {
