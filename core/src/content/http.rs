@@ -79,8 +79,8 @@ pub fn judge(status: u16, content_range: Option<&str>, start: u64, end: u64, tot
 /// Reads `bytes first-last/size`, where the size may be `*`.
 #[must_use]
 pub fn parse_content_range(header: &str) -> Option<(u64, u64, Option<u64>)> {
-    let (range, size) = header.trim_ascii().strip_prefix("bytes ")?.trim_ascii().split_once('/')?;
-    let (first, last) = range.split_once('-')?;
+    let (range, size) = text::cut(header.trim_ascii().strip_prefix("bytes ")?.trim_ascii(), b'/')?;
+    let (first, last) = text::cut(range, b'-')?;
     let number = |digits: &str| text::number(digits.as_bytes(), u64::MAX);
     let (first, last) = (number(first)?, number(last)?);
     let size = if size == "*" { None } else { Some(number(size)?) };

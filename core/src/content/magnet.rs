@@ -95,10 +95,10 @@ impl fmt::Display for Magnet {
 fn read_query(query: &str) -> Result<Magnet, ContentError> {
     let (mut content, mut has_v1) = (None, false);
     let mut magnet = Magnet::of(ContentId([0; 32]));
-    for pair in query.split('&') {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+    for pair in text::parts(query, b'&') {
+        let (key, value) = text::cut(pair, b'=').unwrap_or((pair, ""));
         // Several values of a kind may be numbered: `xt.1`, `tr.2`.
-        let key = match key.split_once('.') {
+        let key = match text::cut(key, b'.') {
             Some((key, number)) if number.bytes().all(|digit| digit.is_ascii_digit()) => key,
             _ => key,
         };
@@ -147,8 +147,8 @@ fn read_selection(text: &str) -> Result<Vec<u32>, ContentError> {
         |text: &str| text::number(text.as_bytes(), FILES_MAX as u64 - 1).ok_or(ContentError::BadSelection);
     // Ranges may overlap, so what is kept is bounded by the number of files and not by the text.
     let mut chosen = super::Bitfield::new(FILES_MAX as u32);
-    for part in text.split(',') {
-        let (first, last) = part.split_once('-').unwrap_or((part, part));
+    for part in text::parts(text, b',') {
+        let (first, last) = text::cut(part, b'-').unwrap_or((part, part));
         let (first, last) = (number(first)?, number(last)?);
         if first > last {
             return Err(ContentError::BadSelection);

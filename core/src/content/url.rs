@@ -44,7 +44,7 @@ fn escape_path(path: &[String], mut begun: bool, url: &mut String) {
 /// Whether an address is worth keeping: not empty, not too long, one line, no blanks.
 pub(super) fn is_sane(url: &str) -> bool {
     (1..=URL_BYTES_MAX).contains(&url.len())
-        && !url.chars().any(|c| c.is_ascii_control() || c.is_ascii_whitespace())
+        && !url.bytes().any(|byte| byte.is_ascii_control() || byte.is_ascii_whitespace())
 }
 
 /// Whether an address can be fetched by a browser.

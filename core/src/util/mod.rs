@@ -1,4 +1,4 @@
-//! Small code for what the standard library does in much: collections in order of their keys, numbers in text.
+//! Small code for what the standard library does in much: collections in order of their keys, numbers in text, text in parts.
 
 pub(crate) mod bytes;
 mod map;

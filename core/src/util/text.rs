@@ -1,6 +1,24 @@
-//! Numbers in text. `core::fmt` and `core::str` do this and much more, at kilobytes of code for it.
+//! Numbers in text, and text in parts. `core::fmt` and `core::str` do this and much more, at kilobytes of code for it.
 
 use alloc::string::String;
+
+/// What stands before and behind the first `mark`, which is an ASCII character.
+#[must_use]
+pub fn cut(text: &str, mark: u8) -> Option<(&str, &str)> {
+    let at = text.bytes().position(|byte| byte == mark)?;
+    Some((text.get(..at)?, text.get(at + 1..)?))
+}
+
+/// What stands between marks: one part more than there are marks.
+pub fn parts(text: &str, mark: u8) -> impl Iterator<Item = &str> {
+    let mut left = Some(text);
+    core::iter::from_fn(move || {
+        let text = left?;
+        let (part, rest) = cut(text, mark).map_or((text, None), |(part, rest)| (part, Some(rest)));
+        left = rest;
+        Some(part)
+    })
+}
 
 /// Reads decimal digits and nothing else. `None` for none, and for more than `max`.
 #[must_use]
@@ -74,6 +92,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn texts_are_cut_as_the_standard_library_cuts_them(text in "[a.é]{0,12}") {
+            prop_assert_eq!(cut(&text, b'.'), text.split_once('.'));
+            prop_assert!(parts(&text, b'.').eq(text.split('.')));
+        }
+
         #[test]
         fn what_is_written_is_what_the_standard_library_writes(value: u64, bytes: Vec<u8>) {
             let (mut decimal, mut digits) = (String::new(), String::new());

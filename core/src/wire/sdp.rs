@@ -16,7 +16,8 @@ pub fn parse(sdp: &str) -> Option<Description> {
     if sdp.len() > SDP_BYTES_MAX {
         return None;
     }
-    let value = |name: &str| sdp.lines().find_map(|line| line.strip_prefix(name)).map(str::trim_ascii);
+    let value =
+        |name: &str| text::parts(sdp, b'\n').find_map(|line| line.strip_prefix(name)).map(str::trim_ascii);
     let role = match value("a=setup:")? {
         "actpass" => Role::Actpass,
         "active" => Role::Active,
@@ -148,8 +149,8 @@ pub(super) fn parse_address(text: &[u8]) -> Option<Address> {
     if let Some(name) = text.strip_suffix(b".local") {
         return parse_uuid(name).map(Address::Mdns);
     }
-    if !text.contains(&b':') {
-        return parse_v4(text).map(Address::V4);
+    if let Some(octets) = parse_v4(text) {
+        return Some(Address::V4(octets));
     }
     // Two colons stand for as many zeros as are missing, two bytes at least.
     let gap = text.windows(2).position(|pair| pair == b"::");
@@ -185,8 +186,11 @@ fn parse_groups(text: &[u8], may_end_in_v4: bool) -> Option<Vec<u8>> {
     }
     let mut parts = text.split(|byte| *byte == b':').peekable();
     while let Some(part) = parts.next() {
-        if may_end_in_v4 && parts.peek().is_none() && part.contains(&b'.') {
-            out.extend_from_slice(&parse_v4(part)?);
+        if may_end_in_v4
+            && parts.peek().is_none()
+            && let Some(octets) = parse_v4(part)
+        {
+            out.extend_from_slice(&octets);
             break;
         }
         if !(1..=4).contains(&part.len()) {
@@ -202,12 +206,12 @@ fn parse_groups(text: &[u8], may_end_in_v4: bool) -> Option<Vec<u8>> {
 }
 
 fn parse_fingerprint(text: &str) -> Option<Fingerprint> {
-    let (algorithm, digits) = text.split_once(' ')?;
+    let (algorithm, digits) = text::cut(text, b' ')?;
     if !algorithm.eq_ignore_ascii_case("sha-256") {
         return None;
     }
     let mut out = [0; 32];
-    let mut parts = digits.trim_ascii().split(':');
+    let mut parts = text::parts(digits.trim_ascii(), b':');
     for byte in &mut out {
         text::hex(parts.next()?.as_bytes(), core::slice::from_mut(byte))?;
     }

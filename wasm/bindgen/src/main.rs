@@ -6,11 +6,10 @@
 mod locals;
 mod order;
 mod places;
+mod unused;
 
 use anyhow::{Context, Result, bail};
-use std::collections::HashSet;
 use std::path::Path;
-use walrus::{ElementItems, FunctionBuilder};
 use wasm_bindgen_cli_support::Bindgen;
 
 fn main() -> Result<()> {
@@ -26,7 +25,7 @@ fn main() -> Result<()> {
         .remove_producers_section(true)
         .generate_output()
         .with_context(|| format!("cannot generate the glue of {input}"))?;
-    forget_shims(output.wasm_mut());
+    unused::remove(output.wasm_mut())?;
     places::shorten(output.wasm_mut());
     let names = shorten_names(output.wasm_mut());
     output.emit(directory).with_context(|| format!("cannot write the glue to {directory}"))?;
@@ -36,7 +35,12 @@ fn main() -> Result<()> {
     let script = std::fs::read_to_string(&glue)?;
     refuse_env_imports(&script, &glue)?;
     let script = with_our_loader(&shorten_glue(&script, &names))?;
-    Ok(std::fs::write(&glue, shorten_helpers(&script))?)
+    std::fs::write(&glue, shorten_helpers(&script))?;
+    let types = format!("{directory}/{stem}.d.ts");
+    Ok(std::fs::write(
+        &types,
+        std::fs::read_to_string(&types)?.replace(LASTING_TYPES, "export class Engine {\n"),
+    )?)
 }
 
 /// What starts a module, in place of the generator's way: that one takes six kinds of arguments and has words for servers
@@ -72,28 +76,6 @@ fn with_our_loader(script: &str) -> Result<String> {
     Ok(format!("{head}let wasm;\n{LOADER}"))
 }
 
-/// Takes the shims of closures out of the function table. The generator read their addresses in descriptions of all that
-/// js-sys could pass, and now the glue calls those that it needs by export: nothing calls one by address any more.
-fn forget_shims(module: &mut walrus::Module) {
-    let is_shim = |function: &walrus::Function| {
-        let name = function.name.as_deref().unwrap_or_default();
-        name.contains("wasm_bindgen") && name.contains("closures") && name.contains("invoke")
-    };
-    let shims: HashSet<_> =
-        module.funcs.iter().filter(|function| is_shim(function)).map(|f| f.id()).collect();
-    let mut trap = FunctionBuilder::new(&mut module.types, &[], &[]);
-    trap.func_body().unreachable();
-    let trap = trap.finish(Vec::new(), &mut module.funcs);
-    for element in module.elements.iter_mut() {
-        if let ElementItems::Functions(functions) = &mut element.items {
-            functions.iter_mut().filter(|function| shims.contains(*function)).for_each(|shim| *shim = trap);
-        }
-    }
-    walrus::passes::gc::run(module);
-    // Was for the linker.
-    module.customs.remove_raw("target_features");
-}
-
 /// Gives short names to what module and glue share under a name with a hash: random digits do not compress.
 fn shorten_names(module: &mut walrus::Module) -> Vec<(String, String)> {
     let imports = module.imports.iter_mut().map(|import| &mut import.name);
@@ -117,14 +99,33 @@ fn shorten_glue(script: &str, names: &[(String, String)]) -> String {
     for (long, short) in names {
         script = script.replace(long, short);
     }
-    for (from, to, with) in OLD_BROWSERS {
+    for (from, to, with) in OLD_BROWSERS.iter().chain(&LASTING) {
         while let Some(begin) = script.find(from)
             && let Some(length) = script[begin..].find(to)
         {
             script.replace_range(begin..begin + length + to.len(), with);
         }
     }
-    script
+    say_shortly(&script)
+}
+
+/// Functions of the table of imports as methods, which return what they would give a name to return it.
+fn say_shortly(script: &str) -> String {
+    let mut out = String::with_capacity(script.len());
+    for line in script.replace(": function(", "(").lines() {
+        match (line, out.rfind("const ret = ")) {
+            ("return ret;", Some(begin))
+                if out[begin..].ends_with(";\n") && out[begin..].lines().count() == 1 =>
+            {
+                out.replace_range(begin..begin + "const ret =".len(), "return");
+            }
+            _ => {
+                out.push_str(line);
+                out.push('\n');
+            }
+        }
+    }
+    out
 }
 
 /// Gives short names to the generator's own functions and to what they remember: they are told by being long, and no
@@ -171,6 +172,15 @@ const OLD_BROWSERS: [(&str, &str, &str); 4] = [
     ("numBytesDecoded += bytes.length;\n", "numBytesDecoded = bytes.length;\n}\n", ""),
 ];
 
+/// What the generator writes so that a class can be freed: the engine lives as long as its worker.
+const LASTING: [(&str, &str, &str); 4] = [
+    ("export class Engine {\n__destroy_into_raw() {\n", "_free(ptr, 0);\n}\n", "export class Engine {\n"),
+    ("if (Symbol.dispose) Engine.", "\n", ""),
+    ("const EngineFinalization = ", ";\n", ""),
+    ("EngineFinalization.register(", "\n", ""),
+];
+const LASTING_TYPES: &str = "export class Engine {\n    free(): void;\n    [Symbol.dispose](): void;\n";
+
 /// A script without its comment lines and indentation. The generator never begins a comment behind code, and writes
 /// no text over several lines.
 fn plain(script: &str) -> String {
@@ -198,7 +208,16 @@ fn refuse_env_imports(glue: &str, path: &str) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{plain, shorten_helpers};
+    use super::{plain, say_shortly, shorten_helpers};
+
+    #[test]
+    fn what_is_returned_needs_no_name_unless_it_is_looked_at() {
+        let script = "_1: function(arg0) {\nconst ret = arg0 + 1;\nreturn ret;\n},\n_2: function(arg0) {\nconst ret = \
+                      arg0;\nreturn isLikeNone(ret) ? 0 : ret;\n},\nconst ret = f(\n1);\nreturn ret;\n";
+        let short = "_1(arg0) {\nreturn arg0 + 1;\n},\n_2(arg0) {\nconst ret = \
+                     arg0;\nreturn isLikeNone(ret) ? 0 : ret;\n},\nconst ret = f(\n1);\nreturn ret;\n";
+        assert_eq!(say_shortly(script), short);
+    }
 
     #[test]
     fn helpers_get_short_names_where_they_are_meant() {
