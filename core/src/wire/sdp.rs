@@ -109,7 +109,7 @@ pub fn build_candidate(candidate: &Candidate, ufrag: &str) -> String {
         CandidateKind::Relay => ("relay", " raddr 0.0.0.0 rport 0"),
     };
     let mut line = String::from("candidate:1 1 udp ");
-    text::push_number(&mut line, candidate.priority.into());
+    text::push_number(&mut line, priority(candidate).into());
     line.push(' ');
     push_address(&mut line, candidate.address);
     line.push(' ');
@@ -118,6 +118,20 @@ pub fn build_candidate(candidate: &Candidate, ufrag: &str) -> String {
         line.push_str(part);
     }
     line
+}
+
+/// What browsers built on libwebrtc call an IPv4 address among those of one adapter, and the most of any other (RFC 6724's precedences).
+const IPV4: u32 = 30;
+const PRECEDENCE_MAX: u32 = 60;
+
+/// By IPv4 before by IPv6, of what needs no address translation: a packet of a socket that is bound to no address, as those of most
+/// pages are, costs the kernel less.
+const fn priority(candidate: &Candidate) -> u32 {
+    let precedence = candidate.priority >> 8 & 0xff;
+    if matches!(candidate.kind, CandidateKind::Host) && precedence > IPV4 && precedence <= PRECEDENCE_MAX {
+        return candidate.priority - ((precedence - IPV4) << 9);
+    }
+    candidate.priority
 }
 
 fn push_address(line: &mut String, address: Address) {
@@ -226,4 +240,25 @@ fn parse_uuid(text: &[u8]) -> Option<[u8; 16]> {
         at += length;
     }
     groups.next().is_none().then_some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ipv4_comes_first_among_what_is_in_the_same_network() {
+        let priority = |kind, priority| {
+            let candidate = Candidate { address: Address::V4([192, 0, 2, 1]), port: 5000, kind, priority };
+            parse_candidate(&build_candidate(&candidate, "abcd")).map(|read| read.priority)
+        };
+        // Of Chromium without leave to see addresses: IPv4, IPv6, unique local IPv6; and of the first of two adapters.
+        let [four, six, local, first] = [2_113_937_151, 2_113_939_711, 2_113_942_271, 2_122_262_783]
+            .map(|number| priority(CandidateKind::Host, number));
+        assert_eq!(four, Some(2_113_937_151));
+        assert!(four > six && six > local && first > four, "{four:?} {six:?} {local:?} {first:?}");
+        // Of Firefox, and one that a server has seen.
+        assert_eq!(priority(CandidateKind::Host, 2_122_252_543), Some(2_122_252_543));
+        assert_eq!(priority(CandidateKind::ServerReflexive, 1_685_987_071), Some(1_685_987_071));
+    }
 }
