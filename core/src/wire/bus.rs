@@ -2,6 +2,8 @@
 //! than clients, bounded all the same: a size is checked before anything is decoded, counts before a value leaves.
 //!
 //! The first byte is the format. Nodes that speak another one do not hear each other: each serves its own clients.
+//! What a node has to say to the same ears at the same time is one message: for the store in between, a message costs
+//! more than its bytes.
 
 use super::tracker::are_sane;
 use super::webtorrent::{InfoHash, OfferId, PeerCode, SESSION_BYTES_MAX};
@@ -15,9 +17,11 @@ use core::num::NonZeroU64;
 use serde::{Deserialize, Serialize};
 
 /// The format.
-pub const BUS_VERSION: u8 = 2;
+pub const BUS_VERSION: u8 = 3;
 /// The largest message (reliability §6.1).
 pub const BUS_BYTES_MAX: usize = 16 * 1024;
+/// Words in one message: as many offers or signals of the usual size as it has room for.
+pub const WORDS_MAX: usize = 64;
 /// Members that one node names of a swarm.
 pub const SAMPLE_MAX: usize = 24;
 /// Peers that one message says are inside.
@@ -162,26 +166,97 @@ pub enum Word<'a> {
 }
 
 impl<'a> Word<'a> {
-    /// Writes it as said by a node.
+    /// Writes it, for a [`Bundle`].
     #[must_use]
-    pub fn encode(&self, node: NodeId) -> Vec<u8> {
-        versioned(&(node, self))
+    pub fn encode(&self) -> Vec<u8> {
+        pack(self)
     }
 
-    /// Reads who says what.
-    ///
-    /// # Errors
-    /// When it is too long, in another format, no message, or breaks a limit.
-    pub fn decode(bytes: &'a [u8]) -> Result<(NodeId, Self), Error> {
-        let (node, word): (NodeId, Self) = read(bytes)?;
-        let fits = match &word {
+    fn fits(&self) -> bool {
+        match self {
             Self::Beat { name, .. } => name.len() <= NODE_NAME_MAX,
             Self::Relay { signals, .. } => are_sane(signals),
             Self::Offer { sdp, .. } | Self::Answer { sdp, .. } => sdp.len() <= SESSION_BYTES_MAX + 2,
             Self::Inside { peers } => peers.len() <= INSIDE_MAX,
             Self::Bye | Self::Here { .. } | Self::Absent { .. } | Self::Outside { .. } => true,
-        };
-        if fits { Ok((node, word)) } else { Err(Error::Limit) }
+        }
+    }
+}
+
+/// A message: words of one node, in order.
+#[derive(Debug)]
+pub struct Bundle {
+    bytes: Vec<u8>,
+    words: usize,
+}
+
+impl Bundle {
+    /// One of a single word, as said by a node.
+    #[must_use]
+    pub fn new(node: NodeId, word: &[u8]) -> Self {
+        let mut bytes = versioned(&node);
+        bytes.extend_from_slice(word);
+        Self { bytes, words: 1 }
+    }
+
+    /// Adds a word; whether there was room.
+    #[must_use]
+    pub fn add(&mut self, word: &[u8]) -> bool {
+        let has_room = self.words < WORDS_MAX && self.bytes.len() + word.len() <= BUS_BYTES_MAX;
+        if has_room {
+            self.bytes.extend_from_slice(word);
+            self.words += 1;
+        }
+        has_room
+    }
+
+    /// The message.
+    #[must_use]
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+}
+
+/// The words of a message, read one by one. Ends with the first that is none or breaks a limit, and with one more than
+/// [`WORDS_MAX`].
+#[derive(Debug)]
+pub struct Words<'a> {
+    rest: &'a [u8],
+    left: usize,
+}
+
+impl<'a> Words<'a> {
+    /// Reads who says them.
+    ///
+    /// # Errors
+    /// When the message is too long, in another format, or has no word.
+    pub fn open(bytes: &'a [u8]) -> Result<(NodeId, Self), Error> {
+        match take(versioned_part(bytes)?)? {
+            (_, []) => Err(Error::Malformed),
+            (node, rest) => Ok((node, Self { rest, left: WORDS_MAX })),
+        }
+    }
+
+    fn take(&mut self) -> Result<Word<'a>, Error> {
+        self.left = self.left.checked_sub(1).ok_or(Error::Limit)?;
+        let (word, rest): (Word<'a>, _) = take(self.rest)?;
+        self.rest = rest;
+        if word.fits() { Ok(word) } else { Err(Error::Limit) }
+    }
+}
+
+impl<'a> Iterator for Words<'a> {
+    type Item = Result<Word<'a>, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let word = self.take();
+        if word.is_err() {
+            self.rest = &[];
+        }
+        Some(word)
     }
 }
 
@@ -210,7 +285,7 @@ impl Digest {
     /// # Errors
     /// When it is too long, in another format, no digest, or breaks a limit.
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
-        let digest: Self = read(bytes)?;
+        let (digest, []) = take::<Self>(versioned_part(bytes)?)? else { return Err(Error::Malformed) };
         if digest.sample.len() <= SAMPLE_MAX { Ok(digest) } else { Err(Error::Limit) }
     }
 }
@@ -221,15 +296,17 @@ fn versioned<T: Serialize>(value: &T) -> Vec<u8> {
     bytes
 }
 
-fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Error> {
-    if bytes.len() > BUS_BYTES_MAX {
-        return Err(Error::Oversize);
+/// What follows the format.
+fn versioned_part(bytes: &[u8]) -> Result<&[u8], Error> {
+    match bytes.split_first() {
+        _ if bytes.len() > BUS_BYTES_MAX => Err(Error::Oversize),
+        Some((&BUS_VERSION, rest)) => Ok(rest),
+        Some(_) | None => Err(Error::Malformed),
     }
-    let Some((&BUS_VERSION, rest)) = bytes.split_first() else { return Err(Error::Malformed) };
-    match postcard::take_from_bytes(rest) {
-        Ok((value, [])) => Ok(value),
-        Ok(_) | Err(_) => Err(Error::Malformed),
-    }
+}
+
+fn take<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<(T, &'a [u8]), Error> {
+    postcard::take_from_bytes(bytes).map_err(|_| Error::Malformed)
 }
 
 #[cfg(test)]
@@ -258,30 +335,68 @@ mod tests {
         ]
     }
 
+    fn bundle(words: &[Word<'_>]) -> Vec<u8> {
+        let [first, rest @ ..] = words else { unreachable!() };
+        let mut bundle = Bundle::new(NODE, &first.encode());
+        rest.iter().for_each(|word| assert!(bundle.add(&word.encode())));
+        bundle.into_bytes()
+    }
+
+    fn read(bytes: &[u8]) -> Result<(NodeId, Vec<Word<'_>>), Error> {
+        let (node, words) = Words::open(bytes)?;
+        Ok((node, words.collect::<Result<_, _>>()?))
+    }
+
     #[test]
     fn words_read_back_and_nothing_longer_or_shorter_does() {
         for word in words() {
-            let bytes = word.encode(NODE);
-            assert_eq!(Word::decode(&bytes), Ok((NODE, word.clone())));
+            let bytes = bundle(core::slice::from_ref(&word));
+            assert_eq!(read(&bytes), Ok((NODE, vec![word.clone()])));
             for cut in 0..bytes.len() {
-                assert_eq!(Word::decode(&bytes[..cut]), Err(Error::Malformed), "{word:?} {cut}");
+                assert_eq!(read(&bytes[..cut]), Err(Error::Malformed), "{word:?} {cut}");
             }
-            assert_eq!(Word::decode(&[&bytes[..], &[0]].concat()), Err(Error::Malformed));
+            assert_eq!(read(&[&bytes[..], &[0]].concat()), Err(Error::Malformed));
             let mut other = bytes;
             other[0] += 1;
-            assert_eq!(Word::decode(&other), Err(Error::Malformed), "another format");
+            assert_eq!(read(&other), Err(Error::Malformed), "another format");
         }
+    }
+
+    #[test]
+    fn one_message_carries_words_of_all_kinds_until_one_is_none() {
+        let mut bytes = bundle(&words());
+        assert_eq!(read(&bytes), Ok((NODE, words())));
+        bytes.push(0xff);
+        let (_, heard) = Words::open(&bytes).unwrap();
+        let heard: Vec<_> = heard.collect();
+        let (last, before) = heard.split_last().unwrap();
+        assert_eq!((last, before.len()), (&Err(Error::Malformed), words().len()));
+    }
+
+    #[test]
+    fn a_message_has_an_end() {
+        let mut full = Bundle::new(NODE, &Word::Bye.encode());
+        assert_eq!((1..).take_while(|_| full.add(&Word::Bye.encode())).count(), WORDS_MAX - 1);
+        let mut bytes = full.into_bytes();
+        assert_eq!(read(&bytes).unwrap().1.len(), WORDS_MAX);
+        bytes.extend_from_slice(&[1; 1000]);
+        let (_, heard) = Words::open(&bytes).unwrap();
+        assert_eq!((heard.count(), read(&bytes)), (WORDS_MAX + 1, Err(Error::Limit)));
+        let inside = Word::Inside { peers: vec![(PeerId([1; 32]), [2; 16]); INSIDE_MAX] }.encode();
+        let mut large = Bundle::new(NODE, &inside);
+        assert!(!large.add(&inside) && large.add(&Word::Bye.encode()));
+        assert_eq!(read(&large.into_bytes()).unwrap().1.len(), 2);
     }
 
     #[test]
     fn the_format_is_what_it_was() {
         let hex = |bytes: Vec<u8>| bytes.iter().map(|byte| std::format!("{byte:02x}")).collect::<String>();
-        let [beat, bye, ..] = &words()[..] else { unreachable!() };
-        assert_eq!(hex(beat.encode(NODE)), "02888e98a8c0e080810100016107".to_string() + "0100");
-        assert!(hex(bye.encode(NODE)).ends_with("01"));
+        let words = words();
+        // The format, the node, and the words: a beat ("a", 7, fresh, not draining), and an end.
+        assert_eq!(hex(bundle(&words[..2])), ["03", "888e98a8c0e0808101", "000161070100", "01"].concat());
         let view = PeerView { peer: PeerId([0xab; 32]), complete: true };
         let digest = Digest { seeds: 1, leeches: 2, completed: 3, sample: vec![view] };
-        assert_eq!(hex(digest.encode()), std::format!("0201020301{}01", "ab".repeat(32)));
+        assert_eq!(hex(digest.encode()), std::format!("0301020301{}01", "ab".repeat(32)));
     }
 
     #[test]
@@ -290,12 +405,13 @@ mod tests {
         let digest = |count| Digest { sample: vec![view; count], ..Digest::default() };
         assert!(Digest::decode(&digest(SAMPLE_MAX).encode()).is_ok());
         assert_eq!(Digest::decode(&digest(SAMPLE_MAX + 1).encode()), Err(Error::Limit));
-        let beat = |name| Word::Beat { name, count: 0, fresh: false, draining: false }.encode(NODE);
-        assert_eq!(Word::decode(&beat("x".repeat(NODE_NAME_MAX + 1))), Err(Error::Limit));
-        let inside = |count| Word::Inside { peers: vec![(PeerId([1; 32]), [2; 16]); count] }.encode(NODE);
-        assert!(Word::decode(&inside(INSIDE_MAX)).is_ok());
-        assert_eq!(Word::decode(&inside(INSIDE_MAX + 1)), Err(Error::Limit));
-        assert_eq!(Word::decode(&beat("x".repeat(BUS_BYTES_MAX))), Err(Error::Oversize));
+        let beat = |name| Word::Beat { name, count: 0, fresh: false, draining: false };
+        let verdict = |word| read(&bundle(&[word])).map(drop);
+        assert_eq!(verdict(beat("x".repeat(NODE_NAME_MAX + 1))), Err(Error::Limit));
+        let inside = |count| Word::Inside { peers: vec![(PeerId([1; 32]), [2; 16]); count] };
+        assert_eq!(verdict(inside(INSIDE_MAX)), Ok(()));
+        assert_eq!(verdict(inside(INSIDE_MAX + 1)), Err(Error::Limit));
+        assert_eq!(verdict(beat("x".repeat(BUS_BYTES_MAX))), Err(Error::Oversize));
         assert_eq!(Digest::decode(&[]), Err(Error::Malformed));
     }
 
@@ -305,7 +421,7 @@ mod tests {
             if good && let Some(first) = bytes.first_mut() {
                 *first = BUS_VERSION;
             }
-            let _ = (Word::decode(&bytes), Digest::decode(&bytes));
+            let _ = (read(&bytes), Digest::decode(&bytes));
         }
     }
 }

@@ -1,6 +1,8 @@
 //! One connection to Redis, or rather two: one for what is said and asked, one for what is heard.
 
+use super::bundles::Bundles;
 use super::{Member, ORDERS_MAX, Orders};
+use crate::hub::Found;
 use core::sync::atomic::Ordering;
 use core::time::Duration;
 use futures_util::{Stream, StreamExt};
@@ -98,22 +100,24 @@ async fn say(
             Ok(answers) => answers,
             Err(error) => return error.into(),
         };
-        for ((swarm, question, nodes), digests) in asked.into_iter().zip(answers) {
-            let found = nodes.into_iter().zip(digests);
-            let found = found.filter_map(|(node, digest)| Some((node, digest?))).collect();
-            member.hub.bus_found(swarm, question, found).await;
+        if !asked.is_empty() {
+            let found = asked.into_iter().zip(answers).map(|((swarm, question, nodes), digests)| {
+                let digests =
+                    nodes.into_iter().zip(digests).filter_map(|(node, digest)| Some((node, digest?)));
+                Found { swarm, question, digests: digests.collect() }
+            });
+            member.hub.bus_found(found.collect()).await;
         }
     }
 }
 
-/// Orders as Redis understands them, in the same order.
+/// Orders as Redis understands them: what is kept, forgotten and found in the same order, then what is said.
 fn pack(member: &Member, orders: impl Iterator<Item = BusOrder>) -> (Pipeline, Asked) {
     let (mut pipeline, mut asked, keys) = (redis::pipe(), Vec::new(), &member.keys);
+    let mut bundles = Bundles::new(member.node);
     for order in orders {
         match order {
-            BusOrder::Tell { node, bytes } => {
-                pipeline.cmd("PUBLISH").arg(keys.channel(node)).arg(bytes).ignore();
-            }
+            BusOrder::Tell { node, word } => bundles.add(node, &word),
             BusOrder::Keep { swarm, bytes, life } => {
                 let key = keys.digest(swarm, member.node);
                 pipeline.cmd("SET").arg(key).arg(bytes).arg("EX").arg(life.as_secs()).ignore();
@@ -127,6 +131,9 @@ fn pack(member: &Member, orders: impl Iterator<Item = BusOrder>) -> (Pipeline, A
                 asked.push((swarm, question, nodes));
             }
         }
+    }
+    for (node, bytes) in bundles.into_messages() {
+        pipeline.cmd("PUBLISH").arg(keys.channel(node)).arg(bytes).ignore();
     }
     (pipeline, asked)
 }

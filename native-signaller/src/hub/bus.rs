@@ -3,7 +3,7 @@
 use super::owner::Owner;
 use super::{Event, Hub};
 use crate::cluster::Orders;
-use swarmlet_core::tracker::server::{BusNews, BusOrder, ServerInput};
+use swarmlet_core::tracker::server::{BusNews, ServerInput};
 use swarmlet_core::wire::bus::{NodeId, SwarmId};
 
 /// What happened there.
@@ -12,7 +12,18 @@ pub(super) enum News {
     Up { node: NodeId, name: String, orders: Orders },
     Down,
     Heard(Vec<u8>),
-    Found { swarm: SwarmId, question: u64, digests: Vec<(NodeId, Vec<u8>)> },
+    Found(Vec<Found>),
+}
+
+/// What was found.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// Of which swarm.
+    pub(crate) swarm: SwarmId,
+    /// As asked.
+    pub(crate) question: u64,
+    /// By the node that keeps it.
+    pub(crate) digests: Vec<(NodeId, Vec<u8>)>,
 }
 
 impl Hub {
@@ -31,9 +42,9 @@ impl Hub {
         let _ = self.tell(Event::Bus(News::Heard(bytes))).await;
     }
 
-    /// A question is answered.
-    pub(crate) async fn bus_found(&self, swarm: SwarmId, question: u64, digests: Vec<(NodeId, Vec<u8>)>) {
-        let _ = self.tell(Event::Bus(News::Found { swarm, question, digests })).await;
+    /// Questions are answered.
+    pub(crate) async fn bus_found(&self, found: Vec<Found>) {
+        let _ = self.tell(Event::Bus(News::Found(found))).await;
     }
 
     /// Resolves when the hub has stopped.
@@ -47,23 +58,29 @@ impl Owner {
         match news {
             News::Up { node, name, orders } => {
                 self.bus = Some(orders);
+                self.orders.clear();
                 self.handle(ServerInput::Bus(BusNews::Up { node, name: &name }));
             }
             News::Down => {
                 self.bus = None;
+                self.orders.clear();
                 self.handle(ServerInput::Bus(BusNews::Down));
             }
             News::Heard(bytes) => self.handle(ServerInput::Bus(BusNews::Heard { bytes: &bytes })),
-            News::Found { swarm, question, digests } => {
-                self.handle(ServerInput::Bus(BusNews::Found { swarm, question, digests }));
+            News::Found(found) => {
+                for Found { swarm, question, digests } in found {
+                    self.handle(ServerInput::Bus(BusNews::Found { swarm, question, digests }));
+                }
             }
         }
     }
 
-    /// Passes an order on, if there is a way.
-    pub(super) fn order(&self, order: BusOrder) {
-        if let Some(orders) = &self.bus {
-            orders.give(order);
+    /// Passes on what this round has ordered, if there is a way.
+    pub(super) fn give_orders(&mut self) {
+        for order in self.orders.drain(..) {
+            if let Some(orders) = &self.bus {
+                orders.give(order);
+            }
         }
     }
 }

@@ -11,6 +11,8 @@ mod owner;
 mod plain;
 mod wire;
 
+pub(crate) use bus::Found;
+
 use crate::Config;
 use crate::ws::Close;
 use crate::ws::head::Refusal;

@@ -18,7 +18,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::{io, time};
 use swarmlet_core::Instant;
-use swarmlet_core::tracker::server::{ConnId, Server, ServerAction, ServerConfig, ServerInput};
+use swarmlet_core::tracker::server::{BusOrder, ConnId, Server, ServerAction, ServerConfig, ServerInput};
 use tokio::sync::{mpsc, oneshot};
 
 const LISTENER: Token = Token(0);
@@ -70,6 +70,8 @@ pub(super) struct Owner {
     lines: HashMap<ConnId, Line>,
     /// Takes orders for other nodes, while there is a way to them.
     pub(super) bus: Option<Orders>,
+    /// Those of this round.
+    pub(super) orders: Vec<BusOrder>,
     drained: Vec<oneshot::Sender<()>>,
     pub(super) dirty: Vec<usize>,
     /// Have more to read than they were allowed at once.
@@ -120,6 +122,7 @@ impl Owner {
             taken: Arc::new(AtomicU32::new(0)),
             lines: HashMap::new(),
             bus: None,
+            orders: Vec::new(),
             drained: Vec::new(),
             dirty: Vec::new(),
             again: Vec::new(),
@@ -163,6 +166,7 @@ impl Owner {
             if self.told.elapsed() >= CLOCK_EVERY {
                 self.tell_time();
             }
+            self.give_orders();
             self.flush();
             let is_quiet = || self.wires.iter().all(|(_, wire)| wire.stage == Stage::Head);
             if !self.drained.is_empty() && self.lines.is_empty() && is_quiet() {
@@ -296,7 +300,7 @@ impl Owner {
                     }
                 }
                 ServerAction::Close { conn, reason } => self.close(conn, reason.into()),
-                ServerAction::Bus(order) => self.order(order),
+                ServerAction::Bus(order) => self.orders.push(order),
             }
         }
     }

@@ -40,6 +40,13 @@ struct Newcomer {
     stays: bool,
 }
 
+/// Nobody is introduced to who has left when it is called, nor to who has been called too often.
+#[derive(Default)]
+struct Missed {
+    absent: u64,
+    declined: u64,
+}
+
 impl Newcomer {
     fn is_done(&self) -> bool {
         self.wanted.is_some_and(|wanted| self.made >= wanted)
@@ -52,6 +59,7 @@ struct Traffic {
     joins: u64,
     unfinished: u64,
     introductions: u64,
+    missed: Missed,
     sent: [u64; 2],
     heard: [u64; 2],
 }
@@ -89,7 +97,7 @@ pub(super) fn run(options: &LoadOptions) -> io::Result<Report> {
         scene.replace(&mut crowd)?;
     }
     let (after, seconds) = (usage(&options.pid), began.elapsed().as_secs_f64());
-    let Traffic { joins, unfinished, introductions, sent, heard } = scene.traffic;
+    let Traffic { joins, unfinished, introductions, missed, sent, heard } = scene.traffic;
     let mut report = Report::new(options);
     report.rate("joins_per_second", joins as f64, seconds);
     report.rate("introductions_each", introductions as f64, joins as f64);
@@ -98,6 +106,8 @@ pub(super) fn run(options: &LoadOptions) -> io::Result<Report> {
         report.rate(&format!("bytes_{name}_each"), bytes as f64, joins as f64);
     }
     report.put("unfinished", unfinished);
+    report.put("absent", missed.absent);
+    report.put("declined", missed.declined);
     report.put("lost", crowd.lost);
     report.usage(before, after, joins as f64);
     Ok(report)
@@ -209,6 +219,10 @@ impl Scene<'_> {
                 (ToClient::Relayed { from, signals }, _) => {
                     signals.into_iter().map(|signal| self.on_signal(from, signal, out)).sum()
                 }
+                (ToClient::Absent { .. }, Some(slot)) => {
+                    self.traffic.missed.absent += 1;
+                    self.miss(slot)
+                }
                 _ => 0,
             };
         }
@@ -233,7 +247,19 @@ impl Scene<'_> {
                 }
                 0
             }
-            Signal::Candidate { .. } | Signal::Decline { .. } => 0,
+            Signal::Decline { attempt } => {
+                self.traffic.missed.declined += 1;
+                self.miss(attempt as usize)
+            }
+            Signal::Candidate { .. } => 0,
         }
+    }
+
+    /// One fewer to wait for. Says nothing.
+    fn miss(&mut self, slot: usize) -> u64 {
+        if let Some(wanted) = self.newcomers.get_mut(slot).and_then(|newcomer| newcomer.wanted.as_mut()) {
+            *wanted = wanted.saturating_sub(1);
+        }
+        0
     }
 }

@@ -49,6 +49,8 @@ pub(super) fn join(
     let (swarms, began) = (zipf(places.end, options.swarms), Instant::now());
     let (mut next, mut settled, count) = (places.start, 0, places.len());
     let speech = options.speech;
+    // Some are told of others once more, unasked.
+    let mut is_in = vec![false; places.end];
     while settled < count {
         if began.elapsed() > PATIENCE {
             return Err(io::Error::new(io::ErrorKind::TimedOut, format!("{settled} of {count} have joined")));
@@ -58,15 +60,16 @@ pub(super) fn join(
             next += 1;
         }
         let lost = crowd.lost;
+        let mut settle = |at: usize| settled += usize::from(!core::mem::replace(&mut is_in[at], true));
         crowd.turn(TURN, |at, heard, out| match (speech, heard) {
             (Speech::Webtorrent, Heard::Open) => Announce::new(at, swarms[at], 0, 1).push(out, at, 0),
-            (Speech::Webtorrent, Heard::Message(_)) => settled += 1,
+            (Speech::Webtorrent, Heard::Message(_)) => settle(at),
             (Speech::Swarmlet, Heard::Open) => {}
             (Speech::Swarmlet, Heard::Message(bytes)) => match ToClient::take(bytes) {
                 Ok((ToClient::Challenge { nonce }, _)) => {
                     words::push_join(out, &words::key(at), &nonce, swarms[at]);
                 }
-                _ => settled += 1,
+                _ => settle(at),
             },
         })?;
         if crowd.lost > lost {

@@ -9,7 +9,7 @@ use super::door::{BusNews, BusOrder};
 use super::{CloseReason, ConnId, Server, ServerAction};
 use crate::id::{PeerId, Topic};
 use crate::time::Instant;
-use crate::wire::bus::{Digest, INSIDE_MAX, NodeId, SAMPLE_MAX, SwarmId, Word};
+use crate::wire::bus::{Digest, INSIDE_MAX, NodeId, SAMPLE_MAX, SwarmId, Word, Words};
 use crate::wire::webtorrent::InfoHash;
 use crate::wire::{PeerView, Refusal, ToClient};
 use alloc::collections::BTreeMap;
@@ -33,7 +33,7 @@ impl Server {
                 nodes.into_iter().for_each(|node| self.gate.left_at(&self.config.tokens, node, None));
                 waited.into_iter().for_each(|(conn, request)| self.answer(now, conn, request));
             }
-            BusNews::Heard { bytes } => self.on_word(now, bytes),
+            BusNews::Heard { bytes } => self.on_words(now, bytes),
             BusNews::Found { swarm, question, digests } => self.on_found(now, swarm, question, &digests),
         }
     }
@@ -41,9 +41,10 @@ impl Server {
     /// Says something to one node, or to all.
     pub(super) fn tell(&mut self, node: Option<NodeId>, word: &Word<'_>) {
         let Some(cluster) = &mut self.cluster else { return };
-        let Some(me) = cluster.me else { return };
-        cluster.counts.said += 1;
-        self.actions.push_back(ServerAction::Bus(BusOrder::Tell { node, bytes: word.encode(me) }));
+        if cluster.me.is_some() {
+            cluster.counts.said += 1;
+            self.actions.push_back(ServerAction::Bus(BusOrder::Tell { node, word: word.encode() }));
+        }
     }
 
     /// Whether there is nobody else to ask.
@@ -69,22 +70,34 @@ impl Server {
         self.tell(node, &Word::Beat { name, count, fresh, draining });
     }
 
-    fn on_word(&mut self, now: Instant, bytes: &[u8]) {
-        let Some(cluster) = &mut self.cluster else { return };
-        let Some(me) = cluster.me else { return };
-        cluster.counts.heard += 1;
-        let Ok((node, word)) = Word::decode(bytes) else {
-            cluster.counts.refused += 1;
-            return;
-        };
-        if node == me {
-            if let Word::Beat { count, .. } = word
-                && count == cluster.beat.0
-            {
-                cluster.counts.lag_us = now.passed(cluster.beat.1);
+    fn on_words(&mut self, now: Instant, bytes: &[u8]) {
+        let Some(me) = self.cluster.as_ref().and_then(|cluster| cluster.me) else { return };
+        let Ok((node, words)) = Words::open(bytes) else { return self.count_heard(false) };
+        for word in words {
+            self.count_heard(word.is_ok());
+            match word {
+                Ok(Word::Beat { count, .. }) if node == me => self.on_own_beat(now, count),
+                Ok(word) if node != me => self.on_word(now, node, word),
+                Ok(_) | Err(_) => {}
             }
-            return;
         }
+    }
+
+    fn count_heard(&mut self, is_word: bool) {
+        if let Some(cluster) = &mut self.cluster {
+            cluster.counts.heard += 1;
+            cluster.counts.refused += u64::from(!is_word);
+        }
+    }
+
+    fn on_own_beat(&mut self, now: Instant, count: u64) {
+        if let Some(cluster) = self.cluster.as_mut().filter(|cluster| cluster.beat.0 == count) {
+            cluster.counts.lag_us = now.passed(cluster.beat.1);
+        }
+    }
+
+    fn on_word(&mut self, now: Instant, node: NodeId, word: Word<'_>) {
+        let Some(cluster) = &mut self.cluster else { return };
         match word {
             Word::Beat { fresh, draining, .. } => {
                 // The name is for those who look at what goes over the bus.

@@ -79,7 +79,7 @@ pub enum BusNews<'a> {
     Down,
     /// Some node has said something, to all or to this one. What this one says to all is heard here, too.
     Heard {
-        /// The message.
+        /// The message: one bundle.
         bytes: &'a [u8],
     },
     /// The answer to [`BusOrder::Find`].
@@ -110,7 +110,8 @@ pub enum ServerAction {
         /// Why.
         reason: CloseReason,
     },
-    /// Do something on the way to other nodes, in the order in which it is said. Where there is none, nothing.
+    /// Do something on the way to other nodes: what is to be kept, forgotten and found in this order, and what is told in
+    /// this order, after what was kept before. Where there is no way, nothing.
     Bus(BusOrder),
 }
 
@@ -121,8 +122,8 @@ pub enum BusOrder {
     Tell {
         /// To whom; `None` for all.
         node: Option<NodeId>,
-        /// The message.
-        bytes: Vec<u8>,
+        /// A word for a [`Bundle`](crate::wire::bus::Bundle).
+        word: Vec<u8>,
     },
     /// Keep this for the others to find, in place of what was kept before.
     Keep {
@@ -138,7 +139,7 @@ pub enum BusOrder {
         /// Of this swarm.
         swarm: SwarmId,
     },
-    /// Find what others have kept. Answered by [`BusNews::Found`], after all orders before.
+    /// Find what others have kept. Answered by [`BusNews::Found`], after all that was to be kept before.
     Find {
         /// Of which swarm.
         swarm: SwarmId,

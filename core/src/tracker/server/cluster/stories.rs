@@ -6,7 +6,7 @@ use crate::tracker::challenge_bytes;
 use crate::tracker::server::token::{Claims, Minter};
 use crate::tracker::server::{BusNews, BusOrder, BusSnapshot, CloseReason, ConnId, Dialect, Rate};
 use crate::tracker::server::{Server, ServerAction, ServerConfig, ServerInput};
-use crate::wire::bus::{Digest, NodeId, SwarmId, Word};
+use crate::wire::bus::{Bundle, Digest, NodeId, SwarmId, Word};
 use crate::wire::webtorrent::InfoHash;
 use crate::wire::{Address, Candidate, CandidateKind, Description, Refusal, Role, Signal, Signature};
 use crate::wire::{ToClient, ToTracker, VERSION};
@@ -50,6 +50,10 @@ enum Mail {
 
 fn node_id(node: usize) -> NodeId {
     NodeId::from_bytes([u8::try_from(node).unwrap() + 1; 8])
+}
+
+fn said(node: usize, word: &[u8]) -> Vec<u8> {
+    Bundle::new(node_id(node), word).into_bytes()
 }
 
 fn cloud() -> Cloud {
@@ -99,12 +103,11 @@ impl Cloud {
     fn order(&mut self, node: usize, order: BusOrder) {
         match order {
             _ if !self.up => {}
-            BusOrder::Tell { node: None, bytes } => {
-                (0..3).for_each(|to| self.mail.push_back((to, Mail::Heard(bytes.clone()))));
-            }
-            BusOrder::Tell { node: Some(id), bytes } => {
-                let to = (0..3).find(|to| node_id(*to) == id).unwrap();
-                self.mail.push_back((to, Mail::Heard(bytes)));
+            BusOrder::Tell { node: whom, word } => {
+                let bytes = said(node, &word);
+                for to in (0..3).filter(|to| whom.is_none_or(|id| node_id(*to) == id)) {
+                    self.mail.push_back((to, Mail::Heard(bytes.clone())));
+                }
             }
             BusOrder::Keep { swarm, bytes, life } => {
                 self.keeps += 1;
@@ -602,7 +605,7 @@ fn each_client_is_limited_where_it_is_connected() {
     cloud.pass(Duration::from_secs(60));
     let word = |via| Word::Relay { from: peer(2), address: None, to: peer(1), via, signals: vec![knock()] };
     for (via, heard) in [(Topic([2; 32]), 0), (TOPIC, 1)] {
-        let bytes = word(via).encode(node_id(1));
+        let bytes = said(1, &word(via).encode());
         cloud.handle(0, ServerInput::Bus(BusNews::Heard { bytes: &bytes }));
         assert_eq!(cloud.take(a).len(), heard);
     }
@@ -663,14 +666,14 @@ proptest! {
         let a = (0, 1);
         cloud.client(a);
         cloud.join(a);
-        for mut bytes in noise {
+        for bytes in noise {
             let hash = InfoHash([bytes.first().copied().unwrap_or(0); 20]);
             for swarm in [SwarmId::Topic(TOPIC), SwarmId::InfoHash(hash)] {
                 let digests = vec![(node_id(1), bytes.clone())];
                 cloud.handle(0, ServerInput::Bus(BusNews::Found { swarm, question: 9, digests }));
             }
             // Sound up to what is said.
-            bytes.splice(0..0, Word::Bye.encode(node_id(1)).into_iter().rev().skip(1).rev());
+            let bytes = said(1, &bytes);
             cloud.handle(0, ServerInput::Bus(BusNews::Heard { bytes: &bytes }));
             cloud.settle();
         }
