@@ -84,6 +84,7 @@ pub(super) fn join(
 /// See [`Scene::Announces`](super::Scene::Announces).
 pub(super) fn announces(options: &LoadOptions) -> io::Result<Report> {
     let mut crowd = joined(options)?;
+    rested(&options.pid);
     let swarms = zipf(options.connections, options.swarms);
     let announce = |(at, swarm): (usize, &usize)| Announce::new(at, *swarm, options.offers, 1);
     let mut announces: Vec<Announce> = swarms.iter().enumerate().map(announce).collect();
@@ -214,6 +215,7 @@ impl Pace {
 /// See [`Scene::Latency`](super::Scene::Latency).
 pub(super) fn latency(options: &LoadOptions) -> io::Result<Report> {
     let mut crowd = joined(options)?;
+    rested(&options.pid);
     let mut pace = Pace::new(options, 1, usize::MAX);
     pace.run(&mut crowd, options.rate, Duration::from_secs(1))?;
     drop(pace.take());
