@@ -86,9 +86,9 @@ pub struct BusSnapshot {
     pub up: bool,
     /// Other nodes that live.
     pub nodes: u32,
-    /// Messages and digests that went out, ever.
+    /// Words and digests that went out, ever.
     pub said: u64,
-    /// Messages and digests that came, ever.
+    /// Words and digests that came, ever.
     pub heard: u64,
     /// Of them, those that could not be read.
     pub refused: u64,
