@@ -305,7 +305,7 @@ impl Node {
         if !self.cx.config.anchor.is_empty() && self.links.understands(link, FEATURE_ANCHOR) {
             self.cx.out.control_with(link, &Message::Anchor, self.cx.config.anchor.as_bytes());
         }
-        self.swarm.on_peer(link, self.dialer.topics_of(&proven.peer), proven.topic, &mut self.cx);
+        self.swarm.on_peer(link, self.dialer.known.topics_of(&proven.peer), proven.topic, &mut self.cx);
     }
 
     /// Ends a link, whoever's fault it is.
@@ -314,7 +314,7 @@ impl Node {
         self.cx.out.unlink(link);
         let bad = self.swarm.score(link, self.cx.now) < 0;
         if self.links.len() == 0 {
-            self.dialer.hurry();
+            self.dialer.known.hurry();
         }
         self.dialer.on_lost(&peer, bad, &mut self.cx);
         self.mesh.on_down(link);

@@ -1,4 +1,5 @@
-//! Making links: who offers, glare, trickle, deadlines, budgets, back-off. Both hosts only execute.
+//! Making links: who offers, glare, trickle, deadlines, budgets. Both hosts only execute. Whom to call, and when again,
+//! is known by `known.rs`; when nobody at all, by `rest.rs`.
 //!
 //! A peer that wants a link *knocks*; a peer that agrees *offers*; the knocker *answers*. So no connection is
 //! made before both sides have said yes, which matters because a browser grants a tab only some 500 of them.
@@ -10,7 +11,10 @@
 //! Signals travel through the signaller, through linked peers, or by hand (`code.rs`); all of an attempt's the same way.
 //! A description waits a moment for its candidates: what goes together is one message for everybody on the way.
 
+mod attempt;
 mod code;
+mod known;
+mod rest;
 #[cfg(test)]
 mod stories;
 
@@ -18,36 +22,22 @@ use super::{Links, Opened};
 use crate::action::{Event, Work};
 use crate::config::Config;
 use crate::fault::Fault;
-use crate::id::{Fingerprint, JobId, LinkId, PeerId, Topic};
+use crate::id::{JobId, LinkId, PeerId, Topic};
 use crate::input::Outcome;
 use crate::outbox::{Cx, Way};
 use crate::time::{Instant, SECOND, earliest};
 use crate::util::Map;
 use crate::wire::{Candidate, Code, Description, Role, Signal};
 use alloc::vec;
-use alloc::vec::Vec;
+use attempt::{Dial, Step};
+use known::Book;
+use rest::Rest;
 
 /// Candidates of one side that are used; browsers find two to ten.
 const CANDIDATES_MAX: usize = 20;
-/// Signals wait this long for more of their side, or until its host has found all. Addresses of its own are found within a
-/// few milliseconds, and what STUN has to say within one trip.
-const TOGETHER: u64 = SECOND / 50;
-/// First back-off after a failed attempt; doubles up to 64 times this.
-const BACKOFF: u64 = 3 * SECOND;
-/// Peers that are remembered as known or failed.
-const KNOWN_MAX: usize = 512;
-/// A peer that was worth less than nothing is remembered as such for an hour (theory §4), and counts as one with so many
-/// failures: where nobody else is known, or everybody was cut off for a while, it is called again.
-const SHUN: u64 = 3600 * SECOND;
-const SHUNNED_RANK: u32 = 64;
 /// An offer comes within this time of a knock, or never: who passes knocks on may have lost it, and the signaller does not
 /// say which of them it refused.
 const KNOCK_PATIENCE: u64 = 5 * SECOND;
-/// So many connections in a row that never opened, while there is no link at all, and the network is taken for one that
-/// lets nothing through: then one at a time is tried, after a pause that doubles as that of a single peer does. A tab's
-/// 400 connections would be gone in a quarter of an hour; so they last for most of a day, and whoever moves to another
-/// network links within three minutes. More than a newcomer meets by chance: of ten pairs behind NATs eight connect.
-const MISSES_MAX: u32 = 24;
 /// Inbound attempts on top of our own, so that a newcomer is not locked out by our dialling.
 const INBOUND_EXTRA: u32 = 6;
 
@@ -55,108 +45,21 @@ const INBOUND_EXTRA: u32 = 6;
 pub(crate) struct Dialer {
     me: PeerId,
     dials: Map<PeerId, Dial>,
-    known: Map<PeerId, Known>,
+    pub(crate) known: Book,
+    rest: Rest,
     next_link: u32,
     made: u32,
-    /// Connections that never opened since one did, and how long nothing is tried therefore.
-    misses: u32,
-    rest_until: Instant,
-}
-
-struct Dial {
-    attempt: u32,
-    topic: Topic,
-    way: Way,
-    step: Step,
-    link: Option<LinkId>,
-    began: Instant,
-    deadline: Instant,
-    local: Option<Fingerprint>,
-    remote: Option<Fingerprint>,
-    /// To be said together: our description, first of all, and candidates.
-    say: Vec<Signal>,
-    /// When, where that is known.
-    say_at: Option<Instant>,
-    /// Candidates of ours.
-    found: usize,
-    added: usize,
-}
-
-#[derive(Debug, PartialEq)]
-enum Step {
-    /// We knocked; an offer should come.
-    Knocked,
-    /// The host makes our offer.
-    Offering(JobId),
-    /// Our offer is out.
-    Offered,
-    /// The host makes our answer.
-    Answering(JobId),
-    /// Both descriptions are known: the connection is being made.
-    Connecting,
-}
-
-/// A peer that the signaller or somebody else told of.
-#[derive(Debug, Default)]
-struct Known {
-    topics: Vec<Topic>,
-    complete: bool,
-    /// The signaller has it.
-    told: bool,
-    failures: u32,
-    not_before: Instant,
-    /// The last link with it ended while it was worth less than nothing: until then others are called first, and none makes
-    /// room for it.
-    shunned_until: Instant,
 }
 
 impl Dialer {
     pub(crate) const fn new(me: PeerId) -> Self {
-        Self {
-            me,
-            dials: Map::new(),
-            known: Map::new(),
-            next_link: 0,
-            made: 0,
-            misses: 0,
-            rest_until: Instant::ZERO,
-        }
-    }
-
-    /// Notes that `peer` is in `topic`, and that the signaller can reach it if that `told` us so.
-    /// `alone`: there is no link at all, and whom the signaller names is not waited for.
-    pub(crate) fn learn(&mut self, peer: PeerId, topic: Topic, complete: bool, told: bool, alone: bool) {
-        let known = self.remember(peer);
-        if told && alone {
-            known.not_before = Instant::ZERO;
-        }
-        known.complete = complete;
-        known.told |= told;
-        if !known.topics.contains(&topic) && known.topics.len() < 64 {
-            known.topics.push(topic);
-        }
-    }
-
-    /// What is known of a peer; another that failed most makes room.
-    fn remember(&mut self, peer: PeerId) -> &mut Known {
-        if self.known.len() >= KNOWN_MAX && !self.known.contains_key(&peer) {
-            let (mut worst, mut rank) = (peer, (0, Instant::ZERO));
-            for (id, known) in &self.known {
-                if (known.failures, known.not_before) >= rank {
-                    (worst, rank) = (*id, (known.failures, known.not_before));
-                }
-            }
-            self.known.remove(&worst);
-        }
-        self.known.entry(peer).or_default()
+        Self { me, dials: Map::new(), known: Book::new(), rest: Rest::new(), next_link: 0, made: 0 }
     }
 
     /// A signal to `peer` did not come there: there was nobody. A knock goes once more where another neighbour leads there.
     pub(crate) fn absent(&mut self, peer: &PeerId, way: Way, reaches: bool, cx: &mut Cx) {
-        if way == Way::Signaller
-            && let Some(known) = self.known.get_mut(peer)
-        {
-            known.told = false;
+        if way == Way::Signaller {
+            self.known.untell(peer);
         }
         if let Some(dial) = self.dials.get(peer)
             && dial.way == way
@@ -170,7 +73,7 @@ impl Dialer {
         }
     }
 
-    /// The best peer of `topic` to knock at now: never tried before tried, then by chance.
+    /// The best peer of `topic` to knock at now.
     pub(crate) fn choose(
         &self,
         topic: &Topic,
@@ -179,44 +82,21 @@ impl Dialer {
         reaches: &dyn Fn(&PeerId) -> bool,
         cx: &mut Cx,
     ) -> Option<PeerId> {
-        let mut best = Vec::new();
-        let mut fewest = u32::MAX;
-        for (id, known) in &self.known {
-            let failures = known.failures + if known.shunned_until > cx.now { SHUNNED_RANK } else { 0 };
-            if failures > fewest
-                || known.not_before > cx.now
-                || (known.complete && we_are_complete)
-                || !known.topics.contains(topic)
-                || self.dials.contains_key(id)
-                || !(known.told && cx.is_up || reaches(id))
-                || links.with(id).is_some()
-            {
-                continue;
-            }
-            if failures < fewest {
-                fewest = failures;
-                best.clear();
-            }
-            best.push(*id);
-        }
-        // Chance is drawn only where there is a choice to make.
-        if best.is_empty() { None } else { cx.rng.pick(&best).copied() }
+        let is_up = cx.is_up;
+        let may = |peer: &PeerId, told: bool| {
+            !self.dials.contains_key(peer) && (told && is_up || reaches(peer)) && links.with(peer).is_none()
+        };
+        self.known.choose(topic, we_are_complete, &may, cx)
     }
 
     /// When the next known peer of a topic may be tried again.
     pub(crate) fn retry_at(&self, now: Instant) -> Option<Instant> {
-        let mut first = (self.rest_until > now).then_some(self.rest_until);
-        for (_, known) in &self.known {
-            if known.not_before > now {
-                first = earliest(first, Some(known.not_before));
-            }
-        }
-        first
+        earliest(self.rest.until(now), self.known.retry_at(now))
     }
 
     /// Whether the network seems to let nothing through, and it is not the time to try that again.
     pub(crate) fn rests(&self, links: usize, now: Instant) -> bool {
-        links == 0 && self.misses >= MISSES_MAX && (self.rest_until > now || !self.dials.is_empty())
+        links == 0 && self.rest.holds(!self.dials.is_empty(), now)
     }
 
     /// Whether one more attempt of our own fits the budget.
@@ -235,8 +115,7 @@ impl Dialer {
     /// Asks `peer` for a link.
     pub(crate) fn knock(&mut self, peer: PeerId, topic: Topic, cx: &mut Cx) {
         let attempt = cx.rng.below(1 << 32) as u32;
-        let told = cx.is_up && self.known.get(&peer).is_some_and(|known| known.told);
-        let way = if told { Way::Signaller } else { Way::Peers };
+        let way = if cx.is_up && self.known.is_told(&peer) { Way::Signaller } else { Way::Peers };
         let mut dial = Dial::new(attempt, topic, way, Step::Knocked, cx);
         dial.deadline = cx.now.after(KNOCK_PATIENCE);
         self.dials.insert(peer, dial);
@@ -299,8 +178,8 @@ impl Dialer {
         if !welcome || !room {
             // When there is room, it is called.
             if welcome {
-                let complete = self.known.get(&peer).is_some_and(|known| known.complete);
-                self.learn(peer, topic, complete, way == Way::Signaller, false);
+                let complete = self.known.is_complete(&peer);
+                self.known.learn(peer, topic, complete, way == Way::Signaller);
             }
             return cx.relay(way, peer, vec![Signal::Decline { attempt }]);
         }
@@ -406,10 +285,8 @@ impl Dialer {
         let peer = self.peer_of(link)?;
         let dial = self.dials.remove(&peer)?;
         let (local, remote) = (dial.local?, dial.remote?);
-        if let Some(known) = self.known.get_mut(&peer) {
-            known.failures = 0;
-        }
-        self.misses = 0;
+        self.known.forgive(&peer);
+        self.rest.opened();
         Some(Opened { link, peer, local, remote, began: dial.began, topic: dial.topic })
     }
 
@@ -424,23 +301,9 @@ impl Dialer {
     /// `bad`: and it was worth less than nothing.
     pub(crate) fn on_lost(&mut self, peer: &PeerId, bad: bool, cx: &mut Cx) {
         if bad {
-            self.remember(*peer).shunned_until = cx.now.after(SHUN);
+            self.known.shun(*peer, cx.now);
         }
-        if let Some(known) = self.known.get_mut(peer) {
-            known.back_off(cx);
-        }
-    }
-
-    /// The last link is gone: nobody is waited for.
-    pub(crate) fn hurry(&mut self) {
-        for (_, known) in &mut self.known {
-            known.not_before = Instant::ZERO;
-        }
-    }
-
-    /// Whether it is remembered as worth less than nothing.
-    pub(crate) fn is_shunned(&self, peer: &PeerId, now: Instant) -> bool {
-        self.known.get(peer).is_some_and(|known| known.shunned_until > now)
+        self.known.back_off(peer, cx);
     }
 
     /// Ends attempts that took too long.
@@ -473,7 +336,7 @@ impl Dialer {
     /// Never try this peer again.
     pub(crate) fn ban(&mut self, peer: &PeerId, cx: &mut Cx) {
         self.drop_dial(peer, cx);
-        self.known.remove(peer);
+        self.known.forget(peer);
     }
 
     /// Tells everybody whom an attempt is under way with that nothing will come of it.
@@ -487,18 +350,7 @@ impl Dialer {
         while let Some(peer) = self.first(&|dial| dial.topic == *topic) {
             self.drop_dial(&peer, cx);
         }
-        self.known.retain(|_, known| {
-            known.topics.retain(|known| known != topic);
-            !known.topics.is_empty()
-        });
-    }
-
-    /// The topics that `peer` is known to be in.
-    pub(crate) fn topics_of(&self, peer: &PeerId) -> &[Topic] {
-        match self.known.get(peer) {
-            Some(known) => &known.topics,
-            None => &[],
-        }
+        self.known.forget_topic(topic);
     }
 
     pub(crate) fn dialling(&self, topic: &Topic) -> usize {
@@ -513,7 +365,7 @@ impl Dialer {
     #[cfg(feature = "lab")]
     pub(crate) fn audit(&self, config: &Config) -> Option<&'static str> {
         let broken = [
-            (self.known.len() > KNOWN_MAX, "too many peers are remembered"),
+            (!self.known.is_bounded(), "too many peers are remembered"),
             (self.dials.len() > (config.dials_max + INBOUND_EXTRA) as usize, "too many dials at a time"),
             (self.made > config.connections_max + config.dials_max, "too many connections were made"),
             (
@@ -555,15 +407,10 @@ impl Dialer {
     fn fail(&mut self, peer: PeerId, fault: Fault, cx: &mut Cx) {
         if fault != Fault::Refused && self.dials.get(&peer).is_some_and(|dial| dial.step == Step::Connecting)
         {
-            self.misses += 1;
-            if self.misses >= MISSES_MAX {
-                self.rest_until = cx.now.after(BACKOFF << (self.misses - MISSES_MAX).min(6));
-            }
+            self.rest.missed(cx.now);
         }
         self.drop_dial(&peer, cx);
-        if let Some(known) = self.known.get_mut(&peer) {
-            known.back_off(cx);
-        }
+        self.known.back_off(&peer, cx);
         cx.out.notify(Event::DialFailed { peer, fault });
     }
 
@@ -577,39 +424,5 @@ impl Dialer {
         {
             cx.out.notify(Event::NoCode { call });
         }
-    }
-}
-
-impl Dial {
-    fn new(attempt: u32, topic: Topic, way: Way, step: Step, cx: &Cx) -> Self {
-        Self {
-            attempt,
-            topic,
-            way,
-            step,
-            link: None,
-            began: cx.now,
-            deadline: cx.now + cx.config.dial_deadline,
-            local: None,
-            remote: None,
-            say: Vec::new(),
-            say_at: None,
-            found: 0,
-            added: 0,
-        }
-    }
-
-    /// Waits a moment for what belongs together.
-    fn say_later(&mut self, now: Instant) {
-        let span = if matches!(self.way, Way::Code(_)) { code::GATHERING } else { TOGETHER };
-        self.say_at = Some(now.after(span));
-    }
-}
-
-impl Known {
-    fn back_off(&mut self, cx: &mut Cx) {
-        let wait = BACKOFF << self.failures.min(6);
-        self.failures = self.failures.saturating_add(1);
-        self.not_before = cx.now.after(wait / 2 + cx.rng.below(wait / 2));
     }
 }

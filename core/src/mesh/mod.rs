@@ -5,6 +5,8 @@
 //! it, only its sender can have written it, and none counts twice. Every neighbour's parcels are paid from its own purse.
 
 mod contact;
+mod purse;
+mod routes;
 mod seal;
 #[cfg(test)]
 mod stories;
@@ -19,17 +21,12 @@ use crate::wire::mesh::{CARD_BYTES, HOPS_MAX, MET_MAX};
 use crate::wire::{Card, Frame, Message, Met, Signal};
 use alloc::vec::Vec;
 use contact::{Contact, Step};
+use purse::Purse;
+use routes::Routes;
 use seal::Holder;
 
 /// Peers that can be signalled to through others.
 const CONTACTS_MAX: usize = 256;
-/// Ways that other parcels showed, and how long each is believed.
-const ROUTES_MAX: usize = 512;
-const ROUTE_LIFE: u64 = 60 * SECOND;
-/// What passing on and answering may cost a neighbour: bytes in a minute, and at once. A connection takes
-/// 1 KiB of signals, failed attempts among them (story `newcomers`).
-const PURSE: u64 = 32 * 1024;
-const PURSE_TIME: u64 = 60 * SECOND;
 /// A neighbour is asked about a swarm this often at most.
 const ASK_EVERY: u64 = 30 * SECOND;
 /// Between two questions, to whomever.
@@ -42,7 +39,7 @@ pub(crate) struct Mesh {
     // Lists where elsewhere maps are: each kind of map is half a kilobyte, and these are short.
     neighbours: Vec<Neighbour>,
     contacts: Vec<Contact>,
-    routes: Vec<Route>,
+    routes: Routes,
     /// Parcels sealed so far.
     number: u64,
     news: Vec<(PeerId, Option<Signal>)>,
@@ -58,13 +55,6 @@ enum Mine {
     Made(Card),
 }
 
-/// By which neighbour parcels for `to` go on.
-struct Route {
-    to: PeerId,
-    by: LinkId,
-    until: Instant,
-}
-
 /// A proven link.
 struct Neighbour {
     link: LinkId,
@@ -73,8 +63,7 @@ struct Neighbour {
     card: Option<Card>,
     /// Swarms that it was asked about, when, and whether the answer is still to come.
     asked: Vec<(Topic, Instant, bool)>,
-    purse: u64,
-    paid_at: Instant,
+    purse: Purse,
 }
 
 impl Mesh {
@@ -84,7 +73,7 @@ impl Mesh {
             mine: Mine::None,
             neighbours: Vec::new(),
             contacts: Vec::new(),
-            routes: Vec::new(),
+            routes: Routes::new(),
             number: 0,
             news: Vec::new(),
         }
@@ -92,10 +81,10 @@ impl Mesh {
 
     /// A link is proven.
     pub(crate) fn on_up(&mut self, link: LinkId, peer: PeerId, cx: &mut Cx) {
-        let (asked, purse) = (Vec::new(), PURSE);
+        let (asked, purse) = (Vec::new(), Purse::new(cx.now));
         // The overlay has no key of its own, and passes on with the keys of those whom it finds.
         let card = (link == LinkId::OVERLAY).then_some(Card([0; CARD_BYTES]));
-        self.neighbours.push(Neighbour { link, peer, card, asked, purse, paid_at: cx.now });
+        self.neighbours.push(Neighbour { link, peer, card, asked, purse });
         match &self.mine {
             Mine::None => self.mine = Mine::Making(cx.out.start(Work::Exchange)),
             Mine::Made(card) => cx.out.control_with(link, &Message::Card, &card.0),
@@ -106,7 +95,7 @@ impl Mesh {
     /// A link is gone.
     pub(crate) fn on_down(&mut self, link: LinkId) {
         self.neighbours.retain(|other| other.link != link);
-        self.routes.retain(|route| route.by != link);
+        self.routes.forget(link);
         for contact in &mut self.contacts {
             if contact.unlead(link) && contact.by.is_empty() {
                 self.news.push((contact.peer, None));
@@ -200,22 +189,6 @@ impl Mesh {
         contact.lead(by);
     }
 
-    /// Notes by which neighbour parcels for `peer` go on, for a while.
-    pub(crate) fn learn_route(&mut self, peer: PeerId, by: LinkId, now: Instant) {
-        self.routes.retain(|route| route.until > now);
-        let known = self.routes.iter().position(|route| route.to == peer);
-        // Who came first is believed until it is old: nobody takes over the way to another.
-        if known.is_some_and(|at| self.routes[at].by != by)
-            || known.is_none() && self.routes.len() >= ROUTES_MAX
-        {
-            return;
-        }
-        if let Some(at) = known {
-            self.routes.remove(at);
-        }
-        self.routes.push(Route { to: peer, by, until: now.after(ROUTE_LIFE) });
-    }
-
     /// A parcel comes by.
     pub(crate) fn on_parcel(&mut self, link: LinkId, frame: &Frame<'_>, cx: &mut Cx) -> Result<(), Fault> {
         let Message::Parcel { to, from, hops, card } = frame.message else { return Err(Fault::Unexpected) };
@@ -227,7 +200,7 @@ impl Mesh {
             let Some(next) = self.next(&to, link, cx.now) else {
                 return self.pay_and_send(link, link, &Message::Unreached { peer: to }, &[], cx);
             };
-            self.learn_route(from, link, cx.now);
+            self.routes.learn(from, link, cx.now);
             let message = Message::Parcel { to, from, hops, card };
             return self.pay_and_send(link, next, &message, frame.tail, cx);
         }
@@ -245,18 +218,17 @@ impl Mesh {
     /// to a neighbour that named it.
     fn next(&self, peer: &PeerId, not: LinkId, now: Instant) -> Option<LinkId> {
         let linked = self.neighbours.iter().find(|neighbour| neighbour.peer == *peer);
-        let routed = || self.routes.iter().find(|route| route.to == *peer && route.until > now);
         let named = || {
             let contact = self.contacts.iter().find(|contact| contact.peer == *peer)?;
             contact.by.iter().copied().find(|by| *by != not && *by != LinkId::OVERLAY)
         };
-        let next = linked.map(|neighbour| neighbour.link).or_else(|| routed().map(|route| route.by));
+        let next = linked.map(|neighbour| neighbour.link).or_else(|| self.routes.find(peer, now));
         next.filter(|next| *next != not).or_else(named)
     }
 
     /// A neighbour knows no way to a peer.
     pub(crate) fn on_unreached(&mut self, link: LinkId, peer: PeerId) {
-        self.routes.retain(|route| route.to != peer || route.by != link);
+        self.routes.forget_way(&peer, link);
         for contact in &mut self.contacts {
             if contact.peer == peer && contact.unlead(link) {
                 self.news.push((peer, None));
@@ -366,16 +338,7 @@ impl Mesh {
 
     /// Whether a neighbour can pay for so many bytes.
     fn pays(&mut self, link: LinkId, bytes: usize, now: Instant) -> Result<bool, Fault> {
-        let neighbour = self.neighbour(link)?;
-        let earned = now.passed(neighbour.paid_at).min(PURSE_TIME) * PURSE / PURSE_TIME;
-        if earned > 0 {
-            neighbour.purse = (neighbour.purse + earned).min(PURSE);
-            neighbour.paid_at = now;
-        }
-        // What a message costs besides its bytes.
-        let rest = neighbour.purse.checked_sub(bytes as u64 + 64);
-        neighbour.purse = rest.unwrap_or(neighbour.purse);
-        Ok(rest.is_some())
+        Ok(self.neighbour(link)?.purse.pays(bytes, now))
     }
 
     /// Sends what `payer` caused, if it can pay for it. What it cannot is dropped.
@@ -398,7 +361,7 @@ impl Mesh {
     pub(crate) fn audit(&self) -> Option<&'static str> {
         let broken = [
             (self.contacts.len() > CONTACTS_MAX, "too many contacts"),
-            (self.routes.len() > ROUTES_MAX, "too many routes"),
+            (!self.routes.is_bounded(), "too many routes"),
             (self.contacts.iter().any(|contact| !contact.is_bounded()), "too much waits for a contact"),
         ];
         broken.iter().find(|(is, _)| *is).map(|(_, what)| *what)

@@ -1,5 +1,6 @@
 //! Stories of the mesh: what neighbours can do to signals that are not theirs, and what they cannot.
 
+use super::routes::ROUTE_LIFE;
 use super::*;
 use crate::Action;
 use crate::config::Config;
@@ -323,7 +324,7 @@ fn a_parcel_finds_its_way_back_over_many() {
     let card = *card;
     let now = net.0[0].cx.now;
     net.0[0].mesh.learn(d, card, link(1), now);
-    net.0[1].mesh.learn_route(d, link(2), now);
+    net.0[1].mesh.routes.learn(d, link(2), now);
     net.post(0, 3, knock(7));
     net.run();
     assert_eq!(net.read(3), [(a, knock(7))]);
@@ -331,7 +332,7 @@ fn a_parcel_finds_its_way_back_over_many() {
     net.run();
     assert_eq!(net.read(0), [(d, Signal::Decline { attempt: 7 })]);
     // Who came first is believed for a while: nobody takes over the way to another.
-    net.0[1].mesh.learn_route(d, link(0), now);
+    net.0[1].mesh.routes.learn(d, link(0), now);
     assert_eq!(net.0[1].mesh.next(&d, link(0), now), Some(link(2)));
     assert_eq!(net.0[1].mesh.next(&d, link(0), now.after(ROUTE_LIFE)), None);
 }
@@ -360,7 +361,7 @@ fn a_parcel_does_not_go_in_circles() {
     let nobody = PeerId([0xee; 32]);
     let now = net.0[0].cx.now;
     for (at, next) in [(0, 1), (1, 2), (2, 0)] {
-        net.0[at].mesh.learn_route(nobody, link(next), now);
+        net.0[at].mesh.routes.learn(nobody, link(next), now);
     }
     let stray = Message::Parcel { to: nobody, from: PeerId([0xdd; 32]), hops: HOPS_MAX, card: false };
     net.0[0].take_in(2, &(stray, vec![0; SEAL_BYTES]));
@@ -417,11 +418,11 @@ fn nobody_can_make_us_remember_without_end() {
         let end = &mut net.0[0];
         end.take_in(1, &(Message::Parcel { to, from, hops: 0, card: true }, tail.clone()));
         end.take_in(1, &(Message::Parcel { to: from, from: to, hops: 0, card: true }, tail.clone()));
-        end.mesh.learn_route(from, link(1), end.cx.now);
+        end.mesh.routes.learn(from, link(1), end.cx.now);
         end.cx.now = end.cx.now.after(SECOND);
     }
     let mesh = &net.0[0].mesh;
-    assert!(mesh.contacts.len() <= CONTACTS_MAX && mesh.routes.len() <= ROUTES_MAX);
+    assert!(mesh.contacts.len() <= CONTACTS_MAX && mesh.routes.is_bounded());
     net.run();
     assert!(net.0[0].mesh.take_news().iter().all(|(_, signal)| signal.is_none()));
     assert_eq!(net.0[0].mesh.contacts.len(), 0, "a card that is not its peer's is forgotten");

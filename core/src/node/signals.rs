@@ -68,8 +68,11 @@ impl Node {
         if peer == self.me || self.banned.contains(&peer) {
             return false;
         }
-        let alone = self.links.len() == 0;
-        self.dialer.learn(peer, topic, complete, way == Way::Signaller, alone);
+        let told = way == Way::Signaller;
+        self.dialer.known.learn(peer, topic, complete, told);
+        if told && self.links.len() == 0 {
+            self.dialer.known.hurry_to(&peer);
+        }
         if let Some(link) = self.links.with(&peer)
             && self.links.is_proven(link)
         {
@@ -119,7 +122,7 @@ impl Node {
                 // Who knocks has no link with us, whatever we believe.
                 self.unlink(stale, None);
             }
-            if welcome && !self.dialer.is_shunned(&peer, self.cx.now) {
+            if welcome && !self.dialer.known.is_shunned(&peer, self.cx.now) {
                 self.make_room(true);
             }
         }

@@ -1,6 +1,7 @@
 //! What is said together, and when.
 
-use super::{CANDIDATES_MAX, Dialer, TOGETHER};
+use super::attempt::TOGETHER;
+use super::{CANDIDATES_MAX, Dialer};
 use crate::action::{Action, Work};
 use crate::config::Config;
 use crate::id::{Fingerprint, JobId, LinkId, PeerId, Topic};
@@ -128,7 +129,7 @@ fn posted(cx: &mut Cx) -> Vec<Signal> {
 fn a_knock_that_one_neighbour_could_not_bring_goes_by_another_for_as_long_as_there_is_one() {
     let mut end = Offerer::new();
     let peer = PeerId([4; 32]);
-    end.dialer.learn(peer, TOPIC, false, false, false);
+    end.dialer.known.learn(peer, TOPIC, false, false);
     end.dialer.knock(peer, TOPIC, &mut end.cx);
     let knocked = posted(&mut end.cx);
     assert!(matches!(knocked[..], [Signal::Knock { .. }]));
@@ -155,11 +156,13 @@ fn a_knock_that_two_neighbours_bring_is_answered_once() {
 fn who_is_alone_calls_whom_the_signaller_names_whatever_back_off_says() {
     let mut end = Offerer::new();
     let peer = PeerId([4; 32]);
-    end.dialer.learn(peer, TOPIC, true, true, false);
+    end.dialer.known.learn(peer, TOPIC, true, true);
     end.dialer.knock(peer, TOPIC, &mut end.cx);
     end.dialer.absent(&peer, Way::Signaller, false, &mut end.cx);
     let choice = |end: &mut Offerer, alone| {
-        end.dialer.learn(peer, TOPIC, true, true, alone);
+        if alone {
+            end.dialer.known.hurry_to(&peer);
+        }
         end.dialer.choose(&TOPIC, false, &Links::default(), &|_| false, &mut end.cx)
     };
     assert_eq!(choice(&mut end, false), None);
