@@ -226,7 +226,7 @@ pub enum Event {
         /// Which share.
         content: ContentId,
     },
-    /// An HTTP source is not used any more.
+    /// An HTTP source is not used any more; one that was only out of reach is tried now and then, and used when it is back.
     SourceDropped {
         /// Its base address.
         url: String,

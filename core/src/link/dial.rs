@@ -192,11 +192,13 @@ impl Dialer {
     }
 
     fn on_offer(&mut self, peer: PeerId, attempt: u32, description: Description, cx: &mut Cx) {
-        let link = self.mint();
-        let Some(dial) = self.dials.get_mut(&peer) else { return };
-        if dial.attempt != attempt || dial.step != Step::Knocked || description.role != Role::Actpass {
+        let awaited = |dial: &Dial| dial.attempt == attempt && dial.step == Step::Knocked;
+        // What nobody waits for costs no connection.
+        if !self.dials.get(&peer).is_some_and(awaited) || description.role != Role::Actpass {
             return;
         }
+        let link = self.mint();
+        let Some(dial) = self.dials.get_mut(&peer) else { return };
         dial.link = Some(link);
         dial.remote = Some(description.fingerprint);
         dial.deadline = dial.began + cx.config.dial_deadline;

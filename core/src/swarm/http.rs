@@ -9,7 +9,7 @@ use crate::content::web_url;
 use crate::id::{ContentId, JobId, Root};
 use crate::input::{Failure, Outcome};
 use crate::outbox::Cx;
-use crate::time::{Instant, SECOND};
+use crate::time::{Instant, SECOND, earliest};
 use alloc::vec::Vec;
 use core::ops::Range;
 
@@ -20,18 +20,21 @@ impl Swarm {
             return;
         }
         self.origin_at = None;
-        let mut able = Vec::new();
+        let (mut able, mut first) = (Vec::new(), None);
         for (content, share) in &self.shares {
-            if share.is_active() && share.torrent.is_some() && !share.done_told && share.sources() > 0 {
-                able.push(*content);
+            if share.is_active() && share.torrent.is_some() && !share.done_told {
+                let source_at = share.source_at();
+                first = earliest(first, source_at);
+                if source_at.is_some() {
+                    able.push(*content);
+                }
             }
         }
         for content in &able {
             while self.fetch_one(content, cx).is_some() {}
         }
-        if !able.is_empty() {
-            self.origin_at = Some(cx.now.after(origin::LOOK));
-        }
+        // Sources that are all away are not looked at ten times a second.
+        self.origin_at = first.map(|first| first.clamp(cx.now.after(origin::LOOK), cx.now.after(SECOND)));
     }
 
     fn fetch_one(&mut self, content: &ContentId, cx: &mut Cx) -> Option<()> {

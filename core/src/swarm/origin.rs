@@ -6,9 +6,10 @@ use crate::rng::Rng;
 use crate::time::{Instant, SECOND};
 use alloc::string::String;
 
-/// Failures in a row after which a source counts as unreachable.
+/// Failures in a row after which a source counts as unreachable. It is tried on all the same, seldom: servers come back, and
+/// there may be nobody else.
 const FAILURES_MAX: u32 = 5;
-/// First pause after a failure; doubles.
+/// The pause after a failure is twice this; doubles up to 512 times.
 const BACKOFF: u64 = SECOND / 2;
 /// Peers get this long to appear before everything is fetched over HTTP.
 const GRACE: u64 = 2 * SECOND;
@@ -107,19 +108,28 @@ impl Origin {
         self.failures = 0;
     }
 
-    /// Notes a failure; `Some` when the source is to be dropped.
+    /// Whether it has answered of late, or has not been asked.
+    pub(crate) const fn is_up(&self) -> bool {
+        !self.dropped && self.failures < FAILURES_MAX
+    }
+
+    /// Notes a failure; `Some` when the source counts as dropped from now on, be it for a while.
     pub(crate) fn failed(&mut self, failure: Failure, now: Instant) -> Option<SourceFailure> {
-        self.failures += 1;
-        self.not_before = now.after(BACKOFF << self.failures.min(6));
         let busy = matches!(failure, Failure::Network | Failure::Status(429 | 500..=599));
+        // Requests that were under way together are one failure.
+        if busy && self.not_before > now {
+            return None;
+        }
+        self.failures += 1;
+        self.not_before = now.after(BACKOFF << self.failures.min(9));
         let verdict = match failure {
-            _ if busy && self.failures < FAILURES_MAX => return None,
+            _ if busy && self.failures != FAILURES_MAX => return None,
             Failure::Status(status) => SourceFailure::Status(status),
             Failure::Network | Failure::Full | Failure::Unsupported | Failure::Host => {
                 SourceFailure::Unreachable
             }
         };
-        self.dropped = true;
+        self.dropped = !busy;
         Some(verdict)
     }
 }
@@ -159,5 +169,22 @@ mod tests {
         assert_eq!(origin.failed(Failure::Status(503), now), None);
         assert!(origin.not_before > now);
         assert_eq!(origin.failed(Failure::Status(404), now), Some(SourceFailure::Status(404)));
+        assert!(origin.dropped);
+    }
+
+    #[test]
+    fn a_server_that_is_away_counts_as_dropped_once_and_is_asked_on_till_it_is_back() {
+        let (mut now, mut told) = (Instant::ZERO, 0);
+        let mut origin = Origin::new(String::new());
+        for failures in 1..30 {
+            told += u32::from(origin.failed(Failure::Network, now).is_some());
+            assert_eq!(origin.is_up(), failures < FAILURES_MAX);
+            assert_eq!(origin.failed(Failure::Network, now), None, "under way at the same time");
+            assert!(!origin.dropped && origin.not_before <= now.after(256 * SECOND));
+            now = origin.not_before;
+        }
+        assert_eq!(told, 1);
+        origin.succeeded();
+        assert!(origin.is_up());
     }
 }

@@ -5,7 +5,7 @@ use crate::action::ShareFailure;
 use crate::content::{FileEntry, Torrent};
 use crate::id::{ContentId, JobId, LinkId, Root, Topic};
 use crate::rate::Rate;
-use crate::time::Instant;
+use crate::time::{Instant, earliest};
 use crate::util::Set;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -97,9 +97,20 @@ impl Share {
     pub(crate) fn sources(&self) -> u32 {
         let mut count = 0;
         for origin in &self.origins {
-            count += u32::from(!origin.dropped);
+            count += u32::from(origin.is_up());
         }
         count
+    }
+
+    /// When the first of its HTTP sources may be asked; `None`: never.
+    pub(crate) fn source_at(&self) -> Option<Instant> {
+        let mut first = None;
+        for origin in &self.origins {
+            if !origin.dropped {
+                first = earliest(first, Some(origin.not_before));
+            }
+        }
+        first
     }
 
     /// Its files; none while they are unknown.

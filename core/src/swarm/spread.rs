@@ -276,10 +276,9 @@ impl Swarm {
     pub(super) fn on_seen(&mut self, link: LinkId, root: &Root, gained: &[u32], cx: &mut Cx) {
         let Some(file) = self.files.get_mut(root) else { return };
         let Some(spread) = &mut file.spread else { return };
-        let shown = self.peers.get(&link).and_then(|peer| peer.shown.get(root));
-        let ours = shown.map(|shown| shown.got.clone());
         for piece in gained {
-            if !ours.as_ref().is_some_and(|ours| ours.get(*piece))
+            let shown = self.peers.get(&link).and_then(|peer| peer.shown.get(root));
+            if !shown.is_some_and(|shown| shown.got.get(*piece))
                 && let Some(giver) = spread.see(link, *piece).and_then(|link| self.peers.get_mut(&link))
             {
                 giver.unspread = giver.unspread.saturating_sub(1);

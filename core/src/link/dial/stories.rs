@@ -141,6 +141,19 @@ fn a_knock_that_one_neighbour_could_not_bring_goes_by_another_for_as_long_as_the
 }
 
 #[test]
+fn offers_that_nobody_waits_for_cost_no_connections() {
+    let mut end = Offerer::new();
+    let peer = PeerId([4; 32]);
+    end.dialer.knock(peer, TOPIC, &mut end.cx);
+    let made = end.dialer.made();
+    for attempt in 0..1000 {
+        let offer = Signal::Offer { attempt, topic: TOPIC, description: description() };
+        end.dialer.on_signal(peer, Way::Peers, offer, true, 0, &mut end.cx);
+    }
+    assert_eq!(end.dialer.made(), made);
+}
+
+#[test]
 fn a_knock_that_two_neighbours_bring_is_answered_once() {
     let mut end = Offerer::new();
     let knock = Signal::Knock { attempt: ATTEMPT, topic: TOPIC };
