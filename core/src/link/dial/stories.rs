@@ -173,6 +173,7 @@ fn who_is_alone_calls_whom_the_signaller_names_whatever_back_off_says() {
     end.dialer.knock(peer, TOPIC, &mut end.cx);
     end.dialer.absent(&peer, Way::Signaller, false, &mut end.cx);
     let choice = |end: &mut Offerer, alone| {
+        end.dialer.known.learn(peer, TOPIC, true, true);
         if alone {
             end.dialer.known.hurry_to(&peer);
         }
