@@ -76,16 +76,26 @@ fn with_our_loader(script: &str) -> Result<String> {
     Ok(format!("{head}let wasm;\n{LOADER}"))
 }
 
-/// Gives short names to what module and glue share under a name with a hash: random digits do not compress.
+/// Gives short names to what module and glue share under a name with a hash, since random digits do not compress, and to
+/// what nobody else calls.
 fn shorten_names(module: &mut walrus::Module) -> Vec<(String, String)> {
+    let mut names = Vec::new();
+    for import in module.imports.iter_mut() {
+        names.push((core::mem::replace(&mut import.module, "_".into()), "_".into()));
+    }
+    names.dedup();
     let imports = module.imports.iter_mut().map(|import| &mut import.name);
     let exports = module.exports.iter_mut().map(|export| &mut export.name);
-    let hashed = imports.chain(exports).filter(|name| has_hash(name));
-    let mut names = Vec::new();
+    let hashed = imports.chain(exports).filter(|name| has_hash(name) || is_helper(name));
     for (at, name) in hashed.enumerate() {
         names.push((core::mem::replace(name, format!("_{at}")), format!("_{at}")));
     }
     names
+}
+
+/// The generator's own. The loader calls the last by its name.
+fn is_helper(name: &str) -> bool {
+    (name.starts_with("__wbindgen_") || name.starts_with("__externref_")) && name != "__wbindgen_start"
 }
 
 fn has_hash(name: &str) -> bool {
