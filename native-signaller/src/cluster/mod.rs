@@ -4,8 +4,8 @@
 //! ```text
 //! hub ─▶ orders ─▶ PUBLISH, SET … EX, DEL, MGET ─▶ Redis ─▶ SUBSCRIBE ─▶ hub
 //! ```
-//! What was told to the same node while Redis was busy with what came before is one message. A connection that fails
-//! is made anew; what it has not carried is lost, and the tracker says anew what matters.
+//! What was told to the same node within a moment is one message. A connection that fails is made anew; what it has
+//! not carried is lost, and the tracker says anew what matters.
 
 mod bundles;
 mod keys;

@@ -19,7 +19,10 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// The tracker gives signs of life to all nodes, this one too, every two seconds.
 const SILENCE_MAX: Duration = Duration::from_secs(7);
 /// Orders that go out in one write.
-const BATCH_MAX: usize = 256;
+const BATCH_MAX: usize = 1024;
+/// What comes so soon after a write waits for the next one: nobody notices a millisecond, and the busier a node is, the
+/// more goes together.
+const TOGETHER: Duration = Duration::from_millis(1);
 
 /// How a session came to its end.
 pub(super) enum Ended {
@@ -108,6 +111,7 @@ async fn say(
             });
             member.hub.bus_found(found.collect()).await;
         }
+        time::sleep(TOGETHER).await;
     }
 }
 
