@@ -69,10 +69,10 @@ impl Window {
     }
 }
 
-/// How many leaves may be under way to one peer. A quarter more in each round trip, until even what waits least does wait.
-/// Then next to none for two round trips, and every few seconds three quarters of what the way holds for one: the channel below gains
-/// speed itself at first, and others fill the line, so that only an emptied way shows how long it is. And then what keeps its share
-/// waiting.
+/// How many leaves may be under way to one peer. Half as many more in every second round trip, until even what waits least does wait: the
+/// first round trip after a growth still tells of what was sent before it. Then, and again every few seconds, three quarters of what the way
+/// holds for one round trip: others fill the line, so that only an emptied way shows how long it is. Less than that would let the channel
+/// below run dry, and a browser's begins anew with four packets. And then what keeps its share waiting.
 #[derive(Debug)]
 struct Pace {
     size: u64,
@@ -87,7 +87,8 @@ struct Pace {
 
 #[derive(Clone, Copy, Debug)]
 enum Phase {
-    Start,
+    /// Whether a whole round trip was heard of since the size grew.
+    Start(bool),
     /// After it so many leaves may be under way again.
     Drain(u64),
     Steady,
@@ -97,7 +98,7 @@ impl Pace {
     const fn new() -> Self {
         Self {
             size: LEAVES_MIN,
-            phase: Phase::Start,
+            phase: Phase::Start(true),
             least: u64::MAX,
             used: false,
             round: Instant::ZERO,
@@ -115,27 +116,24 @@ impl Pace {
         }
         let all = way + queued;
         let (least, used) = (self.least, core::mem::take(&mut self.used));
-        (self.least, self.round) = (u64::MAX, now.after((all * 1000).min(SECOND)));
+        let span = (all * 1000).min(SECOND);
+        (self.least, self.round) = (u64::MAX, now.after(span));
         match self.phase {
             Phase::Drain(before) => (self.size, self.phase) = (before, Phase::Steady),
-            Phase::Start if least < START_WAIT => self.grow(self.size / 4 * u64::from(used)),
+            Phase::Start(heard) if least < START_WAIT => {
+                self.grow(self.size / 2 * u64::from(used && heard));
+                self.phase = Phase::Start(!heard);
+            }
             Phase::Steady if now < self.drain_at => {
                 let faster = self.size / GAIN_PART * TARGET.saturating_sub(least) / TARGET;
                 let aim = self.size * (way + TARGET) / (way + least.max(TARGET)) + KEPT + faster;
                 self.grow(aim.saturating_sub(self.size).div_ceil(2) * u64::from(used));
                 self.size = (self.size - self.size.saturating_sub(aim) / 2).max(LEAVES_MIN);
             }
-            Phase::Start | Phase::Steady => {
+            Phase::Start(_) | Phase::Steady => {
                 let holds = self.size * way / (way + least).max(1);
-                // How far the start and the channel below went beyond a short queue is heard of too late for less.
-                let (before, size, ways) = match self.phase {
-                    Phase::Start => (holds, 0, 2),
-                    _ => (self.size, holds * 3 / 4, 1),
-                };
-                self.phase = Phase::Drain(before.max(LEAVES_MIN));
-                self.size = size.max(u64::from(BLOCK_LEAVES_MAX));
-                let span = (all * 1000 * ways).min(SECOND);
-                self.round = now.after(span);
+                self.phase = Phase::Drain(holds.max(LEAVES_MIN));
+                self.size = (holds * 3 / 4).max(u64::from(BLOCK_LEAVES_MAX));
                 self.drain_at = now.after(DRAIN_EVERY.max(span * DRAIN_SHARE));
             }
         }
@@ -290,6 +288,7 @@ mod tests {
             let deep = bed::Line { rate, delay, queue: rate * 3 / 10 };
             let one = bed::run(deep, &[0], 15 * SECOND);
             assert!(one.rate * 100 >= rate * 95 && one.queued <= 100_000, "{one:?} at {rate}");
+            assert!(one.first * 100 >= rate * 90, "{one:?} at {rate}");
             // The second comes at different moments of what the first does now and then.
             let (mut two, mut first, mut waits) = (u64::MAX, 0, 0);
             for later in [30, 33, 36, 39] {
@@ -304,17 +303,19 @@ mod tests {
             let short = bed::Line { queue: rate / 25, ..deep };
             let tight = bed::run(short, &[0], 15 * SECOND);
             // At 10 Mbit/s the queue has no room for one block.
-            let (share, dropped) = if rate < 2_000_000 { (50, u64::MAX) } else { (90, 20) };
+            let (share, dropped) = if rate < 2_000_000 { (50, u64::MAX) } else { (90, 0) };
             assert!(tight.rate * 100 >= rate * share && tight.dropped <= dropped, "{tight:?} at {rate}");
             // For docs/NETWORK.md, with `-- --nocapture`.
             std::println!(
-                "{rate} B/s: one {} %, {} ms; two {} %, {} ms, first {} %; short queue {} %, {} packets dropped",
+                "{rate} B/s: one {} %, {} % in 3 s, {} ms; two {} %, {} ms, first {} %; short queue {} %, {} % in 3 s, {} packets dropped",
                 one.rate * 100 / rate,
+                one.first * 100 / rate,
                 one.queued / 1000,
                 two * 100 / rate,
                 waits / 1000,
                 first,
                 tight.rate * 100 / rate,
+                tight.first * 100 / rate,
                 tight.dropped
             );
         }

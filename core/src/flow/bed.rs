@@ -18,6 +18,8 @@ const BUFFER: u64 = 128 * 1024;
 const CWND_START: u64 = 10;
 const CWND_MIN: u64 = 4;
 const RTO: u64 = SECOND;
+/// Leaves that a receiver asks for at first; half of what has come is added to it (`picker::window`).
+const ASKED: u64 = 2 * BLOCK_LEAVES_MAX as u64;
 
 /// The line: bytes per second, microseconds one way, bytes of queue.
 #[derive(Clone, Copy)]
@@ -34,6 +36,8 @@ pub(super) struct Seen {
     pub(super) shares: Vec<u64>,
     /// Bytes per second of all, from two seconds after the first began.
     pub(super) rate: u64,
+    /// Bytes per second of the first link in the three seconds after its first block has come.
+    pub(super) first: u64,
     /// Microseconds of queue that 95 % of the moments stay below.
     pub(super) queued: u64,
     pub(super) dropped: u64,
@@ -67,6 +71,8 @@ struct Link {
     got: BTreeSet<u64>,
     whole: u64,
     taken: u64,
+    /// Leaves that the receiver asked for until now, as far as the sender knows.
+    asked: u64,
 }
 
 /// Runs links that begin at these microseconds over one line.
@@ -80,6 +86,7 @@ pub(super) fn run(line: Line, starts: &[u64], until: u64) -> Seen {
     let all_from = starts.iter().max().copied().unwrap_or(0) + 2 * SECOND;
     let mut seen = Seen { shares: alloc::vec![0; starts.len()], ..Seen::default() };
     let (mut samples, mut looked, mut bytes) = (Vec::new(), 0, 0);
+    let mut first_at = None;
     while let Some(Reverse((now, _, at, what))) = bed.events.pop() {
         if now > until {
             break;
@@ -96,6 +103,10 @@ pub(super) fn run(line: Line, starts: &[u64], until: u64) -> Seen {
         if now > 2 * SECOND {
             bytes += fresh;
         }
+        if at == 0 && fresh > 0 {
+            let from = *first_at.get_or_insert(now);
+            seen.first += if now - from < 3 * SECOND { fresh } else { 0 };
+        }
         if now > all_from {
             seen.shares[at] += fresh;
         }
@@ -104,6 +115,7 @@ pub(super) fn run(line: Line, starts: &[u64], until: u64) -> Seen {
     seen.queued = samples[samples.len() * 95 / 100];
     seen.rate = bytes * SECOND / (until - 2 * SECOND);
     seen.dropped = bed.dropped;
+    seen.first /= 3;
     seen
 }
 
@@ -150,6 +162,7 @@ impl Link {
             got: BTreeSet::new(),
             whole: 0,
             taken: 0,
+            asked: ASKED,
         }
     }
 
@@ -174,6 +187,7 @@ impl Link {
             What::Acked(blocks, clock) => {
                 let leaves = blocks * u64::from(BLOCK_LEAVES_MAX);
                 assert!(self.flow.acked(Instant::from_micros(now), leaves, clock).is_some());
+                self.asked = leaves + ASKED + leaves / 2;
             }
             What::Timer(timer) => {
                 if timer == self.timer && !self.flight.is_empty() {
@@ -185,6 +199,7 @@ impl Link {
         }
         while self.begun
             && self.flow.has_room(0)
+            && (self.given / PACKETS + 1) * u64::from(BLOCK_LEAVES_MAX) <= self.asked
             && (self.given - self.next + self.lost.len() as u64) * PACKET + BLOCK <= BUFFER
         {
             self.flow.send(Instant::from_micros(now), BLOCK_LEAVES_MAX);
@@ -215,7 +230,8 @@ impl Link {
         }
         if full && self.lost.is_empty() {
             self.partial += 1;
-            if self.cwnd < self.ssthresh || self.partial >= self.cwnd {
+            // Two packets are acknowledged at a time, for which slow start adds one.
+            if self.partial >= if self.cwnd < self.ssthresh { 2 } else { self.cwnd } {
                 (self.cwnd, self.partial) = (self.cwnd + 1, 0);
             }
         }

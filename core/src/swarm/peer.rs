@@ -134,7 +134,7 @@ impl Peer {
             pace: 0,
             snubs: 0,
             shunned_until: now,
-            window: BLOCK_LEAVES_MAX,
+            window: 2 * BLOCK_LEAVES_MAX,
             earned: Window::new(0, 1024),
             taken: 0,
             told_taken: 0,

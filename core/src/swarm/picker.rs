@@ -175,11 +175,11 @@ pub(crate) fn ahead(rtt: u64) -> u64 {
 /// How many leaves may be outstanding at one source, of bytes per second and a round trip in microseconds.
 ///
 /// The bandwidth-delay product and a quarter of a second on top, or what prompt answers have earned it;
-/// never more than half of what the source has proven (a liar keeps us waiting for little); `most` at most.
+/// never more than two blocks and half of what the source has proven (a liar keeps us waiting for little); `most` at most.
 pub(crate) fn window(rate: u64, rtt: u64, earned: u64, proven_leaves: u64, most: u32) -> u32 {
     // No link is faster than 2^36 bytes in a second or slower than 2^26 microseconds; their product fits.
     let by_rate = rate.min(1 << 36) * ahead(rtt) / (SECOND * u64::from(LEAF_BYTES)) + WINDOW_MIN * 2;
-    let by_trust = WINDOW_MIN + proven_leaves / 2;
+    let by_trust = 2 * WINDOW_MIN + proven_leaves / 2;
     by_rate.max(earned).min(by_trust).clamp(WINDOW_MIN, u64::from(most)) as u32
 }
 
@@ -287,12 +287,12 @@ mod tests {
     }
 
     #[test]
-    fn an_unproven_source_gets_one_block_and_a_proven_one_fills_its_pipe() {
-        assert_eq!(window(0, 0, 0, 0, 256), 4);
+    fn an_unproven_source_gets_two_blocks_and_a_proven_one_fills_its_pipe() {
+        assert_eq!(window(0, 0, 0, 0, 256), 8);
         assert_eq!(window(u64::MAX, u64::MAX, 0, 1 << 40, 256), 256);
         // 5 MB/s at 40 ms: 250 ms ahead are 76 leaves and 8 to grow by.
         assert_eq!(window(5_000_000, 40_000, 0, 10_000, 256), 84);
-        assert_eq!(window(5_000_000, 40_000, 0, 40, 256), 24);
+        assert_eq!(window(5_000_000, 40_000, 0, 40, 256), 28);
         assert_eq!(window(100_000, 40_000, 60, 500, 256), 60);
     }
 }
