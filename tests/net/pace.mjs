@@ -2,7 +2,8 @@
 // How much of a line transfers take, how long others wait for it, and how two share it: pages with Swarmlet, native peers, and programs
 // that write to a data channel of the browser and know nothing of lines. One side is behind the line, the other is not; a ping
 // from the one to the other runs beside each transfer. A JSON line for each on stdout, and a table in the end.
-//   SECONDS=12 LINES=1,2,3,4 QUEUE_MS=300,rtt WAYS=raw-full,raw-256,pages,two,native node tests/net/pace.mjs
+// One page or native peer takes MIB from another; the other ways go on for SECONDS.
+//   MIB=64 SECONDS=12 LINES=1,2,3,4 QUEUE_MS=300,rtt WAYS=raw-full,raw-256,pages,two,native node tests/net/pace.mjs
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
@@ -20,7 +21,13 @@ import { Bed } from './bed.mjs';
  */
 
 const MBIT = 1_000_000;
+const mib = Number(process.env.MIB ?? 64);
 const seconds = Number(process.env.SECONDS ?? 12);
+/** Of one transfer no more is waited for. */
+const LONGEST_MS = 90_000;
+/** Until then a transfer is in its beginning. */
+const FIRST_MS = 3_000;
+const LEAF = 16_384;
 /** The second of two transfers begins so much later: who comes late must neither starve nor push the other aside. */
 const HEAD_START_MS = 3_000;
 const PING_MS = 40;
@@ -84,46 +91,56 @@ async function raw(from, to, high) {
     };
   });
   await from.ask('send', (t, most) => { void t.sendRaw(Number.MAX_SAFE_INTEGER, most); }, high);
-  return watched([to], [from, to]);
+  return watched([to], [from, to], wait(seconds * 1000));
 }
 
-/** What receivers note, and what closes everything. @param {Peer[]} receivers @param {Peer[]} all @returns {Promise<Transfer>} */
-async function watched(receivers, all) {
+/** What receivers noted until then, and what closes everything.
+ * @param {Peer[]} receivers @param {Peer[]} all @param {Promise<unknown>} until @returns {Promise<Transfer>} */
+async function watched(receivers, all, until) {
   /** @type {Transfer} */
   const transfer = { marks: [], close: () => Promise.all(all.map((peer) => peer.close())) };
-  await wait(seconds * 1000);
+  await until;
   for (const to of receivers) transfer.marks.push(await to.ask('marks', (t) => t.marks));
   return transfer;
 }
 
-/** Fetches, and notes what is there at each event. @param {Peer} to @param {string} link */
-const begin = (to, link) => to.ask('add', async (t, given) => {
+/** Fetches, and notes what is there at each event: the first leaf, progress, the last. @param {Peer} to @param {string} link @param {number} size
+ * @returns {Promise<string>} */
+const begin = (to, link, size) => to.ask('add', async (t, given) => {
   t.marks = [];
-  const { id } = t.keep(await t.node.add(given));
-  t.node.events.addEventListener('progress', () => {
-    t.marks.push([performance.timeOrigin + performance.now(), t.shares.get(id).stats().done]);
+  const note = (/** @type {number} */ bytes) => t.marks.push([performance.timeOrigin + performance.now(), bytes]);
+  t.node.events.addEventListener('share', (/** @type {any} */ { detail }) => {
+    if (detail.state === 'first-leaf') note(given.leaf);
   });
-}, link);
+  const share = await t.node.add(given.link);
+  t.node.events.addEventListener('progress', () => { if (share.stats().done > (t.marks.at(-1)?.[1] ?? 0)) note(share.stats().done); });
+  share.done.then(() => note(given.size));
+  return t.keep(share).id;
+}, { link, size, leaf: LEAF });
 
 /** Pages that each fetch what a page of their own seeds; each begins a little later than the one before.
  * @param {[from: World, to: World]} worlds @param {Line} line @param {number} count @returns {Promise<Transfer>} */
 async function pages([from, to], line, count) {
+  const size = count === 1 ? mib * MiB : enough(line);
   const pairs = await Promise.all(Array.from({ length: count }, async (_, at) => {
     const seed = await from.peer(`seed ${at}`, { storage: 'memory' });
-    const { link } = await seed.ask('seed', (t, file) => t.seed([file]), { path: 'pace.bin', size: enough(line), seed: at + 1 }, 60_000);
+    const { link } = await seed.ask('seed', (t, file) => t.seed([file]), { path: 'pace.bin', size, seed: at + 1 }, 60_000);
     return { seed, link, leech: await to.peer(`leech ${at}`, { storage: 'memory' }) };
   }));
+  /** @type {Promise<unknown> | undefined} */
+  let until;
   for (const [at, { leech, link }] of pairs.entries()) {
     if (at > 0) await wait(HEAD_START_MS);
-    await begin(leech, link);
+    const id = await begin(leech, link, size);
+    if (count === 1) until = Promise.race([leech.done(id, 2 * LONGEST_MS), wait(LONGEST_MS)]);
   }
-  return watched(pairs.map(({ leech }) => leech), pairs.flatMap(({ seed, leech }) => [seed, leech]));
+  return watched(pairs.map(({ leech }) => leech), pairs.flatMap(({ seed, leech }) => [seed, leech]), until ?? wait(seconds * 1000));
 }
 
-/** Native peers. @param {Bed} bed @param {Line} line @param {string} base @param {string} folder @returns {Promise<Transfer>} */
-async function native(bed, line, base, folder) {
+/** Native peers. @param {Bed} bed @param {string} base @param {string} folder @returns {Promise<Transfer>} */
+async function native(bed, base, folder) {
   const path = join(folder, 'pace.bin');
-  await writeFile(path, randomBytes(enough(line)));
+  await writeFile(path, randomBytes(mib * MiB));
   const seed = new Command(['seed', path, '--signaller', base], bed.within('a'));
   const { link } = await seed.hears('share');
   const get = new Command(['get', link, '--signaller', base, '--output', join(folder, `taken ${performance.now()}`)], bed.within('b'));
@@ -133,7 +150,7 @@ async function native(bed, line, base, folder) {
     const { done = 0 } = get.said.findLast((line) => line.done !== undefined) ?? {};
     if (done > (marks.at(-1)?.[1] ?? 0)) marks.push([Date.now(), done]);
   }, 10);
-  await wait(seconds * 1000);
+  await Promise.race([get.hears('complete', 2 * LONGEST_MS), wait(LONGEST_MS)]);
   clearInterval(timer);
   return { marks: [marks], close: () => Promise.all([get.stop(), seed.stop()]) };
 }
@@ -146,7 +163,7 @@ const WAYS = {
     raw(await from.page('from'), await to.page('to'), MiB / 4)) },
   pages: { name: 'page to page', run: (_, line, __, worlds) => pages(worlds, line, 1) },
   two: { name: 'two of these', run: (_, line, __, worlds) => pages(worlds, line, 2) },
-  native: { name: 'native to native', run: (bed, line, base, _, folder) => native(bed, line, base, folder) },
+  native: { name: 'native to native', run: (bed, _, base, __, folder) => native(bed, base, folder) },
 };
 
 /** @param {number} value @param {number} [digits] */
@@ -173,9 +190,11 @@ async function measure(bed, line, queue, way, base, worlds, folder) {
   const queued = (/** @type {number} */ share) => round(nearest(times, share) - 2 * line.delay);
   const each = Array.from({ length: Math.floor((until - from) / 1000) }, (_, at) => (
     marks.map((of) => round(rate(of, from + at * 1000, from + (at + 1) * 1000)))));
+  const carried = Math.max(...marks.map((of) => of[of.length - 1][1]));
+  const whole = rates.length === 1 && !way.startsWith('raw') && carried === mib * MiB;
   return {
-    line: line.name, queue_ms: queue, way, mbit_s: round(sum, 2), of_line: round(sum / line.rate, 3),
-    larger_share: rates.length > 1 ? round(Math.max(...rates) / sum, 3) : undefined,
+    line: line.name, queue_ms: queue, way, mib: whole ? mib : undefined, seconds: round((until - from) / 1000), mbit_s: round(sum, 2), of_line: round(sum / line.rate, 3),
+    first_mbit_s: round(marks.reduce((all, of) => all + rate(of, from, Math.min(from + FIRST_MS, until)), 0), 2),
     first_share: rates.length > 1 ? round(rates[0] / sum, 3) : undefined,
     queued_p50_ms: queued(0.5), queued_p95_ms: queued(0.95),
     overflowed: round((after.overflowed - before.overflowed) / (after.packets - before.packets + after.overflowed - before.overflowed), 5),
@@ -216,14 +235,14 @@ await withFolder(async (folder) => {
     }
   }
 });
-console.log('| line | queue | what | Mbit/s | of the line | of a raw channel | longer round trip: half, 95 % | packets without room | shares |');
-console.log('|---|---|---|---|---|---|---|---|---|');
+console.log('| line | queue | what | Mbit/s | in the first 3 s | of the line | of a raw channel | longer round trip: half, 95 % | packets without room | shares |');
+console.log('|---|---|---|---|---|---|---|---|---|---|');
 for (const row of rows) {
   const best = Math.max(...rows.filter(({ line, queue_ms, way }) => (
     line === row.line && queue_ms === row.queue_ms && way.startsWith('raw'))).map(({ mbit_s }) => mbit_s));
   const percent = (/** @type {number} */ part, digits = 0) => `${(part * 100).toFixed(digits)} %`;
   const shares = row.first_share === undefined ? '' : `${percent(row.first_share)} / ${percent(1 - row.first_share)}`;
-  console.log(`| ${row.line} | ${row.queue_ms} ms | ${WAYS[row.way].name} | ${row.mbit_s.toFixed(1)} | ${percent(row.of_line ?? 0)} `
+  console.log(`| ${row.line} | ${row.queue_ms} ms | ${WAYS[row.way].name} | ${row.mbit_s.toFixed(1)} | ${(row.first_mbit_s ?? 0).toFixed(1)} | ${percent(row.of_line ?? 0)} `
     + `| ${best > 0 ? (row.mbit_s / best).toFixed(2) : ''} | ${row.queued_p50_ms} ms, ${row.queued_p95_ms} ms `
     + `| ${percent(row.overflowed ?? 0, 2)} | ${shares} |`);
 }
