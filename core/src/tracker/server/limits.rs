@@ -13,7 +13,8 @@ use core::time::Duration;
 pub struct ServerConfig {
     /// Who is let in.
     pub tokens: TokenRules,
-    /// From connecting to a good first message.
+    /// From connecting to a good first message. WebTorrent clients say nothing before they have gathered candidates, for which they
+    /// give themselves 5 s (simple-peer's `iceCompleteTimeout`).
     pub hello_deadline: Duration,
     /// Connections, whether they have said who they are or not. About 1.5 KB each, here.
     pub connections_max: u32,
@@ -56,7 +57,7 @@ impl Default for ServerConfig {
     fn default() -> Self {
         Self {
             tokens: TokenRules::default(),
-            hello_deadline: Duration::from_secs(5),
+            hello_deadline: Duration::from_secs(15),
             connections_max: 90_000,
             connections_per_network_max: 64,
             swarms_max: 1_000_000,

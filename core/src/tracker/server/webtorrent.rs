@@ -65,14 +65,21 @@ pub(super) struct Pending {
     /// The node of who made it, if that is another.
     node: Option<NodeId>,
     from: ConnId,
+    info_hash: InfoHash,
     id: OfferId,
     until: Instant,
 }
 
 impl Pending {
     /// An offer that is handed out now.
-    pub(super) fn new(node: Option<NodeId>, from: ConnId, id: OfferId, now: Instant) -> Self {
-        Self { node, from, id, until: now + OFFER_LIFE }
+    pub(super) fn new(
+        node: Option<NodeId>,
+        from: ConnId,
+        info_hash: InfoHash,
+        id: OfferId,
+        now: Instant,
+    ) -> Self {
+        Self { node, from, info_hash, id, until: now + OFFER_LIFE }
     }
 }
 
@@ -104,6 +111,12 @@ impl Client {
 
     fn joined_mut(&mut self, info_hash: &InfoHash) -> Option<&mut Joined> {
         self.swarms.iter_mut().find(|joined| joined.info_hash == *info_hash)
+    }
+
+    /// Members of a swarm whose offers it has not answered.
+    fn is_asked_by(&self, now: Instant, info_hash: &InfoHash) -> Vec<ConnId> {
+        let here = self.pending.iter().filter(|offer| offer.node.is_none() && offer.info_hash == *info_hash);
+        here.filter(|offer| offer.until > now).map(|offer| offer.from).collect()
     }
 
     fn remember(&mut self, offer: Pending, now: Instant) {

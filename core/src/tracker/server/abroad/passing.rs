@@ -105,7 +105,7 @@ impl Server {
         let Ok(session) = Sdp::read(sdp).and_then(|sdp| self.session(sdp)) else { return };
         let passing = self.arriving(session.candidates(), address, target);
         let bytes = Envelope { info_hash, peer, id, answer: false }.encode(&session, passing, self.sheet());
-        self.remember_offer(now, target, Pending::new(Some(node), ConnId(conn), id, now));
+        self.remember_offer(now, target, Pending::new(Some(node), ConnId(conn), info_hash, id, now));
         self.counts.relays[SIGNAL_OFFER] += 1;
         self.actions.push_back(ServerAction::Send { conn: target, bytes });
     }

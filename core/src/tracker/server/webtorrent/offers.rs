@@ -28,12 +28,14 @@ impl Server {
     ) {
         let info_hash = announce.info_hash;
         let lists = self.config.lists;
-        let joined = client_mut(&mut self.conns, id).and_then(|client| client.joined_mut(&info_hash));
-        if joined.is_none_or(|joined| joined.lists.take(lists, now).is_err()) {
+        let Some(client) = client_mut(&mut self.conns, id) else { return };
+        if client.joined_mut(&info_hash).is_none_or(|joined| joined.lists.take(lists, now).is_err()) {
             return;
         }
+        // Where two offer to each other at once their clients (WebTorrent 3.0.21) close one connection each, not always the same.
+        let met = client.is_asked_by(now, &info_hash);
         let chosen = self.flocks.choose(&info_hash, id, complete, announce.offers.len(), &mut self.rng);
-        let mut chosen = chosen.into_iter();
+        let mut chosen = chosen.into_iter().filter(|target| !met.contains(target));
         let mut abroad = self.takers_abroad(info_hash, complete);
         for Offer { id: offer, sdp } in &announce.offers {
             let Ok(session) = self.session(*sdp) else {
@@ -64,7 +66,7 @@ impl Server {
             room = rest;
             match taker {
                 Taker::Here(target) => {
-                    self.remember_offer(now, target, Pending::new(None, id, *offer, now));
+                    self.remember_offer(now, target, Pending::new(None, id, info_hash, *offer, now));
                     self.actions.push_back(ServerAction::Send { conn: target, bytes });
                 }
                 Taker::Abroad(node) => self.send_offer_abroad(node, id, envelope, complete, &session),
@@ -148,7 +150,8 @@ impl Server {
         let Answer { info_hash, peer, to, id: offer, sdp } = *answer;
         let Some(client) = client_mut(&mut self.conns, id) else { return };
         let is_member = client.joined(&info_hash).is_some_and(|joined| joined.peer == peer);
-        let found = client.pending.iter().position(|pending| pending.id == offer).filter(|_| is_member);
+        let is_it = |pending: &Pending| pending.id == offer && pending.info_hash == info_hash;
+        let found = client.pending.iter().position(is_it).filter(|_| is_member);
         let Some(Pending { node, from: target, .. }) = found.map(|at| client.pending.remove(at)) else {
             self.counts.refusals[Refusal::Relay as usize] += 1;
             return;

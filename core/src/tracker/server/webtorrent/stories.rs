@@ -198,6 +198,26 @@ fn an_answer_is_passed_only_from_whom_got_the_offer() {
 }
 
 #[test]
+fn two_do_not_offer_to_each_other_at_once() {
+    let mut w = world(|_| {});
+    let (a, b) = (w.joined(1, "1"), w.joined(2, "1"));
+    let (written, _) = sdp("8.8.1.1");
+    w.say(a, &announce(1, "1", &[(1, &written)]));
+    assert_eq!(w.take(b).len(), 1);
+    let (back, passed) = sdp("8.8.2.1");
+    assert_eq!(w.say(b, &announce(2, "1", &[(2, &back)])), [counts(0, 2)]);
+    assert_eq!(w.take(a), Vec::<String>::new(), "it has an offer of that one to answer");
+    let c = w.joined(3, "1");
+    w.say(b, &announce(2, "1", &[(3, &back), (4, &back)]));
+    assert_eq!((w.take(a).len(), w.take(c).len()), (0, 1), "others are offered to");
+    w.say(b, &answer(2, 1, 1, &back));
+    assert_eq!(w.take(a).len(), 1);
+    w.say(b, &announce(2, "1", &[(5, &back), (6, &back)]));
+    let came = w.take(a).concat();
+    assert!(came.contains(&passed), "answered, it may make one of its own: {came}");
+}
+
+#[test]
 fn who_is_complete_stays_so_and_is_not_matched_with_its_like() {
     let mut w = world(|_| {});
     let seed = w.open(1);
@@ -277,7 +297,10 @@ fn silence_is_closed() {
     let mut w = world(|_| {});
     let silent = w.open(1);
     let spoken = w.joined(2, "1");
-    w.later(Duration::from_secs(5));
+    w.later(Duration::from_secs(8));
+    w.handle(ServerInput::Timeout);
+    assert_eq!(w.closed, BTreeMap::new(), "clients may gather candidates for 5 s first");
+    w.later(Duration::from_secs(7));
     w.handle(ServerInput::Timeout);
     assert_eq!(w.closed, BTreeMap::from([(silent, CloseReason::Deadline)]));
     assert_eq!(w.say(spoken, &event(2, "update")), [counts(0, 1)]);
