@@ -76,7 +76,7 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         title: "100 peers, C = 4",
-        command: "flash-crowd --peers 100 --mib 16 --origin-ratio 4 --seeds 10",
+        command: "flash-crowd --peers 100 --mib 16 --origin-ratio 4 --seeds 30",
         checks: &[
             at_most("A1", "ratio_last", 1.10),
             at_most("A1", "ratio_median", 1.06),
@@ -87,7 +87,7 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         title: "100 peers, C = 1",
-        command: "flash-crowd --peers 100 --mib 16 --origin-ratio 1 --seeds 10",
+        command: "flash-crowd --peers 100 --mib 16 --origin-ratio 1 --seeds 30",
         checks: &[
             at_most("A1", "ratio_last", 1.10),
             at_most("A2", "origin_until_out", 1.15),
