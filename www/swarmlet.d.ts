@@ -293,7 +293,8 @@ export interface NodeEventMap {
   link: CustomEvent<{ state: 'up' | 'down' | 'failed'; peer: string; took?: number; fault?: string | null }>;
   /** A peer lied and is shut out. */
   ban: CustomEvent<{ peer: string; fault: string }>;
-  /** An HTTP source is not used any more. `bad-data`: it served bytes that are not the content. */
+  /** An HTTP source is not used any more. `bad-data`: it served bytes that are not the content. `unreachable`, or a `status` of 429 or 5xx: it is tried again
+   * now and then, and used when it is back, which `sources` in the stats tells. */
   source: CustomEvent<{ state: 'dropped'; url: string; reason: 'bad-data' | 'status' | 'unreachable'; status?: number }>;
   /** `retry`: milliseconds until the next try. */
   signaller: CustomEvent<{ state: 'up' | 'down' | 'refused'; retry?: number; reason?: string }>;
