@@ -76,6 +76,16 @@ fn every_offer_is_handed_on_and_every_answer_comes_back() {
     assert_eq!(report["lost"], 0);
 }
 
+#[test]
+fn every_newcomer_is_introduced_to_all_that_it_calls() {
+    // 256 stay at the same time, so most of those who come are called by others until the moment that they leave.
+    let report = Program::start().load("joins --speech swarmlet --connections 40 --swarms 2 --seconds 2");
+    let number = |name: &str| report[name].as_f64().unwrap();
+    assert!(number("joins_per_second") > 200.0, "{report}");
+    assert!(number("introductions_each") > 4.5, "{report}");
+    assert_eq!((number("unfinished"), number("declined"), number("lost")), (0.0, 0.0, 0.0), "{report}");
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_silent_client_costs_little_memory_in_either_dialect() {

@@ -9,7 +9,7 @@ use super::scenes::{joined, zipf};
 use super::words::{self, Announce, Word};
 use super::{LoadOptions, Speech};
 use core::time::Duration;
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::io;
 use std::time::Instant;
 use swarmlet_core::PeerId;
@@ -36,6 +36,8 @@ struct Newcomer {
     /// Introductions that it waits for; unknown until the server has counted the swarm.
     wanted: Option<usize>,
     made: usize,
+    /// Whom it has called and not heard from, where those who call choose whom.
+    called: Vec<PeerId>,
     /// Done, and waits for its turn to leave.
     stays: bool,
 }
@@ -45,11 +47,19 @@ struct Newcomer {
 struct Missed {
     absent: u64,
     declined: u64,
+    /// Hung up with the call on its way to it: no server can tell. A peer that is called waits in vain then.
+    gone: u64,
 }
 
 impl Newcomer {
     fn is_done(&self) -> bool {
         self.wanted.is_some_and(|wanted| self.made >= wanted)
+    }
+
+    /// Whether it waited for that one; it does no more.
+    fn is_heard_by(&mut self, peer: &PeerId) -> bool {
+        let at = self.called.iter().position(|called| called == peer);
+        at.map(|at| self.called.swap_remove(at)).is_some()
     }
 }
 
@@ -73,6 +83,10 @@ struct Scene<'a> {
     staying: VecDeque<usize>,
     next: usize,
     keys: Vec<Key>,
+    /// Who the residents are, where they have keys.
+    resident_peers: Vec<PeerId>,
+    /// Whose keys are not in use: they have hung up.
+    gone: HashSet<PeerId>,
     traffic: Traffic,
 }
 
@@ -86,7 +100,13 @@ pub(super) fn run(options: &LoadOptions) -> io::Result<Report> {
         Speech::Swarmlet => (0..KEYS).map(|at| words::key(options.connections + at)).collect(),
         Speech::Webtorrent => Vec::new(),
     };
-    let mut scene = Scene { options, residents, newcomers, staying, next, keys, traffic };
+    let gone = HashSet::new();
+    let resident_peers = match options.speech {
+        Speech::Swarmlet => (0..options.connections).map(|at| words::key(at).peer_id()).collect(),
+        Speech::Webtorrent => Vec::new(),
+    };
+    let mut scene =
+        Scene { options, residents, newcomers, staying, next, keys, resident_peers, gone, traffic };
     rested(&options.pid);
     for slot in 0..AT_ONCE {
         scene.come(slot, &mut crowd)?;
@@ -108,6 +128,7 @@ pub(super) fn run(options: &LoadOptions) -> io::Result<Report> {
     report.put("unfinished", unfinished);
     report.put("absent", missed.absent);
     report.put("declined", missed.declined);
+    report.put("gone", missed.gone);
     report.put("lost", crowd.lost);
     report.usage(before, after, joins as f64);
     Ok(report)
@@ -119,13 +140,44 @@ impl Scene<'_> {
         self.next += 1;
         // The same share of newcomers for each swarm as of residents.
         let swarm = self.residents[self.next % self.residents.len()];
-        let newcomer =
-            Newcomer { serial: self.next, swarm, since: Instant::now(), wanted: None, made: 0, stays: false };
+        let (serial, since, called) = (self.next, Instant::now(), Vec::new());
+        let newcomer = Newcomer { serial, swarm, since, wanted: None, made: 0, called, stays: false };
         match self.newcomers.get_mut(slot) {
-            Some(before) => *before = newcomer,
+            Some(before) => {
+                let before = core::mem::replace(before, newcomer);
+                self.part_with(before.serial);
+            }
             None => self.newcomers.push(newcomer),
         }
+        if let Some(peer) = self.peer(serial) {
+            self.gone.remove(&peer);
+        }
         crowd.connect(self.options.connections + slot)
+    }
+
+    /// Who hangs up, if enough are there: of those whom nobody waits for, the one who has stayed longest.
+    fn leaver(&mut self) -> Option<usize> {
+        let is_awaited = |slot: &usize| {
+            let peer = self.peer(self.newcomers[*slot].serial);
+            peer.is_some_and(|peer| self.newcomers.iter().any(|other| other.called.contains(&peer)))
+        };
+        let is_full = self.staying.len() > STAYING;
+        let at = self.staying.iter().position(|slot| is_full && !is_awaited(slot))?;
+        self.staying.remove(at)
+    }
+
+    fn peer(&self, serial: usize) -> Option<PeerId> {
+        Some(self.keys.get(serial % KEYS)?.peer_id())
+    }
+
+    /// Nobody waits for somebody who hangs up now.
+    fn part_with(&mut self, serial: usize) {
+        let Some(peer) = self.peer(serial) else { return };
+        self.gone.insert(peer);
+        for slot in 0..self.newcomers.len() {
+            let is_missed = self.miss(slot, &peer);
+            self.traffic.missed.gone += u64::from(is_missed);
+        }
     }
 
     /// Lets others come for those who are done, or never will be.
@@ -139,8 +191,7 @@ impl Scene<'_> {
                 newcomer.stays = true;
                 self.traffic.joins += 1;
                 self.staying.push_back(slot);
-                let is_full = self.staying.len() > STAYING;
-                let free = self.staying.pop_front_if(|_| is_full).unwrap_or(self.newcomers.len());
+                let free = self.leaver().unwrap_or(self.newcomers.len());
                 self.come(free, crowd)?;
             } else if newcomer.since.elapsed() > PATIENCE {
                 self.traffic.unfinished += 1;
@@ -159,7 +210,7 @@ impl Scene<'_> {
         }
         let messages = match self.options.speech {
             Speech::Webtorrent => self.webtorrent(at, slot, &heard, out),
-            Speech::Swarmlet => self.swarmlet(slot, &heard, out),
+            Speech::Swarmlet => self.swarmlet(at, slot, &heard, out),
         };
         self.traffic.sent[0] += messages;
         self.traffic.sent[1] += (out.len() - before) as u64;
@@ -195,7 +246,7 @@ impl Scene<'_> {
     }
 
     /// Gives back how many messages were said.
-    fn swarmlet(&mut self, slot: Option<usize>, heard: &Heard<'_>, out: &mut Vec<u8>) -> u64 {
+    fn swarmlet(&mut self, at: usize, slot: Option<usize>, heard: &Heard<'_>, out: &mut Vec<u8>) -> u64 {
         let Heard::Message(mut frame) = *heard else { return 0 };
         let mut said = 0;
         while let Ok((message, rest)) = ToClient::take(frame) {
@@ -207,21 +258,25 @@ impl Scene<'_> {
                     1
                 }
                 (ToClient::Peers { topic, peers, .. }, Some(slot)) => {
-                    let wanted = peers.len().min(self.options.offers);
-                    self.newcomers[slot].wanted = Some(wanted);
-                    let some = peers.iter().take(wanted).map(|view| view.peer);
+                    let some = || peers.iter().take(self.options.offers).map(|view| view.peer);
+                    let newcomer = &mut self.newcomers[slot];
+                    newcomer.called = some().filter(|peer| !self.gone.contains(peer)).collect();
+                    newcomer.wanted = Some(newcomer.called.len());
+                    newcomer.made = 0;
+                    self.traffic.missed.gone += (some().count() - newcomer.called.len()) as u64;
                     // Nothing is said in a frame without messages: it would be malformed.
-                    if wanted > 0 {
-                        words::push_knocks(out, some, slot as u32, topic);
+                    let is_anybody = some().next().is_some();
+                    if is_anybody {
+                        words::push_knocks(out, some(), slot as u32, topic);
                     }
-                    u64::from(wanted > 0)
+                    u64::from(is_anybody)
                 }
                 (ToClient::Relayed { from, signals }, _) => {
-                    signals.into_iter().map(|signal| self.on_signal(from, signal, out)).sum()
+                    signals.into_iter().map(|signal| self.on_signal(at, from, signal, out)).sum()
                 }
-                (ToClient::Absent { .. }, Some(slot)) => {
-                    self.traffic.missed.absent += 1;
-                    self.miss(slot)
+                (ToClient::Absent { peer }, Some(slot)) => {
+                    self.traffic.missed.absent += u64::from(self.miss(slot, &peer));
+                    0
                 }
                 _ => 0,
             };
@@ -229,8 +284,8 @@ impl Scene<'_> {
         said
     }
 
-    /// The attempt's number is the place of the newcomer that knocked.
-    fn on_signal(&mut self, from: PeerId, signal: Signal, out: &mut Vec<u8>) -> u64 {
+    /// The attempt's number is the place of the newcomer that knocked; an answer is heard by whom it has called.
+    fn on_signal(&mut self, at: usize, from: PeerId, signal: Signal, out: &mut Vec<u8>) -> u64 {
         match signal {
             Signal::Knock { attempt, topic } => {
                 words::push_side(out, from, words::offer(attempt, topic));
@@ -241,25 +296,31 @@ impl Scene<'_> {
                 1
             }
             Signal::Answer { attempt, .. } => {
-                if let Some(newcomer) = self.newcomers.get_mut(attempt as usize) {
+                let called = match at.checked_sub(self.options.connections) {
+                    Some(slot) => self.peer(self.newcomers[slot].serial),
+                    None => self.resident_peers.get(at).copied(),
+                };
+                if let (Some(called), Some(newcomer)) = (called, self.newcomers.get_mut(attempt as usize))
+                    && newcomer.is_heard_by(&called)
+                {
                     newcomer.made += 1;
                     self.traffic.introductions += 1;
                 }
                 0
             }
             Signal::Decline { attempt } => {
-                self.traffic.missed.declined += 1;
-                self.miss(attempt as usize)
+                self.traffic.missed.declined += u64::from(self.miss(attempt as usize, &from));
+                0
             }
             Signal::Candidate { .. } => 0,
         }
     }
 
-    /// One fewer to wait for. Says nothing.
-    fn miss(&mut self, slot: usize) -> u64 {
-        if let Some(wanted) = self.newcomers.get_mut(slot).and_then(|newcomer| newcomer.wanted.as_mut()) {
-            *wanted = wanted.saturating_sub(1);
-        }
-        0
+    /// One fewer to wait for, if somebody still waits.
+    fn miss(&mut self, slot: usize, peer: &PeerId) -> bool {
+        let Some(newcomer) = self.newcomers.get_mut(slot) else { return false };
+        let was_called = newcomer.is_heard_by(peer);
+        newcomer.wanted = newcomer.wanted.map(|wanted| wanted - usize::from(was_called));
+        was_called
     }
 }
