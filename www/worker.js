@@ -7,6 +7,7 @@ import { Anchors } from './worker/anchors.js';
 import { readAhead } from './worker/ahead.js';
 import { readBody } from './worker/body.js';
 import { Beside } from './worker/overlay.js';
+import { recall, recorded } from './worker/recorded.js';
 import { release } from './worker/release.js';
 import { Servings } from './worker/serve.js';
 
@@ -20,7 +21,7 @@ const TICK_MS = 200;
 const QUIET_TICKS = 20;
 
 // The module calls them by these names.
-Object.assign(self, { readAhead, readBody, release });
+Object.assign(self, { readAhead, readBody, recorded, release });
 
 /** @type {Engine | null} */
 let engine = null;
@@ -184,7 +185,9 @@ async function openStore(storage, mine) {
     const slot = await takeSlot(mine);
     if (slot === null) return null;
     const all = await root.getDirectoryHandle('swarmlet', { create: true });
-    return { slot, directory: await all.getDirectoryHandle(`store-${slot}`, { create: true }) };
+    const directory = await all.getDirectoryHandle(`store-${slot}`, { create: true });
+    await recall(directory);
+    return { slot, directory };
   } catch {
     return null;
   }

@@ -44,6 +44,22 @@ test('what a large message held is free as soon as it was read', async () => {
   await page.close();
 });
 
+test('what no visit has written down is known not to be there', async () => {
+  const page = await world.page('recorded');
+  const known = await page.ask('recorded', async (_, base) => {
+    const { recall, recorded } = await import(`${base}/swarmlet/worker/recorded.js`);
+    const directory = await navigator.storage.getDirectory();
+    for (const name of ['r-before', 'content']) await directory.getFileHandle(name, { create: true });
+    await recall(directory);
+    const keys = ['before', 'content', 'now'];
+    const before = keys.map((key) => recorded(key, false));
+    recorded('now', true);
+    return [before, keys.map((key) => recorded(key, false))];
+  }, world.base);
+  assert.deepEqual(known, [[true, false, false], [true, false, true]]);
+  await page.close();
+});
+
 test('a third page takes from both others at once', async () => {
   const [a, b, c] = await peers('a', 'b', 'c');
   const { id, magnet } = await a.seed(film);

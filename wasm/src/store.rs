@@ -87,6 +87,13 @@ impl Store {
             });
             return;
         }
+        match &work {
+            Work::Get { key } if !recorded(key, false) => {
+                return host.push(News::Done { job, ended: Ended::Missing });
+            }
+            Work::Put { key, .. } => _ = recorded(key, true),
+            _ => {}
+        }
         let is_record = matches!(work, Work::Get { .. } | Work::Put { .. } | Work::Forget { .. });
         let queue = if is_record { &store.records } else { &store.queue };
         let may_wait = store.gathers && matches!(work, Work::Store { .. });
@@ -174,6 +181,9 @@ extern "C" {
     /// `www/worker/ahead.js`
     #[wasm_bindgen(js_namespace = self, js_name = readAhead)]
     pub(crate) fn read_ahead(blob: &Blob, start: f64, length: u32) -> Promise;
+    /// Whether there may be a record of this name: `www/worker/recorded.js`
+    #[wasm_bindgen(js_namespace = self)]
+    fn recorded(key: &str, written: bool) -> bool;
 }
 
 async fn read_blob(blob: &Blob, start: u64, length: u32) -> Ended {

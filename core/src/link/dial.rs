@@ -29,7 +29,7 @@ use crate::time::{Instant, SECOND, earliest};
 use crate::util::Map;
 use crate::wire::{Candidate, Code, Description, Role, Signal};
 use alloc::vec;
-use attempt::{Dial, Step};
+use attempt::{BETWEEN, Dial, Step};
 use known::Book;
 use rest::Rest;
 
@@ -261,8 +261,8 @@ impl Dialer {
             dial.found += 1;
             dial.say.push(Signal::Candidate { attempt: dial.attempt, candidate });
             // A code is written once.
-            if dial.local.is_some() && dial.say_at.is_none() && !matches!(dial.way, Way::Code(_)) {
-                dial.say_later(cx.now);
+            if dial.local.is_some() && !matches!(dial.way, Way::Code(_)) {
+                dial.say_at = Some(cx.now.after(BETWEEN));
             }
         }
     }

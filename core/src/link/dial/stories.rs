@@ -1,6 +1,6 @@
 //! What is said together, and when.
 
-use super::attempt::TOGETHER;
+use super::attempt::{BETWEEN, TOGETHER};
 use super::{CANDIDATES_MAX, Dialer};
 use crate::action::{Action, Work};
 use crate::config::Config;
@@ -90,12 +90,19 @@ impl Offerer {
 fn a_description_goes_with_the_candidates_of_its_moment() {
     let mut end = Offerer::new();
     end.finds(Some(1));
+    end.cx.now = end.cx.now.after(BETWEEN - 1);
     end.finds(Some(2));
     assert_eq!(end.says(), Vec::<Vec<Signal>>::new(), "more may come");
-    assert_eq!(end.rings(), TOGETHER);
+    assert_eq!(end.rings(), BETWEEN);
     assert_eq!(end.says(), [vec![offer(), found(1), found(2)]]);
     end.finds(Some(3));
-    assert_eq!((end.rings(), end.says()), (TOGETHER, vec![vec![found(3)]]));
+    assert_eq!((end.rings(), end.says()), (BETWEEN, vec![vec![found(3)]]));
+}
+
+#[test]
+fn a_description_waits_for_a_first_candidate_but_not_for_long() {
+    let mut end = Offerer::new();
+    assert_eq!((end.rings(), end.says()), (TOGETHER, vec![vec![offer()]]));
 }
 
 #[test]
