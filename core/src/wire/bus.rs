@@ -17,7 +17,7 @@ use core::num::NonZeroU64;
 use serde::{Deserialize, Serialize};
 
 /// The format.
-pub const BUS_VERSION: u8 = 3;
+pub const BUS_VERSION: u8 = 4;
 /// The largest message (reliability §6.1).
 pub const BUS_BYTES_MAX: usize = 16 * 1024;
 /// Words in one message: as many offers or signals of the usual size as it has room for.
@@ -26,6 +26,8 @@ pub const WORDS_MAX: usize = 64;
 pub const SAMPLE_MAX: usize = 24;
 /// Peers that one message says are inside.
 pub const INSIDE_MAX: usize = 256;
+/// Clients that one offer is not for.
+pub const MET_MAX: usize = 16;
 /// Bytes of the name that an operator gave a node.
 pub const NODE_NAME_MAX: usize = 64;
 
@@ -128,6 +130,8 @@ pub enum Word<'a> {
         peer: PeerCode,
         /// Has everything: not for one that has, too.
         complete: bool,
+        /// Connections of yours whose offers it has not answered, at most [`MET_MAX`]: it is not for them.
+        met: Vec<u64>,
         /// What the client calls the offer.
         id: OfferId,
         /// The description as a JSON text, quotes included.
@@ -176,7 +180,8 @@ impl<'a> Word<'a> {
         match self {
             Self::Beat { name, .. } => name.len() <= NODE_NAME_MAX,
             Self::Relay { signals, .. } => are_sane(signals),
-            Self::Offer { sdp, .. } | Self::Answer { sdp, .. } => sdp.len() <= SESSION_BYTES_MAX + 2,
+            Self::Offer { sdp, met, .. } => sdp.len() <= SESSION_BYTES_MAX + 2 && met.len() <= MET_MAX,
+            Self::Answer { sdp, .. } => sdp.len() <= SESSION_BYTES_MAX + 2,
             Self::Inside { peers } => peers.len() <= INSIDE_MAX,
             Self::Bye | Self::Here { .. } | Self::Absent { .. } | Self::Outside { .. } => true,
         }
@@ -328,7 +333,7 @@ mod tests {
             Word::Here { peer: from },
             Word::Relay { from, address, to, via, signals: vec![Signal::Decline { attempt: 9 }] },
             Word::Absent { peer: to, asker: from },
-            Word::Offer { conn: 8, address, info_hash, peer, complete: true, id, sdp },
+            Word::Offer { conn: 8, address, info_hash, peer, complete: true, met: vec![7, 300], id, sdp },
             Word::Answer { conn: 8, address: None, info_hash, peer, to: PeerCode([7; 20]), id, sdp },
             Word::Inside { peers: vec![(from, [8; 16]), (to, [9; 16])] },
             Word::Outside { peer: to },
@@ -393,10 +398,10 @@ mod tests {
         let hex = |bytes: Vec<u8>| bytes.iter().map(|byte| std::format!("{byte:02x}")).collect::<String>();
         let words = words();
         // The format, the node, and the words: a beat ("a", 7, fresh, not draining), and an end.
-        assert_eq!(hex(bundle(&words[..2])), ["03", "888e98a8c0e0808101", "000161070100", "01"].concat());
+        assert_eq!(hex(bundle(&words[..2])), ["04", "888e98a8c0e0808101", "000161070100", "01"].concat());
         let view = PeerView { peer: PeerId([0xab; 32]), complete: true };
         let digest = Digest { seeds: 1, leeches: 2, completed: 3, sample: vec![view] };
-        assert_eq!(hex(digest.encode()), std::format!("0301020301{}01", "ab".repeat(32)));
+        assert_eq!(hex(digest.encode()), std::format!("0401020301{}01", "ab".repeat(32)));
     }
 
     #[test]
@@ -411,6 +416,13 @@ mod tests {
         let inside = |count| Word::Inside { peers: vec![(PeerId([1; 32]), [2; 16]); count] };
         assert_eq!(verdict(inside(INSIDE_MAX)), Ok(()));
         assert_eq!(verdict(inside(INSIDE_MAX + 1)), Err(Error::Limit));
+        let offer = |count| {
+            let (info_hash, peer, id) = (InfoHash([6; 20]), PeerCode([4; 20]), OfferId([5; 20]));
+            let met = vec![u64::MAX; count];
+            Word::Offer { conn: 8, address: None, info_hash, peer, complete: true, met, id, sdp: "\"v=0\"" }
+        };
+        assert_eq!(verdict(offer(MET_MAX)), Ok(()));
+        assert_eq!(verdict(offer(MET_MAX + 1)), Err(Error::Limit));
         assert_eq!(verdict(beat("x".repeat(BUS_BYTES_MAX))), Err(Error::Oversize));
         assert_eq!(Digest::decode(&[]), Err(Error::Malformed));
     }

@@ -41,6 +41,8 @@ pub(super) struct Client {
     swarms: Vec<Joined>,
     /// Offers that it got and has not answered; at most [`PENDING_MAX`], the oldest first.
     pending: Vec<Pending>,
+    /// Nodes that offers of its own may be on their way to, of which swarm and until when.
+    crossing: Vec<(NodeId, InfoHash, Instant)>,
     /// That it may make.
     offers: Bucket,
     /// That it may get.
@@ -91,6 +93,7 @@ impl Client {
             allowed: Box::default(),
             swarms: Vec::new(),
             pending: Vec::new(),
+            crossing: Vec::new(),
             offers: Bucket::new(limits.offers, now),
             introductions: Bucket::new(limits.introductions, now),
         }
@@ -113,10 +116,16 @@ impl Client {
         self.swarms.iter_mut().find(|joined| joined.info_hash == *info_hash)
     }
 
-    /// Members of a swarm whose offers it has not answered.
-    fn is_asked_by(&self, now: Instant, info_hash: &InfoHash) -> Vec<ConnId> {
-        let here = self.pending.iter().filter(|offer| offer.node.is_none() && offer.info_hash == *info_hash);
-        here.filter(|offer| offer.until > now).map(|offer| offer.from).collect()
+    /// Members of a swarm, here or at another node, whose offers it has not answered, newest first.
+    fn is_asked_by(
+        &self,
+        now: Instant,
+        node: Option<NodeId>,
+        info_hash: &InfoHash,
+    ) -> impl Iterator<Item = ConnId> {
+        let there = move |offer: &&Pending| offer.node == node && offer.info_hash == *info_hash;
+        let asked = self.pending.iter().rev().filter(there);
+        asked.filter(move |offer| offer.until > now).map(|offer| offer.from)
     }
 
     fn remember(&mut self, offer: Pending, now: Instant) {

@@ -99,9 +99,13 @@ impl Server {
 
     /// Gives an offer of another node's client to a client of this one.
     pub(super) fn on_offer_abroad(&mut self, now: Instant, node: NodeId, word: &Word<'_>) {
-        let Word::Offer { conn, address, info_hash, peer, complete, id, sdp } = *word else { return };
+        let Word::Offer { conn, address, info_hash, peer, complete, ref met, id, sdp } = *word else {
+            return;
+        };
         let chosen = self.flocks.choose(&info_hash, NOBODY, complete, TAKERS, &mut self.rng);
-        let Some(target) = self.find_taker(now, peer, &info_hash, &mut chosen.into_iter()) else { return };
+        let Some(target) = self.find_taker_for_abroad(now, node, (&info_hash, peer), met, chosen) else {
+            return;
+        };
         let Ok(session) = Sdp::read(sdp).and_then(|sdp| self.session(sdp)) else { return };
         let passing = self.arriving(session.candidates(), address, target);
         let bytes = Envelope { info_hash, peer, id, answer: false }.encode(&session, passing, self.sheet());

@@ -1,5 +1,7 @@
 //! Stories of three nodes: clients of both dialects, a bus that can be cut, slow or lost, and one clock.
 
+mod torrents;
+
 use crate::id::{Fingerprint, PeerId, Topic};
 use crate::time::Instant;
 use crate::tracker::challenge_bytes;
@@ -338,53 +340,6 @@ fn two_who_join_at_the_same_moment_meet() {
     cloud.settle();
     let (first, second) = (cloud.peers(a).2, cloud.peers(b).2);
     assert!(first == [peer(2)] || second == [peer(1)], "{first:?} {second:?}");
-}
-
-#[test]
-fn offers_answers_and_counts_of_webtorrent_go_from_node_to_node() {
-    let mut cloud = cloud();
-    let (a, b, c) = ((0, 1), (1, 2), (2, 3));
-    for (at, address) in [(a, "8.8.1.1"), (b, "8.8.2.1"), (c, "8.8.3.1")] {
-        cloud.open(at, address, JSON);
-    }
-    assert!(cloud.torrent(a, 0, 0)[0].contains("\"complete\":1,\"incomplete\":0"));
-    let told = cloud.torrent(b, 5, 5);
-    assert!(told.len() == 1 && told[0].contains("\"complete\":1,\"incomplete\":1"), "{told:?}");
-    // The seed gets one offer, whose private candidate stays with its sender's node, or the taker's.
-    let offers = cloud.texts(a);
-    assert_eq!(offers.len(), 1, "as many as it has members");
-    assert!(offers[0].contains(&code(2)) && offers[0].contains("8.8.2.1") && !offers[0].contains("192.168"));
-    let id = (0..5).find(|id| offers[0].contains(&offer_id(*id))).unwrap();
-    let answer = |to: u64| {
-        format!(
-            "{{\"action\":\"announce\",\"info_hash\":\"{SWARM}\",\"peer_id\":\"{}\",\"to_peer_id\":\"{}\",\
-             \"answer\":{{\"type\":\"answer\",\"sdp\":\"{}\"}},\"offer_id\":\"{}\"}}",
-            code(1),
-            code(to),
-            sdp(1),
-            offer_id(id)
-        )
-    };
-    for _ in 0..2 {
-        cloud.say(a, answer(2).as_bytes());
-        cloud.settle();
-    }
-    let answers = cloud.texts(b);
-    assert_eq!(answers.len(), 1, "an offer is answered once");
-    assert!(
-        answers[0].contains("\"answer\"")
-            && answers[0].contains("8.8.1.1")
-            && !answers[0].contains("192.168")
-    );
-    // Counts at a node that has no member.
-    let scrape = format!("{{\"action\":\"scrape\",\"info_hash\":\"{SWARM}\"}}");
-    cloud.say(c, scrape.as_bytes());
-    cloud.settle();
-    assert!(cloud.texts(c)[0].contains("\"complete\":1,\"incomplete\":1"));
-    assert_eq!(cloud.nodes[2].as_ref().unwrap().cluster.as_ref().unwrap().shelves.len(), 0);
-    // A seed is not offered to a seed.
-    assert!(cloud.torrent(c, 0, 5)[0].contains("\"complete\":2"));
-    assert_eq!((cloud.texts(a).len(), cloud.texts(b).len()), (0, 1));
 }
 
 #[test]

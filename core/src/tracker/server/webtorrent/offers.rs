@@ -1,19 +1,40 @@
 //! Offers on their way to members that the tracker chooses, and answers on their way back.
 
-use super::{Pending, client_mut};
+use super::{Client, Joined, Pending, client_mut};
 use crate::rng::Rng;
 use crate::time::Instant;
 use crate::tracker::server::door::{SIGNAL_ANSWER, SIGNAL_OFFER};
 use crate::tracker::server::{ConnId, Server, ServerAction};
 use crate::wire::Refusal;
-use crate::wire::bus::{NodeId, Word};
+use crate::wire::bus::{MET_MAX, NodeId, Word};
 use crate::wire::webtorrent::{Announce, Answer, Envelope, InfoHash, Offer, PeerCode, Reply, Session};
 use alloc::vec::Vec;
+use core::time::Duration;
+
+/// How long offers to other nodes may cross theirs: twice as long as a node waits for the others (`answer_after`).
+const CROSSING: Duration = Duration::from_millis(500);
 
 /// Who gets an offer.
 enum Taker {
     Here(ConnId),
     Abroad(NodeId),
+}
+
+impl Client {
+    /// Notes that an offer of its own leaves for another node.
+    fn offers_to(&mut self, now: Instant, node: NodeId, info_hash: InfoHash) {
+        self.crossing.retain(|(to, of, until)| *until > now && (*to, *of) != (node, info_hash));
+        self.crossing.push((node, info_hash, now + CROSSING));
+    }
+
+    /// Whether it may be handed an offer of another node's member, which one of its own may cross on the way: of two such
+    /// offers each node lets only that one through whose maker's name is less.
+    fn may_be_asked_from(&self, now: Instant, node: NodeId, info_hash: &InfoHash, by: PeerCode) -> bool {
+        let may_cross =
+            |&(to, of, until): &(NodeId, InfoHash, Instant)| to == node && of == *info_hash && until > now;
+        let is_less = |joined: &Joined| by.0 < joined.peer.0;
+        !self.crossing.iter().any(may_cross) || self.joined(info_hash).is_some_and(is_less)
+    }
 }
 
 impl Server {
@@ -33,7 +54,7 @@ impl Server {
             return;
         }
         // Where two offer to each other at once their clients (WebTorrent 3.0.21) close one connection each, not always the same.
-        let met = client.is_asked_by(now, &info_hash);
+        let met: Vec<ConnId> = client.is_asked_by(now, None, &info_hash).collect();
         let chosen = self.flocks.choose(&info_hash, id, complete, announce.offers.len(), &mut self.rng);
         let mut chosen = chosen.into_iter().filter(|target| !met.contains(target));
         let mut abroad = self.takers_abroad(info_hash, complete);
@@ -69,7 +90,7 @@ impl Server {
                     self.remember_offer(now, target, Pending::new(None, id, info_hash, *offer, now));
                     self.actions.push_back(ServerAction::Send { conn: target, bytes });
                 }
-                Taker::Abroad(node) => self.send_offer_abroad(node, id, envelope, complete, &session),
+                Taker::Abroad(node) => self.send_offer_abroad(now, node, id, envelope, complete, &session),
             }
             self.counts.relays[SIGNAL_OFFER] += 1;
         }
@@ -77,6 +98,7 @@ impl Server {
 
     fn send_offer_abroad(
         &mut self,
+        now: Instant,
         node: NodeId,
         id: ConnId,
         envelope: Envelope,
@@ -86,7 +108,11 @@ impl Server {
         let sdp = session.quoted(self.leaving(session.candidates(), id));
         let address = self.conns.get(id).and_then(|conn| conn.address);
         let Envelope { info_hash, peer, id: offer, .. } = envelope;
-        let word = Word::Offer { conn: id.0, address, info_hash, peer, complete, id: offer, sdp: &sdp };
+        let Some(client) = client_mut(&mut self.conns, id) else { return };
+        client.offers_to(now, node, info_hash);
+        let asked = client.is_asked_by(now, Some(node), &info_hash);
+        let met = asked.take(MET_MAX).map(|conn| conn.0).collect();
+        let word = Word::Offer { conn: id.0, address, info_hash, peer, complete, met, id: offer, sdp: &sdp };
         self.tell(Some(node), &word);
     }
 
@@ -126,8 +152,25 @@ impl Server {
         here.or_else(|| take_weighted(abroad, far, &mut self.rng).map(Taker::Abroad))
     }
 
+    /// The next of `chosen` that may get an offer of another node's client now.
+    pub(in crate::tracker::server) fn find_taker_for_abroad(
+        &mut self,
+        now: Instant,
+        node: NodeId,
+        (info_hash, peer): (&InfoHash, PeerCode),
+        met: &[u64],
+        mut chosen: Vec<ConnId>,
+    ) -> Option<ConnId> {
+        chosen.retain(|target| {
+            !met.contains(&target.0)
+                && client_mut(&mut self.conns, *target)
+                    .is_some_and(|client| client.may_be_asked_from(now, node, info_hash, peer))
+        });
+        self.find_taker(now, peer, info_hash, &mut chosen.into_iter())
+    }
+
     /// The next of `chosen` that may get an offer now.
-    pub(in crate::tracker::server) fn find_taker(
+    fn find_taker(
         &mut self,
         now: Instant,
         peer: PeerCode,
