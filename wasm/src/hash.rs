@@ -31,8 +31,8 @@ mod lanes {
 mod lanes {
     use super::{Hash, LEAF_BYTES};
     use core::arch::wasm32::{
-        i8x16_shuffle, i32x4_add, i32x4_shl, i32x4_splat, u32x4, u32x4_extract_lane, u32x4_shr, v128,
-        v128_bitselect, v128_or, v128_xor,
+        i8x16_shuffle, i32x4_add, i32x4_shl, i32x4_shuffle, i32x4_splat, u32x4_extract_lane, u32x4_shr,
+        u64x2, v128, v128_bitselect, v128_or, v128_xor,
     };
 
     const BLOCK_BYTES: usize = 64;
@@ -65,18 +65,17 @@ mod lanes {
     pub(super) fn hash(leaves: &[[u8; LEAF_BYTES as usize]; 4]) -> [Hash; 4] {
         let mut state = START.map(|word| i32x4_splat(word.cast_signed()));
         for at in (0..LEAF_BYTES as usize).step_by(BLOCK_BYTES) {
-            compress(
-                &mut state,
-                core::array::from_fn(|word| {
-                    let at = at + word * 4;
-                    let of = |lane: usize| {
-                        let leaf = &leaves[lane];
-                        u32::from_le_bytes([leaf[at], leaf[at + 1], leaf[at + 2], leaf[at + 3]])
-                    };
-                    let words = u32x4(of(0), of(1), of(2), of(3));
+            let mut w = [i32x4_splat(0); 16];
+            for (four, at) in w.as_chunks_mut().0.iter_mut().zip((at..).step_by(16)) {
+                *four = turned(leaves.each_ref().map(|leaf| {
+                    // A run of 64 bytes holds four of 16.
+                    let Some(bytes) = leaf[at..].first_chunk() else { unreachable!() };
+                    let bytes = u128::from_le_bytes(*bytes);
+                    let words = u64x2(bytes as u64, (bytes >> 64) as u64);
                     i8x16_shuffle::<3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12>(words, words)
-                }),
-            );
+                }));
+            }
+            compress(&mut state, w);
         }
         // What follows is the same for all: a one, zeros, the length in bits.
         let mut end = [i32x4_splat(0); 16];
@@ -96,6 +95,19 @@ mod lanes {
             }
         }
         hashes
+    }
+
+    /// Rows become columns: four words of one leaf after the other, then the first word of each, the second of each. Gathering them
+    /// one by one took a quarter of the time.
+    fn turned([a, b, c, d]: [v128; 4]) -> [v128; 4] {
+        let (ab, cd) = (i32x4_shuffle::<0, 4, 1, 5>(a, b), i32x4_shuffle::<0, 4, 1, 5>(c, d));
+        let (late_ab, late_cd) = (i32x4_shuffle::<2, 6, 3, 7>(a, b), i32x4_shuffle::<2, 6, 3, 7>(c, d));
+        [
+            i32x4_shuffle::<0, 1, 4, 5>(ab, cd),
+            i32x4_shuffle::<2, 3, 6, 7>(ab, cd),
+            i32x4_shuffle::<0, 1, 4, 5>(late_ab, late_cd),
+            i32x4_shuffle::<2, 3, 6, 7>(late_ab, late_cd),
+        ]
     }
 
     /// FIPS 180-4, 6.2.2.
