@@ -97,8 +97,8 @@ pub struct Config {
     /// same hashes.
     pub hash_leaves: fn(&[u8]) -> Vec<Hash>,
     /// What was proven here reads back the same, as far as the host can see: browsers refuse to read a visitor's file that
-    /// was changed, and nobody else writes to private files that are open. Then a quarter of what leaves is proven once
-    /// more, by chance; otherwise all of it.
+    /// was changed, and nobody else writes to private files that are open. Then one block in sixteen that leave is
+    /// proven once more, by chance; otherwise all of it.
     pub spot_checks: bool,
 }
 

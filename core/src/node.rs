@@ -20,7 +20,7 @@ use crate::swarm::{Fact, Swarm};
 use crate::time::{Instant, SECOND, earliest};
 use crate::tracker::client::Client;
 use crate::util::Set;
-use crate::wire::{FEATURE_ANCHOR, FEATURE_NEWS, Frame, Message, Met};
+use crate::wire::{FEATURE_ANCHOR, FEATURE_GATHERED, FEATURE_NEWS, Frame, Message, Met};
 use crate::{Action, Event};
 use alloc::vec::Vec;
 
@@ -84,6 +84,7 @@ impl Node {
     /// Takes in one thing that happened. Time never runs backwards: an earlier `now` counts as the last one.
     pub fn handle(&mut self, now: Instant, input: Input<'_>) {
         self.cx.now = self.cx.now.max(now);
+        self.cx.out.tick(self.cx.now);
         self.stirred |=
             !matches!(input, Input::Received { .. } | Input::Writable { .. } | Input::Done { .. });
         match input {
@@ -139,6 +140,7 @@ impl Node {
         let mut due = earliest(self.client.deadline(), self.dialer.deadline());
         due = earliest(due, self.links.deadline());
         due = earliest(due, self.swarm.deadline());
+        due = earliest(due, self.cx.out.deadline());
         earliest(due, self.redial_at)
     }
 
@@ -240,13 +242,21 @@ impl Node {
         }
     }
 
-    fn on_message(&mut self, link: LinkId, bytes: &[u8]) {
-        let result = match Frame::decode(bytes) {
-            Ok(frame) => self.on_frame(link, &frame),
-            Err(_) => Err(Fault::Malformed),
-        };
-        if let Err(fault) = result {
-            self.unlink(link, Some(fault));
+    fn on_message(&mut self, link: LinkId, mut bytes: &[u8]) {
+        loop {
+            let result = match Frame::first(bytes) {
+                Ok((frame, rest)) => {
+                    bytes = rest;
+                    self.on_frame(link, &frame)
+                }
+                Err(_) => Err(Fault::Malformed),
+            };
+            if let Err(fault) = result {
+                return self.unlink(link, Some(fault));
+            }
+            if bytes.is_empty() || !self.links.contains(link) {
+                return;
+            }
         }
     }
 
@@ -300,6 +310,9 @@ impl Node {
     fn on_proven(&mut self, link: LinkId, proven: &Proven) {
         let took_ms = (proven.took / 1000) as u32;
         self.cx.out.notify(Event::LinkUp { peer: proven.peer, took_ms });
+        if self.links.understands(link, FEATURE_GATHERED) {
+            self.cx.out.gather(link);
+        }
         self.links.measure(link, &mut self.cx);
         self.mesh.on_up(link, proven.peer, &mut self.cx);
         if !self.cx.config.anchor.is_empty() && self.links.understands(link, FEATURE_ANCHOR) {
@@ -381,6 +394,7 @@ impl Node {
             self.find_peers();
         }
         self.carry();
+        self.cx.out.flush();
     }
 
     fn on_fact(&mut self, fact: Fact) {

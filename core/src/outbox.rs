@@ -2,7 +2,8 @@
 //!
 //! Sending is granted, not hoped: an outlet counts what the host still holds, `Writable` corrects the count,
 //! and the swarm serves only while there is room. Control messages are few and always accepted; a peer that
-//! lets them pile up is cut off.
+//! lets them pile up is cut off. What is said to a peer at one time goes as one message of its channel, and what can wait for a
+//! moment goes with what is said next: each message costs both browsers as much as three packets.
 
 use crate::action::{Action, Event, Work};
 use crate::config::{CHANNEL_LOW_BYTES, Config, SIGNAL_BYTES_MAX};
@@ -10,9 +11,9 @@ use crate::id::{JobId, LinkId, PeerId};
 use crate::input::Channel;
 use crate::rate::Rate;
 use crate::rng::Rng;
-use crate::time::Instant;
+use crate::time::{Instant, earliest};
 use crate::util::Map;
-use crate::wire::{Message, Signal, ToTracker};
+use crate::wire::{Message, Signal, ToTracker, peer::GATHERED_BYTES_MAX};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
@@ -23,6 +24,12 @@ const BUFFER_MIN: u64 = 128 * 1024;
 /// A channel holds this much of what the link carries in a second: enough to keep it busy between two
 /// reports, little enough that a cancel still helps (theory §1.3).
 const BUFFER_SHARE: u64 = 10;
+
+/// Microseconds from one message of a control channel to the next with what may wait: what is told of blocks that came, since who sends
+/// them looks at the time that this takes (on a line of 64 Mbit/s a block takes as long) ...
+pub(crate) const SOON: u64 = 8000;
+/// ... and what is told of pieces, or asked for while there is no hurry.
+pub(crate) const CALMLY: u64 = 25_000;
 
 /// How the signals of an attempt travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +76,9 @@ pub(crate) struct Outbox {
     high_bytes: u32,
     posts: Vec<(PeerId, Signal)>,
     wire_out: u64,
+    now: Instant,
+    /// When something that was gathered leaves.
+    due: Option<Instant>,
 }
 
 #[derive(Debug, Default)]
@@ -76,6 +86,12 @@ struct Outlet {
     control: u64,
     bulk: u64,
     sent: Rate,
+    /// The peer takes several messages as one.
+    gathers: bool,
+    gathered: Vec<u8>,
+    /// When that leaves, and when something left before.
+    due: Instant,
+    told: Instant,
 }
 
 impl Outbox {
@@ -119,8 +135,16 @@ impl Outbox {
         self.outlets.insert(link, Outlet::default());
     }
 
+    /// From now on several messages may go as one.
+    pub(crate) fn gather(&mut self, link: LinkId) {
+        if let Some(outlet) = self.outlets.get_mut(&link) {
+            outlet.gathers = true;
+        }
+    }
+
     /// Ends a connection, whatever state it is in.
     pub(crate) fn unlink(&mut self, link: LinkId) {
+        self.let_go(link);
         self.outlets.remove(&link);
         self.put(Action::Unlink { link });
     }
@@ -132,7 +156,71 @@ impl Outbox {
 
     /// Sends a control message with a tail.
     pub(crate) fn control_with(&mut self, link: LinkId, message: &Message, tail: &[u8]) {
-        self.push(link, Channel::Control, message.encode(tail));
+        self.say(link, message.encode(tail), self.now);
+        if message.is_last() {
+            self.let_go(link);
+        }
+    }
+
+    /// Sends a control message that may wait for a moment, where another one left only now.
+    pub(crate) fn control_within(&mut self, wait: u64, link: LinkId, message: &Message) {
+        let told = self.outlets.get(&link).map_or(Instant::ZERO, |outlet| outlet.told);
+        self.say(link, message.encode(&[]), told.after(wait));
+    }
+
+    fn say(&mut self, link: LinkId, bytes: Vec<u8>, due: Instant) {
+        if self.outlets.get(&link).is_none_or(|outlet| !outlet.gathers) {
+            return self.push(link, Channel::Control, bytes);
+        }
+        let fits = |outlet: &&mut Outlet| outlet.gathered.len() + bytes.len() <= GATHERED_BYTES_MAX;
+        if self.outlets.get_mut(&link).filter(fits).is_none() {
+            self.let_go(link);
+        }
+        let Some(outlet) = self.outlets.get_mut(&link) else { return };
+        outlet.due = if outlet.gathered.is_empty() { due } else { outlet.due.min(due) };
+        outlet.gathered.extend_from_slice(&bytes);
+        self.due = earliest(self.due, Some(outlet.due));
+    }
+
+    /// Sends what was gathered for a peer.
+    fn let_go(&mut self, link: LinkId) {
+        if let Some(outlet) = self.outlets.get_mut(&link)
+            && !outlet.gathered.is_empty()
+        {
+            outlet.told = self.now;
+            let bytes = core::mem::take(&mut outlet.gathered);
+            self.push(link, Channel::Control, bytes);
+        }
+    }
+
+    /// Something is about to happen at this time.
+    pub(crate) const fn tick(&mut self, now: Instant) {
+        self.now = now;
+    }
+
+    /// When [`Self::flush`] has something to do.
+    pub(crate) const fn deadline(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// Sends what was gathered and waits no longer.
+    pub(crate) fn flush(&mut self) {
+        if self.due.is_none_or(|due| due > self.now) {
+            return;
+        }
+        let (mut ready, mut due) = (Vec::new(), None);
+        for (link, outlet) in &self.outlets {
+            if outlet.gathered.is_empty() {
+            } else if outlet.due <= self.now {
+                ready.push(*link);
+            } else {
+                due = earliest(due, Some(outlet.due));
+            }
+        }
+        self.due = due;
+        for link in ready {
+            self.let_go(link);
+        }
     }
 
     /// Signals that neighbours are to pass on.
@@ -206,5 +294,87 @@ impl Outbox {
     /// All bytes sent on data channels since the start.
     pub(crate) const fn wire_out(&self) -> u64 {
         self.wire_out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    const LINK: LinkId = LinkId(1);
+
+    fn sent(out: &mut Outbox, micros: u64) -> Vec<Vec<u8>> {
+        out.tick(Instant::from_micros(micros));
+        out.flush();
+        core::iter::from_fn(|| out.pop())
+            .map(|action| match action {
+                Action::Send { bytes, .. } => bytes,
+                _ => unreachable!(),
+            })
+            .collect()
+    }
+
+    fn acked(leaves: u64) -> Message {
+        Message::Acked { leaves, clock: 0 }
+    }
+
+    #[test]
+    fn what_can_wait_goes_with_what_follows_but_only_to_who_takes_that() {
+        let mut out = Outbox::new(1 << 18);
+        out.open(LINK);
+        out.control_within(SOON, LINK, &acked(1));
+        out.control(LINK, &Message::Goodbye);
+        assert_eq!(sent(&mut out, 1_000_000).len(), 2);
+
+        out.gather(LINK);
+        // The first after a silence does not wait; the next does, for as long as it may since the last.
+        out.control_within(SOON, LINK, &acked(2));
+        assert_eq!(sent(&mut out, 1_000_000), vec![acked(2).encode(&[])]);
+        out.control_within(CALMLY, LINK, &Message::Pong { nonce: 3 });
+        assert_eq!(out.deadline(), Some(Instant::from_micros(1_000_000 + CALMLY)));
+        out.control_within(SOON, LINK, &acked(4));
+        assert_eq!(out.deadline(), Some(Instant::from_micros(1_000_000 + SOON)));
+        assert!(sent(&mut out, 1_000_000 + SOON - 1).is_empty());
+        let both = [Message::Pong { nonce: 3 }.encode(&[]), acked(4).encode(&[])].concat();
+        assert_eq!(sent(&mut out, 1_000_000 + SOON), vec![both]);
+        assert_eq!(out.deadline(), None);
+
+        // What is urgent takes it along, and a tail ends it.
+        out.control_within(SOON, LINK, &acked(5));
+        out.control_with(LINK, &Message::Anchor, b"wss://a.example");
+        out.control(LINK, &Message::Goodbye);
+        let anchor = Message::Anchor.encode(b"wss://a.example");
+        let together = [acked(5).encode(&[]), anchor].concat();
+        assert_eq!(sent(&mut out, 1_010_000), vec![together, Message::Goodbye.encode(&[])]);
+
+        // A link that ends says first what it had to say.
+        out.control_within(SOON, LINK, &acked(6));
+        out.unlink(LINK);
+        assert!(matches!(out.pop(), Some(Action::Send { bytes, .. }) if bytes == acked(6).encode(&[])));
+        assert!(matches!(out.pop(), Some(Action::Unlink { .. })));
+    }
+
+    #[test]
+    fn no_more_goes_together_than_a_receiver_takes() {
+        let mut out = Outbox::new(1 << 18);
+        out.open(LINK);
+        out.gather(LINK);
+        for piece in 0..400 {
+            out.control_within(
+                CALMLY,
+                LINK,
+                &Message::Gained { root: crate::id::Root([1; 32]), pieces: vec![piece] },
+            );
+        }
+        let mut seen = 0;
+        for bytes in sent(&mut out, 1_000_000) {
+            let mut rest = bytes.as_slice();
+            while !rest.is_empty() {
+                rest = crate::wire::Frame::first(rest).unwrap().1;
+                seen += 1;
+            }
+        }
+        assert_eq!(seen, 400);
     }
 }

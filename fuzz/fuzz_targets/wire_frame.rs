@@ -2,8 +2,13 @@
 use swarmlet_core::wire::Frame;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    if let Ok(frame) = Frame::decode(data) {
+    let mut rest = data;
+    while let Ok((frame, behind)) = Frame::first(rest) {
         let again = frame.message.encode(frame.tail);
         assert_eq!(Frame::decode(&again), Ok(frame));
+        if behind.is_empty() {
+            break;
+        }
+        rest = behind;
     }
 });

@@ -65,7 +65,7 @@ fn peer_messages() -> Vec<(String, (Message, Vec<u8>))> {
     let sealed = [[44, 1, 0, 0, 0, 0, 0, 0].as_slice(), &[0x88; 16], &[0xf1, 0xf2, 0xf3]].concat();
     let parcel = |hops, card| Message::Parcel { to: PEER, from: PeerId([0x45; 32]), hops, card };
     let list: Vec<(&str, Message, Vec<u8>)> = vec![
-        ("hello", Message::Hello(Hello { version: 1, features: 135, peer: PEER, nonce: [0x66; 32] }), vec![]),
+        ("hello", Message::Hello(Hello { version: 1, features: 143, peer: PEER, nonce: [0x66; 32] }), vec![]),
         ("proof", Message::Proof(Proof { signature: SIGNATURE }), vec![]),
         ("want", Message::Want { roots: vec![ROOT, other] }, vec![]),
         ("unwant", Message::Unwant { roots: vec![ROOT] }, vec![]),
@@ -216,6 +216,28 @@ fn peer_messages_are_pinned() {
         },
         |(message, tail)| message.encode(tail),
     );
+}
+
+#[test]
+fn messages_that_go_as_one_are_pinned() {
+    let span = Span { start: 32, count: 4, proof: false };
+    let gathered = vec![
+        Message::Acked { leaves: 300, clock: 5 },
+        Message::Gained { root: ROOT, pieces: vec![7] },
+        Message::Request { root: ROOT, spans: vec![span] },
+    ];
+    let decode = |mut bytes: &[u8]| {
+        let mut all = Vec::new();
+        while !bytes.is_empty() {
+            let (frame, rest) = Frame::first(bytes).unwrap();
+            all.push(frame.message);
+            bytes = rest;
+        }
+        all
+    };
+    compare(include_str!("gathered.hex"), vec![("gathered".to_owned(), gathered)], decode, |all| {
+        all.iter().flat_map(|message| message.encode(&[])).collect()
+    });
 }
 
 #[test]

@@ -380,7 +380,7 @@ impl Run<'_> {
 
     fn look_at(&mut self, action: Action) {
         match action {
-            Action::Send { link, bytes, .. } => self.look_at_message(link, &bytes),
+            Action::Send { link, bytes, .. } => self.look_at_messages(link, &bytes),
             Action::Start { job, work } => {
                 if let Work::Store { root, total, start, bytes } = &work {
                     assert_eq!((root, *total), (&share().root, LENGTH as u64));
@@ -400,8 +400,15 @@ impl Run<'_> {
         }
     }
 
-    fn look_at_message(&mut self, link: LinkId, bytes: &[u8]) {
-        let Frame { message, tail } = Frame::decode(bytes).expect("what a node says can be read");
+    fn look_at_messages(&mut self, link: LinkId, bytes: &[u8]) {
+        let (frame, rest) = Frame::first(bytes).expect("what a node says can be read");
+        self.look_at_message(link, frame);
+        if !rest.is_empty() {
+            self.look_at_messages(link, rest);
+        }
+    }
+
+    fn look_at_message(&mut self, link: LinkId, Frame { message, tail }: Frame<'_>) {
         match message {
             Message::Block { root, start } => {
                 assert_eq!(root, share().root);

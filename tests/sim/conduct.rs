@@ -13,14 +13,29 @@ use swarmlet_core::wire::{Frame, Message};
 const HELD_MAX: u64 = 8_000_000;
 
 impl World {
-    /// What leaves the host of a message that a node wants to send; `None`: nothing does.
+    /// What leaves the host of messages that a node wants to send; `None`: nothing does.
     pub(crate) fn twist(&mut self, end: EndId, bytes: Vec<u8>) -> Option<Vec<u8>> {
-        let peer = self.ends[end].peer;
-        let conduct = self.peers[peer].spec.conduct;
+        let conduct = self.peers[self.ends[end].peer].spec.conduct;
         if conduct == Conduct::Honest {
             return Some(bytes);
         }
-        let Ok(Frame { message, .. }) = Frame::decode(&bytes) else { return Some(bytes) };
+        let (mut left, mut rest) = (Vec::new(), bytes.as_slice());
+        while let Ok((Frame { message, .. }, behind)) = Frame::first(rest) {
+            let one = rest[..rest.len() - behind.len()].to_vec();
+            left.extend(self.twist_one(end, conduct, message, one).unwrap_or_default());
+            rest = behind;
+        }
+        (!left.is_empty()).then_some(left)
+    }
+
+    fn twist_one(
+        &mut self,
+        end: EndId,
+        conduct: Conduct,
+        message: Message,
+        bytes: Vec<u8>,
+    ) -> Option<Vec<u8>> {
+        let peer = self.ends[end].peer;
         match (conduct, message) {
             (Conduct::FreeRider, Message::Have { .. } | Message::Gained { .. } | Message::Block { .. })
             | (Conduct::Withholder, Message::Block { .. }) => None,

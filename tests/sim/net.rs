@@ -354,8 +354,11 @@ impl World {
         if self.options.trace {
             let (from, bytes) = (self.ends[end].peer, body.len());
             let mut scratch = Vec::new();
-            let message = Frame::decode(body.bytes(&self.files, &mut scratch)).map(|frame| frame.message);
-            self.trace(format_args!("peer {peer} gets {bytes} bytes from peer {from}: {message:.120?}"));
+            let mut rest = body.bytes(&self.files, &mut scratch);
+            while let Ok((Frame { message, .. }, behind)) = Frame::first(rest) {
+                rest = behind;
+                self.trace(format_args!("peer {peer} gets {bytes} bytes from peer {from}: {message:.120?}"));
+            }
         }
         self.on_told(peer, life, News::Received { link, channel, body });
     }

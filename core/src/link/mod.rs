@@ -29,7 +29,8 @@ const GREETING_DEADLINE: Duration = Duration::from_secs(10);
 /// A timer that is this late means that we slept, not that the peer did: ask again.
 const LATE: Duration = Duration::from_secs(5);
 /// What we understand beyond the first 25 messages.
-const FEATURES: u32 = wire::FEATURE_NEWS | wire::FEATURE_OVERLAY | wire::FEATURE_ANCHOR;
+const FEATURES: u32 =
+    wire::FEATURE_NEWS | wire::FEATURE_OVERLAY | wire::FEATURE_ANCHOR | wire::FEATURE_GATHERED;
 
 /// Channels that have just opened.
 pub(crate) struct Opened {

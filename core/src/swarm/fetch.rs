@@ -9,7 +9,8 @@ use crate::config::{BLOCK_LEAVES_MAX, LEAF_BYTES};
 use crate::content::{PieceIndex, TreeError};
 use crate::fault::Fault;
 use crate::id::{Hash, LinkId, Root};
-use crate::outbox::Cx;
+use crate::outbox::{CALMLY, Cx};
+use crate::time::SECOND;
 use crate::util::Map;
 use crate::wire::{HashRange, Message, Span, peer as limits};
 use alloc::vec::Vec;
@@ -51,12 +52,15 @@ impl Swarm {
         }
         let Some(peer) = self.peers.get_mut(&link) else { return };
         peer.idle = plan.room == room && held < HELD_BYTES_MAX;
+        // Who feeds us is asked for more calmly, unless a reader waits.
+        let calm = peer.received > 0 && cx.now.passed(peer.fed) < SECOND && self.reads.is_empty();
+        let wait = if calm { CALMLY } else { 0 };
         for (root, spans) in plan.spans {
             for spans in spans.chunks(limits::SPANS_MAX) {
                 for span in spans {
                     peer.ask(&root, *span, cx.now);
                 }
-                cx.out.control(link, &Message::Request { root, spans: spans.to_vec() });
+                cx.out.control_within(wait, link, &Message::Request { root, spans: spans.to_vec() });
             }
         }
     }

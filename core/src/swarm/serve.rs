@@ -8,13 +8,17 @@ use crate::config::{BLOCK_LEAVES_MAX, LEAF_BYTES};
 use crate::fault::Fault;
 use crate::id::{Hash, LinkId, Root};
 use crate::input::Outcome;
-use crate::outbox::Cx;
+use crate::outbox::{Cx, SOON};
 use crate::time::Instant;
 use crate::wire::{HashRange, Message, Span, peer as limits};
 use alloc::vec::Vec;
 
 /// One block message: what a channel must have room for.
 const BLOCK_BYTES: u64 = (LEAF_BYTES * BLOCK_LEAVES_MAX) as u64;
+
+/// Of so many blocks that leave one is proven once more where that is enough ([`crate::Config::spot_checks`]): a peer cuts off who
+/// sends it one bad block, however soon that is found out here.
+const SPOT_CHECKS: u64 = 16;
 
 /// Requests of a peer that are looked at for the one to answer next.
 const LOOK_MAX: usize = 64;
@@ -224,7 +228,7 @@ impl Swarm {
         if let Some(peer) = self.peers.get_mut(&link)
             && let Some(leaves) = peer.acknowledge()
         {
-            cx.out.control(link, &Message::Acked { leaves, clock: cx.now.millis() });
+            cx.out.control_within(SOON, link, &Message::Acked { leaves, clock: cx.now.millis() });
         }
     }
 
@@ -282,7 +286,7 @@ impl Swarm {
         let Some(file) = self.files.get_mut(&root) else { return };
         let Some(piece) = file.layout.leaf(span.start).map(|leaf| file.layout.piece_of(leaf)) else { return };
         let tail = if let Outcome::Bytes(tail) = outcome { *tail } else { &[] };
-        let is_proven = cx.config.spot_checks && cx.rng.below(4) > 0;
+        let is_proven = cx.config.spot_checks && cx.rng.below(SPOT_CHECKS) > 0;
         let good = tail.len() as u64 == bytes
             && (is_proven || file.first_bad(&cx.config, span.start, tail).is_none());
         let Some(peer) = self.peers.get_mut(&link) else { return };

@@ -6,7 +6,7 @@ use crate::action::Event;
 use crate::content::Bitfield;
 use crate::fault::Fault;
 use crate::id::{LinkId, Root, Topic};
-use crate::outbox::Cx;
+use crate::outbox::{CALMLY, Cx};
 use crate::time::SECOND;
 use crate::util::{Set, order};
 use crate::wire::{Message, Pieces, peer as limits};
@@ -133,7 +133,11 @@ impl Swarm {
             }
         }
         for at in order(able.len(), &|a, b| able[a] < able[b]).into_iter().take(FEW) {
-            cx.out.control(able[at].2, &Message::Gained { root: *root, pieces: alloc::vec![piece] });
+            cx.out.control_within(
+                CALMLY,
+                able[at].2,
+                &Message::Gained { root: *root, pieces: alloc::vec![piece] },
+            );
         }
     }
 
@@ -152,7 +156,7 @@ impl Swarm {
                     news.retain(|piece| !has.is_some_and(|has| has.get(*piece)));
                 }
                 for part in news.chunks(limits::GAINED_MAX) {
-                    cx.out.control(*link, &Message::Gained { root, pieces: part.to_vec() });
+                    cx.out.control_within(CALMLY, *link, &Message::Gained { root, pieces: part.to_vec() });
                 }
             }
         }

@@ -35,6 +35,9 @@ pub const FEATURE_OVERLAY: u32 = 2;
 /// The same of [`Message::Anchor`].
 pub const FEATURE_ANCHOR: u32 = 4;
 
+/// Several messages come as one (docs/PROTOCOL.md, "Messages of a link").
+pub const FEATURE_GATHERED: u32 = 8;
+
 /// What most messages fit into without their tail.
 const HEAD_BYTES: usize = 64;
 

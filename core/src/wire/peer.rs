@@ -22,6 +22,8 @@ pub const INFO_CHUNK_BYTES: u32 = 32 * 1024;
 /// Bytes behind an `Overlay`: a peer's id, where one end is the overlay itself, and its longest message.
 pub const OVERLAY_TAIL_MAX: usize = 32 + 4 * 1024;
 
+/// Bytes of several messages that come as one.
+pub const GATHERED_BYTES_MAX: usize = 4 * 1024;
 /// Bytes of one `News`.
 pub const NEWS_BYTES_MAX: usize = 16 * 1024;
 
@@ -258,21 +260,55 @@ pub struct Frame<'a> {
 }
 
 impl<'a> Frame<'a> {
-    /// Reads one data-channel message.
+    /// Reads a data-channel message that is one message.
+    ///
+    /// # Errors
+    /// When it is too long, no message, more than one, or breaks a limit.
+    pub fn decode(bytes: &'a [u8]) -> Result<Self, Error> {
+        match Self::first(bytes)? {
+            (frame, []) => Ok(frame),
+            _ => Err(Error::Malformed),
+        }
+    }
+
+    /// Reads the first message of a data-channel message, and answers the rest of it: what has a tail is the last, as what
+    /// greets is.
     ///
     /// # Errors
     /// When it is too long, no message, or breaks a limit.
-    pub fn decode(bytes: &'a [u8]) -> Result<Self, Error> {
+    pub fn first(bytes: &'a [u8]) -> Result<(Self, &'a [u8]), Error> {
         if bytes.len() > MESSAGE_BYTES_MAX {
             return Err(Error::Oversize);
         }
-        let (message, tail) = postcard::take_from_bytes::<Message>(bytes).map_err(|_| Error::Malformed)?;
+        let (message, rest) = postcard::take_from_bytes::<Message>(bytes).map_err(|_| Error::Malformed)?;
+        let (tail, rest) = if message.is_last() { (rest, [].as_slice()) } else { ([].as_slice(), rest) };
+        if !rest.is_empty() && bytes.len() > GATHERED_BYTES_MAX {
+            return Err(Error::Oversize);
+        }
         check(&message, tail)?;
-        Ok(Self { message, tail })
+        Ok((Self { message, tail }, rest))
     }
 }
 
 impl Message {
+    /// Whether no other message can follow in the same data-channel message.
+    pub(crate) const fn is_last(&self) -> bool {
+        matches!(
+            self,
+            Self::Hello(_)
+                | Self::Proof(_)
+                | Self::Hashes(_)
+                | Self::Info { .. }
+                | Self::Block { .. }
+                | Self::Card
+                | Self::Peers { .. }
+                | Self::Parcel { .. }
+                | Self::News { .. }
+                | Self::Overlay
+                | Self::Anchor
+        )
+    }
+
     /// Writes one data-channel message.
     #[must_use]
     pub fn encode(&self, tail: &[u8]) -> Vec<u8> {

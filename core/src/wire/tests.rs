@@ -1,5 +1,7 @@
 //! Properties that hold for every message, and the texts that hosts hand in.
 
+mod several;
+
 use super::mesh::{
     ANCHOR_BYTES_MAX, CARD_BYTES, CODE_CANDIDATES_MAX, HOPS_MAX, MET_BYTES, MET_MAX, SEAL_BYTES, SEALED_MAX,
 };
@@ -181,29 +183,6 @@ fn every_peer_message_comes_back() {
         let frame = Frame::decode(&bytes).unwrap();
         assert_eq!((&frame.message, frame.tail), (&message, tail.as_slice()));
     }
-}
-
-#[test]
-fn codes_come_back_and_keep_to_their_bounds() {
-    let full = code(CODE_CANDIDATES_MAX);
-    let bytes = full.encode();
-    assert_eq!(Code::decode(&bytes), Ok(full));
-    assert!(Code::decode(&bytes[..bytes.len() - 1]).is_err());
-    assert!(Code::decode(&[bytes.as_slice(), &[0]].concat()).is_err());
-    assert_eq!(Code::decode(&code(CODE_CANDIDATES_MAX + 1).encode()), Err(Error::Limit));
-    assert_eq!(Code::decode(&[[2].as_slice(), &bytes[1..]].concat()), Err(Error::Malformed));
-    assert_eq!(Code::decode(&[0; 1025]), Err(Error::Oversize));
-    let refused = |signals| assert!(Code::decode(&Code { peer: PEER, signals }.encode()).is_err());
-    let offer = |role, ufrag: &str| {
-        let description = Description { role, ufrag: ufrag.to_string(), ..description() };
-        Signal::Offer { attempt: 5, topic: TOPIC, description }
-    };
-    refused(vec![]);
-    refused(vec![offer(Role::Active, "aB3+")]);
-    refused(vec![offer(Role::Actpass, "a=b\r\n")]);
-    refused(vec![Signal::Answer { attempt: 5, description: description() }]);
-    refused(vec![Signal::Decline { attempt: 5 }]);
-    refused(vec![code(0).signals.remove(0), code(0).signals.remove(0)]);
 }
 
 #[test]
