@@ -93,7 +93,7 @@ export function told(all, reps) {
     name,
     title: most === 1 ? 'Pages, beside a raw data channel and WebTorrent' : `One page to ${most} others, beside WebTorrent`,
     command: ['make bench-browser', ...env].join(' '),
-    text: `Transfers between pages of one Chromium, on loopback, the ways in turn, ${reps} times; medians, and the range in brackets. A raw channel is one reliable data
+    text: `Transfers between pages of one Chromium with an ordinary profile, on loopback, the ways in turn, ${reps} times; medians, and the range in brackets. A raw channel is one reliable data
 channel that is kept at 256 KiB of 64 KiB messages; WebTorrent is the package of npm with its own tracker client, at our signaller, with its default store for private files. Processor seconds are of all
 processes of the browser for each gigabyte that somebody got. "Longest task" is of one more transfer of each, which was traced.
 

@@ -85,7 +85,7 @@ async function compare(world, given) {
   return runs;
 }
 
-const world = await World.start();
+const world = await World.start({ profile: true });
 try {
   const all = [];
   for (const given of cases) all.push(await compare(world, given));

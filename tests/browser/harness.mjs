@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { existsSync, statfsSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -240,33 +240,61 @@ export class Peer {
 const PLAIN_HOST = 'plain.test';
 
 export class World {
-  /** @param {Signaller} signaller @param {import('playwright-core').Browser} browser */
-  constructor(signaller, browser) {
+  #pages = 0;
+
+  /** @param {Signaller} signaller @param {import('playwright-core').Browser} browser
+   * @param {import('playwright-core').BrowserContext} [profile] */
+  constructor(signaller, browser, profile) {
     this.signaller = signaller;
     this.browser = browser;
+    this.profile = profile;
     this.base = signaller.base;
   }
 
-  /** @param {{ server?: string[] }} [options] */
-  static async start({ server: extra = [] } = {}) {
+  /** `profile`: the pages live in an ordinary profile, as visitors' do, each at an origin of its own; a context of a driver's is a private
+   * window, whose private files are in the browser process. @param {{ server?: string[], profile?: boolean }} [options] */
+  static async start({ server: extra = [], profile = false } = {}) {
     const signaller = await new Signaller(await freePort(), extra).start();
-    const browser = await chromium.launch({
+    const options = {
       executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-      args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-background-networking',
+      args: ['--no-sandbox', '--disable-gpu', ...(hasSharedMemory() ? [] : ['--disable-dev-shm-usage']), '--disable-background-networking',
         '--disable-component-update', '--disable-default-apps', '--autoplay-policy=no-user-gesture-required',
         `--host-resolver-rules=MAP ${PLAIN_HOST} 127.0.0.1`],
-    });
-    return new World(signaller, browser);
+    };
+    if (!profile) return new World(signaller, await chromium.launch(options));
+    const context = await chromium.launchPersistentContext('', options);
+    const browser = context.browser();
+    if (!browser) throw new Error('this driver tells nothing of a browser with a profile');
+    return new World(signaller, browser, context);
   }
 
   /** A page without a node. `path`: where; the default is a page of the same origin that runs no script.
    * @param {string} name
    * @param {{ path?: string, context?: import('playwright-core').BrowserContext, base?: string }} [options] */
   async page(name, { path = '/healthz', context, base = this.base } = {}) {
+    if (this.profile) return this.#profilePage(this.profile, name, path);
     const own = context ?? await this.browser.newContext({ serviceWorkers: 'allow', acceptDownloads: true });
     await own.addInitScript(installHelpers, { base });
     const page = await own.newPage();
     const peer = new Peer(name, own, page, base);
+    await page.goto(base + path);
+    return peer;
+  }
+
+  /** @param {import('playwright-core').BrowserContext} profile @param {string} name @param {string} path */
+  async #profilePage(profile, name, path) {
+    this.#pages += 1;
+    // Browsers trust these names as they trust 127.0.0.1, and give each a process and storage of its own.
+    const base = this.base.replace('127.0.0.1', `page-${this.#pages}.localhost`);
+    const page = await profile.newPage();
+    await page.addInitScript(installHelpers, { base });
+    const close = async () => {
+      const session = await profile.newCDPSession(page);
+      await page.goto('about:blank');
+      await session.send('Storage.clearDataForOrigin', { origin: base, storageTypes: 'all' });
+      await page.close();
+    };
+    const peer = new Peer(name, /** @type {any} */ ({ close }), page, base);
     await page.goto(base + path);
     return peer;
   }
@@ -283,8 +311,18 @@ export class World {
   }
 
   async close() {
-    await this.browser.close();
+    await (this.profile ?? this.browser).close();
     await this.signaller.stop();
+  }
+}
+
+/** Whether processes can share some hundred megabytes where Chromium looks for them, as on people's machines: not in every container. */
+function hasSharedMemory() {
+  try {
+    const { bavail, bsize } = statfsSync('/dev/shm');
+    return bavail * bsize >= 1024 * MiB;
+  } catch {
+    return false;
   }
 }
 
