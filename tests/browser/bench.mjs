@@ -56,7 +56,7 @@ async function measure(world, name, given, traced) {
   const most = (/** @type {number[]} */ values) => Math.max(...values);
   return {
     rival: name, ...given,
-    mb_s: round(bytes / 1000 / (slowest.total - slowest.firstLeaf)),
+    mb_s: round(bytes / 1000 / (slowest.total - slowest.firstLeaf)), whole_mb_s: round(bytes / 1000 / slowest.total),
     total_ms: round(slowest.total), link_ms: round(slowest.linked), first_leaf_ms: round(slowest.firstLeaf),
     seeder_copies: round(sent, 2),
     cpu_s_gb: perGb(spent.reduce((a, b) => a + b)),
