@@ -1,8 +1,10 @@
 // @ts-check
 // One transfer between pages in each of three ways: a raw data channel, Swarmlet, WebTorrent. Every way has the same steps, so
 // that the bench measures all of them alike: pages, content, a seeder that is ready, and leechers that begin together.
-import { readFileSync } from 'node:fs';
-import { MiB } from './harness.mjs';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { bytes, MiB } from './harness.mjs';
 import { receiveRaw, connectRaw } from './raw-channel.mjs';
 
 /**
@@ -17,13 +19,33 @@ import { receiveRaw, connectRaw } from './raw-channel.mjs';
 const LIMIT_MS = 400_000;
 /** Content is made in parts, so that the page that makes it does not hold all of it. */
 const PART_MIB = 32;
+/** What a page makes as a `Blob`; more is a file of the visitor's, since Chromium 156 reads no such blob of half a gigabyte. */
+const BLOB_MIB = 256;
 
 /** @param {World} world @param {number} leechers @param {(name: string) => Promise<Peer>} make */
 const pages = (world, leechers, make) =>
   Promise.all(['seeder', ...Array.from({ length: leechers }, (_, at) => `leecher ${at + 1}`)].map(make));
 
-/** Makes `globalThis.content`, a blob. @param {Peer} peer @param {number} mib */
-const content = (peer, mib) => peer.ask('make content', (t, given) => {
+/** Makes `globalThis.content`, a blob or a file. @param {Peer} peer @param {number} mib */
+const content = (peer, mib) => (mib > BLOB_MIB ? chosen(peer, mib) : made(peer, mib));
+
+/** @param {Peer} peer @param {number} mib */
+async function chosen(peer, mib) {
+  const folder = mkdtempSync(join(tmpdir(), 'swarmlet-bench-'));
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  const path = join(folder, 'bench.bin');
+  const file = openSync(path, 'w');
+  for (let at = 0; at < mib; at += PART_MIB) writeSync(file, bytes(7 + at, Math.min(PART_MIB, mib - at) * MiB));
+  closeSync(file);
+  await peer.page.evaluate(() => document.documentElement.append(Object.assign(document.createElement('input'), { type: 'file' })));
+  await peer.page.setInputFiles('input', path);
+  await peer.ask('take content', () => {
+    Object.assign(globalThis, { content: /** @type {any} */ (document.querySelector('input')).files[0] });
+  });
+}
+
+/** @param {Peer} peer @param {number} mib */
+const made = (peer, mib) => peer.ask('make content', (t, given) => {
   const parts = [];
   for (let at = 0; at < given.mib; at += given.part) {
     parts.push(new Blob([t.bytes(7 + at, Math.min(given.part, given.mib - at) << 20)]));
