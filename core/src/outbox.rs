@@ -25,10 +25,8 @@ const BUFFER_MIN: u64 = 128 * 1024;
 /// reports, little enough that a cancel still helps (theory §1.3).
 const BUFFER_SHARE: u64 = 10;
 
-/// Microseconds from one message of a control channel to the next with what may wait: what is told of blocks that came, since who sends
-/// them looks at the time that this takes (on a line of 64 Mbit/s a block takes as long) ...
-pub(crate) const SOON: u64 = 8000;
-/// ... and what is told of pieces, or asked for while there is no hurry.
+/// Microseconds from one message of a control channel to the next with what may wait: what is told of pieces, or asked for while there
+/// is no hurry. What is told of blocks that came does not wait: native peers that heard of them in bursts of 8 ms sent half as fast.
 pub(crate) const CALMLY: u64 = 25_000;
 
 /// How the signals of an attempt travel.
@@ -303,6 +301,8 @@ mod tests {
     use alloc::vec;
 
     const LINK: LinkId = LinkId(1);
+    /// Something that waits less long.
+    const WAIT: u64 = 8000;
 
     fn sent(out: &mut Outbox, micros: u64) -> Vec<Vec<u8>> {
         out.tick(Instant::from_micros(micros));
@@ -323,25 +323,25 @@ mod tests {
     fn what_can_wait_goes_with_what_follows_but_only_to_who_takes_that() {
         let mut out = Outbox::new(1 << 18);
         out.open(LINK);
-        out.control_within(SOON, LINK, &acked(1));
+        out.control_within(CALMLY, LINK, &acked(1));
         out.control(LINK, &Message::Goodbye);
         assert_eq!(sent(&mut out, 1_000_000).len(), 2);
 
         out.gather(LINK);
         // The first after a silence does not wait; the next does, for as long as it may since the last.
-        out.control_within(SOON, LINK, &acked(2));
+        out.control_within(CALMLY, LINK, &acked(2));
         assert_eq!(sent(&mut out, 1_000_000), vec![acked(2).encode(&[])]);
         out.control_within(CALMLY, LINK, &Message::Pong { nonce: 3 });
         assert_eq!(out.deadline(), Some(Instant::from_micros(1_000_000 + CALMLY)));
-        out.control_within(SOON, LINK, &acked(4));
-        assert_eq!(out.deadline(), Some(Instant::from_micros(1_000_000 + SOON)));
-        assert!(sent(&mut out, 1_000_000 + SOON - 1).is_empty());
+        out.control_within(WAIT, LINK, &acked(4));
+        assert_eq!(out.deadline(), Some(Instant::from_micros(1_000_000 + WAIT)));
+        assert!(sent(&mut out, 1_000_000 + WAIT - 1).is_empty());
         let both = [Message::Pong { nonce: 3 }.encode(&[]), acked(4).encode(&[])].concat();
-        assert_eq!(sent(&mut out, 1_000_000 + SOON), vec![both]);
+        assert_eq!(sent(&mut out, 1_000_000 + WAIT), vec![both]);
         assert_eq!(out.deadline(), None);
 
         // What is urgent takes it along, and a tail ends it.
-        out.control_within(SOON, LINK, &acked(5));
+        out.control_within(WAIT, LINK, &acked(5));
         out.control_with(LINK, &Message::Anchor, b"wss://a.example");
         out.control(LINK, &Message::Goodbye);
         let anchor = Message::Anchor.encode(b"wss://a.example");
@@ -349,7 +349,7 @@ mod tests {
         assert_eq!(sent(&mut out, 1_010_000), vec![together, Message::Goodbye.encode(&[])]);
 
         // A link that ends says first what it had to say.
-        out.control_within(SOON, LINK, &acked(6));
+        out.control_within(WAIT, LINK, &acked(6));
         out.unlink(LINK);
         assert!(matches!(out.pop(), Some(Action::Send { bytes, .. }) if bytes == acked(6).encode(&[])));
         assert!(matches!(out.pop(), Some(Action::Unlink { .. })));

@@ -8,7 +8,7 @@ use crate::config::{BLOCK_LEAVES_MAX, LEAF_BYTES};
 use crate::fault::Fault;
 use crate::id::{Hash, LinkId, Root};
 use crate::input::Outcome;
-use crate::outbox::{Cx, SOON};
+use crate::outbox::Cx;
 use crate::time::Instant;
 use crate::wire::{HashRange, Message, Span, peer as limits};
 use alloc::vec::Vec;
@@ -228,7 +228,7 @@ impl Swarm {
         if let Some(peer) = self.peers.get_mut(&link)
             && let Some(leaves) = peer.acknowledge()
         {
-            cx.out.control_within(SOON, link, &Message::Acked { leaves, clock: cx.now.millis() });
+            cx.out.control(link, &Message::Acked { leaves, clock: cx.now.millis() });
         }
     }
 
