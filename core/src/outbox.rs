@@ -3,7 +3,7 @@
 //! Sending is granted, not hoped: an outlet counts what the host still holds, `Writable` corrects the count,
 //! and the swarm serves only while there is room. Control messages are few and always accepted; a peer that
 //! lets them pile up is cut off. What is said to a peer at one time goes as one message of its channel, and what can wait for a
-//! moment goes with what is said next: each message costs both browsers as much as three packets.
+//! moment goes with what is said next: each message is an event and a wake-up at both ends.
 
 use crate::action::{Action, Event, Work};
 use crate::config::{CHANNEL_LOW_BYTES, Config, SIGNAL_BYTES_MAX};
